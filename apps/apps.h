@@ -1,0 +1,52 @@
+// The verbs of the command line. Each adds its options to the parser and returns what to run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tensor/check.h"
+
+namespace solobox {
+
+using Verb = std::function<ExitCode()>;
+
+// What every verb sees: the words that started the program.
+struct CommandLine {
+    std::vector<std::string> words;
+};
+
+Verb add_overfit(CLI::App& app, const CommandLine& line);
+Verb add_model(CLI::App& app);
+Verb add_gradcheck(CLI::App& app);
+Verb add_info(CLI::App& app);
+Verb add_config(CLI::App& app);
+Verb add_bench(CLI::App& app);
+
+// --threads, shared by the verbs that compute.
+void add_threads_option(CLI::App& app, int& threads);
+void use_threads(int threads);  // 0: the default
+
+// Ctrl-C and SIGTERM set a flag that the work looks at; a second one leaves at once.
+const std::atomic<int>& watch_signals();
+
+// Talk goes to stderr: a line that replaces itself on a terminal, plain lines elsewhere.
+class Talk {
+public:
+    explicit Talk(bool quiet);
+    ~Talk() { end_live(); }
+    void line(const std::string& text);
+    void live(const std::string& text);  // not on a terminal: every tenth call, so that logs stay short
+
+private:
+    void end_live();
+    bool quiet_, terminal_, open_ = false;
+    int calls_ = 0;
+};
+
+bool utf8_locale();
+bool colour_allowed(int fd);
+
+}  // namespace solobox

@@ -1,0 +1,54 @@
+// solobox gradcheck: every op, layer, loss and model against central differences. Compiled with Real = double.
+#include "train/gradcheck.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/apps.h"
+
+namespace solobox {
+namespace {
+
+struct Arguments {
+    std::string only;
+    std::uint64_t seed = 0;
+    int threads = 0;
+    bool json = false;
+};
+
+ExitCode run(const Arguments& a) {
+    use_threads(a.threads);
+    const auto results = run_gradcheck(a.only, a.seed);
+    const bool pass = std::all_of(results.begin(), results.end(), [](const auto& r) { return r.pass; });
+    if (a.json) {
+        nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+        for (const auto& r : results)
+            rows.push_back({{"name", r.name}, {"group", r.group}, {"shapes", r.shapes}, {"error", r.error}, {"coordinates", r.coordinates}, {"kinks", r.kinks}, {"pass", r.pass}});
+        fmt::print("{}\n", nlohmann::ordered_json{{"verdict", pass ? "pass" : "fail"}, {"tolerance", gradcheck_tolerance}, {"checks", rows}}.dump());
+        return pass ? ExitCode::done : ExitCode::verdict;
+    }
+    fmt::print("{:<36} {:<44} {:>10} {:>7} {:>6}  verdict\n", "op", "shapes", "max error", "checked", "kinks");
+    for (const auto& r : results) {
+        fmt::print("{:<36} {:<44} {:>10.2e} {:>7} {:>6}  {}\n", r.name, r.shapes, r.error, r.coordinates, r.kinks, r.pass ? "pass" : "FAIL");
+        if (!r.pass) fmt::print("    {}\n", r.worst);
+    }
+    const auto failed = std::count_if(results.begin(), results.end(), [](const auto& r) { return !r.pass; });
+    fmt::print("{} checks, {} failed (error = max |backward - numeric| / max |gradient|, at most {:g})\n", results.size(), failed, gradcheck_tolerance);
+    return pass ? ExitCode::done : ExitCode::verdict;
+}
+
+}  // namespace
+
+Verb add_gradcheck(CLI::App& app) {
+    auto a = std::make_shared<Arguments>();
+    app.add_option("name", a->only, "an op or model, or a group: op, loss, model (default: all)");
+    app.add_option("--seed", a->seed, "of the random inputs (default 0)");
+    add_threads_option(app, a->threads);
+    app.add_flag("--json", a->json, "one JSON object on standard output");
+    return [a] { return run(*a); };
+}
+
+}  // namespace solobox

@@ -1,0 +1,79 @@
+#include "nn/checkpoint.h"
+
+#include <cstring>
+
+namespace solobox::inline SOLOBOX_PRECISION {
+namespace {
+
+constexpr const char* real_dtype = sizeof(Real) == 8 ? "F64" : "F32";
+
+template <class T>
+RawTensor raw_of(const char* dtype, const std::vector<std::int64_t>& shape, const T* data, std::int64_t count) {
+    RawTensor raw{dtype, shape, std::vector<std::byte>(static_cast<std::size_t>(count) * sizeof(T))};
+    if (count) std::memcpy(raw.bytes.data(), data, raw.bytes.size());
+    return raw;
+}
+
+const RawTensor& find(const SafetensorsFile& file, const std::string& name, const std::string& path) {
+    const auto found = file.tensors.find(name);
+    if (found == file.tensors.end()) throw DataError(fmt::format("{}: tensor '{}' is missing, the model needs it", path, name));
+    return found->second;
+}
+
+template <class T>
+void copy_numbers(const RawTensor& raw, Tensor& to) {
+    for (std::int64_t i = 0; i < to.numel(); ++i) {
+        T value;
+        std::memcpy(&value, raw.bytes.data() + static_cast<std::size_t>(i) * sizeof(T), sizeof(T));
+        to.mutable_data()[i] = static_cast<Real>(value);
+    }
+}
+
+}  // namespace
+
+RawTensor to_raw(const Tensor& value) { return raw_of(real_dtype, value.shape().dims(), value.data(), value.numel()); }
+
+Tensor from_raw(const RawTensor& raw, const std::string& name) {
+    Tensor value{Shape(raw.shape)};
+    if (raw.dtype == "F32") copy_numbers<float>(raw, value);
+    else if (raw.dtype == "F64") copy_numbers<double>(raw, value);
+    else throw DataError(fmt::format("{}: dtype {} where floating numbers are expected", name, raw.dtype));
+    return value;
+}
+
+Visitor saver(SafetensorsFile& file, const std::string& prefix) {
+    Visitor v;
+    v.on_parameter = [&file, prefix](const std::string& name, Parameter& p) {
+        file.tensors[prefix + name] = to_raw(to_torch_layout(p.value, p.layout));
+    };
+    v.on_buffer = [&file, prefix](const std::string& name, Tensor& b) { file.tensors[prefix + name] = to_raw(b); };
+    v.on_counter = [&file, prefix](const std::string& name, std::int64_t& c) {
+        file.tensors[prefix + name] = raw_of("I64", {}, &c, 1);
+    };
+    return v;
+}
+
+Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std::string& path) {
+    const auto read = [&file, prefix, path](const std::string& name, const Shape& expected) {
+        const RawTensor& raw = find(file, prefix + name, path);
+        if (raw.shape != expected.dims())
+            throw DataError(fmt::format("{}: tensor '{}' has shape {}, the model expects {}", path, prefix + name,
+                                        Shape(raw.shape).str(), expected.str()));
+        return from_raw(raw, fmt::format("{}: tensor '{}'", path, prefix + name));
+    };
+    Visitor v;
+    v.on_parameter = [read](const std::string& name, Parameter& p) {
+        p.value = from_torch_layout(read(name, p.layout == Layout::same ? p.value.shape() : Shape{p.value.dim(3), p.value.dim(2), p.value.dim(0), p.value.dim(1)}),
+                                    p.layout);
+    };
+    v.on_buffer = [read](const std::string& name, Tensor& b) { b = read(name, b.shape()); };
+    v.on_counter = [&file, prefix, path](const std::string& name, std::int64_t& c) {
+        const RawTensor& raw = find(file, prefix + name, path);
+        if (raw.dtype != "I64" || raw.bytes.size() != sizeof(c))
+            throw DataError(fmt::format("{}: tensor '{}' must be one I64", path, prefix + name));
+        std::memcpy(&c, raw.bytes.data(), sizeof(c));
+    };
+    return v;
+}
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

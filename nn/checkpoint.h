@@ -1,0 +1,32 @@
+// A model's state as safetensors, under PyTorch's names and layouts: what we save loads there, and theirs loads here.
+#pragma once
+
+#include <string>
+
+#include "nn/safetensors.h"
+#include "nn/visit.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+// Between a tensor here and its bytes. The dtype on reading may be F32 or F64; anything else is a DataError.
+RawTensor to_raw(const Tensor& value);
+Tensor from_raw(const RawTensor& raw, const std::string& name);
+
+// A visitor that adds "<prefix><name>" for every parameter, buffer and counter to the file.
+Visitor saver(SafetensorsFile& file, const std::string& prefix);
+// A visitor that fills every parameter, buffer and counter from the file. DataError naming the tensor when one is
+// missing or has another shape.
+Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std::string& path);
+
+template <class Model>
+void save_state(Model& model, SafetensorsFile& file, const std::string& prefix = "model.") {
+    Visitor v = saver(file, prefix);
+    model.visit(v);
+}
+template <class Model>
+void load_state(Model& model, const SafetensorsFile& file, const std::string& path, const std::string& prefix = "model.") {
+    Visitor v = loader(file, prefix, path);
+    model.visit(v);
+}
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,68 @@
+// The layers with parameters: what they own, and the one op each of them is. Names are PyTorch's.
+#pragma once
+
+#include "nn/init.h"
+#include "nn/visit.h"
+#include "tensor/ops.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+struct Conv2d {
+    Parameter weight;  // (kh, kw, in / groups, out)
+    Parameter bias;    // (out), or no value
+    ConvSpec spec;
+
+    Conv2d() = default;
+    Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvSpec& spec, bool with_bias, Initializer& init);
+    Var operator()(const Var& x) { return conv2d(x, use(weight), bias.value.defined() ? use(bias) : Var{}, spec); }
+    void visit(Visitor& v);
+};
+
+struct Linear {
+    Parameter weight;  // (out, in)
+    Parameter bias;    // (out), or no value
+
+    Linear() = default;
+    Linear(std::int64_t in, std::int64_t out, Initializer& init, bool with_bias = true);
+    Var operator()(const Var& x) { return linear(x, use(weight), bias.value.defined() ? use(bias) : Var{}); }
+    void visit(Visitor& v);
+};
+
+// `slope`: the activation that follows, applied in the same pass (see tensor/ops/norm.h); 1 is none.
+struct BatchNorm2d {
+    Parameter weight, bias;  // (channels)
+    RunningStats stats;
+    double momentum = 0.1, eps = 1e-5;
+    bool training = true;
+
+    BatchNorm2d() = default;
+    explicit BatchNorm2d(std::int64_t channels);
+    Var operator()(const Var& x, double slope = 1) {
+        return batch_norm(x, stats, use(weight), use(bias), {training, momentum, eps}, slope);
+    }
+    void visit(Visitor& v);
+};
+
+struct GroupNorm {
+    Parameter weight, bias;  // (channels)
+    std::int64_t groups = 1;
+    double eps = 1e-5;
+
+    GroupNorm() = default;
+    GroupNorm(std::int64_t groups, std::int64_t channels);
+    Var operator()(const Var& x, double slope = 1) { return group_norm(x, groups, use(weight), use(bias), eps, slope); }
+    void visit(Visitor& v);
+};
+
+struct LayerNorm {
+    Parameter weight, bias;
+    Shape shape;
+    double eps = 1e-5;
+
+    LayerNorm() = default;
+    LayerNorm(const Shape& normalized_shape, double eps);
+    Var operator()(const Var& x) { return layer_norm(x, shape, use(weight), use(bias), eps); }
+    void visit(Visitor& v);
+};
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

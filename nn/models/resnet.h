@@ -1,0 +1,72 @@
+// Residual networks (He et al., "Deep residual learning for image recognition", CVPR 2016) in torchvision's form: names,
+// shapes and the place of the stride (in the 3x3 of a bottleneck, "v1.5") are its own, so weights can be exchanged.
+//
+//   conv1 7x7/2, bn1, ReLU, maxpool 3x3/2 -> layer1 .. layer4, strides 1, 2, 2, 2 -> global average -> fc
+//   basic        3x3, 3x3                 (resnet18, resnet34)
+//   bottleneck   1x1, 3x3, 1x1 to 4x      (resnet50)
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nn/layers.h"
+#include "nn/models/single_box.h"  // LayerRow
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+enum class ResidualBlock { basic, bottleneck };
+
+struct ResNetConfig {
+    std::string name;
+    ResidualBlock block = ResidualBlock::basic;
+    std::array<std::int64_t, 4> layers{2, 2, 2, 2};  // blocks per stage
+    std::int64_t classes = 1000;
+    std::int64_t planes = 64;           // of layer1; each later stage has twice as many
+    std::int64_t groups = 1;            // of the 3x3 of a bottleneck (Xie et al. 2017); basic blocks know only 1 and 64
+    std::int64_t width_per_group = 64;  // that 3x3 has int(planes * width_per_group / 64) * groups channels
+    std::int64_t image = 224;           // pixels, for describe(); the network itself takes any size
+    bool small_stem = false;            // 3x3/1 and no maxpool, for pictures of 32 or 64 pixels
+    bool zero_init_residual = false;    // the last norm of each block starts at 0: every block starts as its shortcut
+};
+// "resnet18", "resnet34" or "resnet50"; ConfigError listing the names.
+ResNetConfig resnet_config(const std::string& name, std::int64_t classes = 1000);
+
+// From the configuration alone, in the order of execution; the shortcut of a block comes behind its path. ConfigError
+// naming the first value that makes no network.
+std::vector<LayerRow> describe(const ResNetConfig& config);
+
+// torchvision's initialisation: convolutions normal(0, sqrt(2 / (k k out))) (He et al. 2015, fan-out), norms 1 and 0,
+// the linear uniform in +-1 / sqrt(in).
+class ResNet {
+public:
+    ResNet(const ResNetConfig& config, std::uint64_t seed);
+
+    // images (N, H, W, 3) -> logits (N, classes)
+    Var operator()(const Var& images);
+    void visit(Visitor& v);
+
+    const ResNetConfig& config() const { return config_; }
+    Linear& head() { return fc_; }
+
+private:
+    struct ConvNorm {
+        Conv2d conv;
+        BatchNorm2d norm;
+        Var operator()(const Var& x, double slope) { return norm(conv(x), slope); }
+    };
+    struct Block {
+        std::string name;
+        std::vector<ConvNorm> path;        // ReLU behind each but the last
+        std::optional<ConvNorm> shortcut;  // where the shape changes; else the input itself
+        Var operator()(const Var& x);
+        void visit(Visitor& v);
+    };
+    ResNetConfig config_;
+    ConvNorm stem_;
+    std::vector<Block> blocks_;
+    Linear fc_;
+};
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,83 @@
+// One picture in, one box out: a convolutional trunk and two linears (the toy of the seeds, and its small sister).
+//
+//   tiny   five [conv 3x3, norm, LeakyReLU 0.1, maxpool 2x2], 16 .. 256 channels, 128 px
+//   toy    the 24 convolutions of YOLOv1 (Redmon et al. 2016), LeakyReLU 0.1, 448 px, any width
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nn/layers.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+enum class NormKind { none, batch, group };
+NormKind norm_of(const std::string& name);
+const char* name_of(NormKind kind);
+
+// One row of the trunk's table: a convolution with what follows it, or a 2x2 max pool.
+struct TrunkRow {
+    std::int64_t out = 0, kernel = 3, stride = 1;
+    bool pool = false;
+};
+
+struct SingleBoxConfig {
+    std::string name;
+    std::vector<TrunkRow> trunk;
+    // PyTorch's names count every module (feat.4.weight), or one entry a row (feat.2.0.weight).
+    bool nested_names = false;
+    std::int64_t image = 128;   // pixels; other sizes are pooled to the same map before the linears
+    std::int64_t hidden = 256;
+    NormKind norm = NormKind::group;
+    std::int64_t groups = 8;    // of GroupNorm; where they do not divide the channels, the greatest common divisor
+    double dropout = 0;         // after the first linear
+    double slope = 0.1;         // LeakyReLU
+};
+SingleBoxConfig tiny_config();
+SingleBoxConfig toy_config(double width_mult = 1);
+
+// One row of the table that `model show` prints. Shapes without the batch.
+struct LayerRow {
+    std::string name, type;
+    Shape in, out;  // (H, W, C) or (features)
+    std::int64_t parameters = 0, macs = 0;
+};
+// From the configuration alone: a model of a billion parameters is described without being built.
+std::vector<LayerRow> describe(const SingleBoxConfig& config);
+
+class SingleBox {
+public:
+    SingleBox(const SingleBoxConfig& config, std::uint64_t seed);
+
+    // images (N, H, W, 3) in [0, 1] -> raw outputs (N, 4). `key` feeds dropout.
+    Var operator()(const Var& images, const RandomKey& key = {});
+    void visit(Visitor& v);
+
+    const SingleBoxConfig& config() const { return config_; }
+    Linear& head() { return head_; }
+    Linear& hidden() { return hidden_; }
+    void set_head_bias(const std::array<double, 4>& bias);
+    void set_head_normal(double deviation, std::uint64_t seed);
+
+    // What happens to the feature map on its way to the linears; empty: nothing. For experiments and planted faults.
+    std::function<Var(const Var&)> between_trunk_and_head;
+
+private:
+    struct Block {
+        std::string conv_name, norm_name, act_name;
+        Conv2d conv;
+        std::optional<BatchNorm2d> batch_norm;
+        std::optional<GroupNorm> group_norm;
+        bool pool = false;
+    };
+    SingleBoxConfig config_;
+    std::vector<Block> blocks_;
+    Linear hidden_, head_;
+    std::string head_name_;
+    std::int64_t map_ = 0;  // side of the feature map that the linears expect
+    bool training_ = true;
+};
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

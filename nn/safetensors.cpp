@@ -1,0 +1,251 @@
+#include "nn/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tensor/check.h"
+
+namespace solobox {
+namespace {
+
+using Json = nlohmann::json;
+constexpr std::uint64_t max_header = 100'000'000;  // the format's own limit
+constexpr int max_depth = 8;
+constexpr const char* checksum_key = "solobox.crc32";
+
+[[noreturn]] void fail(const std::string& name, const std::string& what) {
+    throw DataError(fmt::format("{}: {}", name, what));
+}
+
+std::uint64_t little_endian(const std::byte* p) {
+    std::uint64_t value = 0;
+    for (int i = 7; i >= 0; --i) value = value << 8 | static_cast<std::uint64_t>(p[i]);
+    return value;
+}
+
+// JSON of limited depth in which every key occurs once.
+Json parse_header(const std::byte* begin, std::size_t size, const std::string& name) {
+    std::vector<std::set<std::string>> keys;
+    std::string complaint;
+    const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
+        if (depth > max_depth) {
+            complaint = "the header has too many nesting levels";
+            throw DataError(complaint);
+        }
+        if (event == Json::parse_event_t::object_start) keys.emplace_back();
+        if (event == Json::parse_event_t::object_end) keys.pop_back();
+        if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
+            complaint = fmt::format("duplicate name in the header: {}", Json(value).dump(-1, ' ', true).substr(0, 80));
+            throw DataError(complaint);
+        }
+        return true;
+    };
+    const char* text = reinterpret_cast<const char*>(begin);
+    try {
+        return Json::parse(text, text + size, watch);
+    } catch (const DataError&) {
+        fail(name, complaint);
+    } catch (const Json::exception& e) {
+        const bool encoding = std::string(e.what()).find("UTF-8") != std::string::npos;
+        fail(name, encoding ? "the header is not valid UTF-8" : "the header is not valid JSON (damaged, or not a safetensors file)");
+    }
+}
+
+std::uint64_t natural(const Json& v, const std::string& name, const std::string& tensor, const char* what) {
+    if (!v.is_number_unsigned()) fail(name, fmt::format("tensor '{}': {} must be whole numbers from 0", tensor, what));
+    return v.get<std::uint64_t>();
+}
+
+struct Extent {
+    std::uint64_t begin, end;
+    std::string tensor;
+};
+
+Extent read_entry(const std::string& tensor, const Json& entry, std::uint64_t data_size, RawTensor& out, const std::string& name) {
+    if (!entry.is_object()) fail(name, fmt::format("tensor '{}': the header entry is not an object", tensor));
+    for (const char* key : {"dtype", "shape", "data_offsets"})
+        if (!entry.contains(key)) fail(name, fmt::format("tensor '{}': {} is missing", tensor, key));
+    if (!entry["dtype"].is_string() || dtype_size(entry["dtype"].get<std::string>()) == 0)
+        fail(name, fmt::format("tensor '{}': unknown dtype {}", tensor, entry["dtype"].dump(-1, ' ', true).substr(0, 40)));
+    out.dtype = entry["dtype"].get<std::string>();
+    if (!entry["shape"].is_array()) fail(name, fmt::format("tensor '{}': the shape is not a list", tensor));
+    if (entry["shape"].size() > 8) fail(name, fmt::format("tensor '{}': shape of {} dimensions, at most 8 are taken", tensor, entry["shape"].size()));
+    std::uint64_t count = 1, bytes = 0;
+    bool empty = false, overflow = false;
+    for (const Json& dim : entry["shape"]) {
+        const std::uint64_t size = natural(dim, name, tensor, "shape sizes");
+        empty = empty || size == 0;
+        overflow = overflow || size > INT64_MAX || __builtin_mul_overflow(count, std::max<std::uint64_t>(size, 1), &count);
+        out.shape.push_back(static_cast<std::int64_t>(size));
+    }
+    overflow = overflow || __builtin_mul_overflow(count, dtype_size(out.dtype), &bytes) || bytes > INT64_MAX;
+    if (overflow) fail(name, fmt::format("tensor '{}': shape overflow, the product of its sizes is beyond 63 bits", tensor));
+    if (empty) bytes = 0;
+    const Json& offsets = entry["data_offsets"];
+    if (!offsets.is_array() || offsets.size() != 2) fail(name, fmt::format("tensor '{}': data_offsets must be two numbers", tensor));
+    const std::uint64_t begin = natural(offsets[0], name, tensor, "data_offsets"), end = natural(offsets[1], name, tensor, "data_offsets");
+    if (begin > end || end > data_size)
+        fail(name, fmt::format("tensor '{}': data_offsets {}..{} lie outside the file's {} data bytes (size cut short?)", tensor, begin, end, data_size));
+    if (end - begin != bytes)
+        fail(name, fmt::format("tensor '{}': shape and dtype need a size of {} bytes, data_offsets give {}", tensor, bytes, end - begin));
+    return {begin, end, tensor};
+}
+
+// Every data byte belongs to exactly one tensor.
+void check_cover(std::vector<Extent> extents, std::uint64_t data_size, const std::string& name) {
+    std::sort(extents.begin(), extents.end(), [](const auto& a, const auto& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+    std::uint64_t at = 0;
+    for (const Extent& e : extents) {
+        if (e.begin < at) fail(name, fmt::format("tensor '{}' overlaps another one", e.tensor));
+        if (e.begin > at) fail(name, fmt::format("a hole of {} bytes before tensor '{}'", e.begin - at, e.tensor));
+        at = e.end;
+    }
+    if (at != data_size) fail(name, fmt::format("{} trailing bytes after the last tensor", data_size - at));
+}
+
+std::string checksum(const std::byte* data, std::size_t size) {
+    uLong crc = crc32(0, nullptr, 0);
+    for (std::size_t at = 0; at < size;) {
+        const std::size_t part = std::min<std::size_t>(size - at, 1U << 30);
+        crc = crc32(crc, reinterpret_cast<const Bytef*>(data) + at, static_cast<uInt>(part));
+        at += part;
+    }
+    return fmt::format("{:08x}", crc);
+}
+
+}  // namespace
+
+std::int64_t RawTensor::numel() const {
+    std::int64_t n = 1;
+    for (const auto d : shape) n *= d;
+    return n;
+}
+
+std::size_t dtype_size(const std::string& dtype) {
+    if (dtype == "F64" || dtype == "I64") return 8;
+    if (dtype == "F32" || dtype == "I32") return 4;
+    if (dtype == "F16" || dtype == "BF16" || dtype == "I16") return 2;
+    if (dtype == "U8" || dtype == "I8" || dtype == "BOOL") return 1;
+    return 0;
+}
+
+SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std::string& name) {
+    if (bytes.size() < 8) fail(name, fmt::format("too short for a safetensors file: {} bytes", bytes.size()));
+    const std::uint64_t header = little_endian(bytes.data());
+    if (header < 2 || header > max_header || header > bytes.size() - 8)
+        fail(name, fmt::format("header length {} does not fit a file of {} bytes: not a safetensors file, or a damaged one", header, bytes.size()));
+    const Json json = parse_header(bytes.data() + 8, header, name);
+    if (!json.is_object()) fail(name, "the header is not a JSON object");
+    const std::byte* data = bytes.data() + 8 + header;
+    const std::uint64_t data_size = bytes.size() - 8 - header;
+    SafetensorsFile file;
+    std::vector<Extent> extents;
+    for (const auto& [key, entry] : json.items()) {
+        if (key == "__metadata__") {
+            if (!entry.is_object()) fail(name, "__metadata__ is not an object");
+            for (const auto& [k, v] : entry.items()) {
+                if (!v.is_string()) fail(name, "metadata values must be text");
+                file.metadata[k] = v.get<std::string>();
+            }
+            continue;
+        }
+        RawTensor& tensor = file.tensors[key];
+        extents.push_back(read_entry(key, entry, data_size, tensor, name));
+    }
+    check_cover(extents, data_size, name);
+    for (const Extent& e : extents) file.tensors[e.tensor].bytes.assign(data + e.begin, data + e.end);
+    const auto sum = file.metadata.find(checksum_key);
+    if (sum != file.metadata.end()) {
+        if (sum->second != checksum(data, data_size)) fail(name, "the checksum does not match: the data was damaged after it was written");
+        file.metadata.erase(sum);
+    }
+    return file;
+}
+
+SafetensorsFile read_safetensors(const std::string& path) {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) fail(path, "is a directory, expected a safetensors file");
+    std::ifstream in(path, std::ios::binary);
+    if (!in) fail(path, fmt::format("cannot be opened: {}", std::strerror(errno)));
+    in.seekg(0, std::ios::end);
+    std::vector<std::byte> bytes(static_cast<std::size_t>(std::max<std::streamoff>(in.tellg(), 0)));
+    in.seekg(0);
+    if (!bytes.empty() && !in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
+        fail(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+    return parse_safetensors(bytes, path);
+}
+
+std::vector<std::byte> serialize_safetensors(const SafetensorsFile& file) {
+    // Wide elements first, so that every tensor is aligned to its own size; names in order: equal files, equal bytes.
+    std::vector<const std::pair<const std::string, RawTensor>*> order;
+    for (const auto& entry : file.tensors) order.push_back(&entry);
+    std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return dtype_size(a->second.dtype) > dtype_size(b->second.dtype); });
+    std::vector<std::byte> data;
+    nlohmann::ordered_json header = nlohmann::ordered_json::object();
+    std::uint64_t at = 0;
+    for (const auto* entry : order) at += entry->second.bytes.size();
+    data.reserve(at);
+    for (const auto* entry : order) data.insert(data.end(), entry->second.bytes.begin(), entry->second.bytes.end());
+    auto metadata = file.metadata;
+    metadata[checksum_key] = checksum(data.data(), data.size());
+    header["__metadata__"] = metadata;
+    at = 0;
+    for (const auto* entry : order) {
+        const RawTensor& t = entry->second;
+        header[entry->first] = {{"dtype", t.dtype}, {"shape", t.shape}, {"data_offsets", {at, at + t.bytes.size()}}};
+        at += t.bytes.size();
+    }
+    std::string text = header.dump();
+    text.resize((text.size() + 7) / 8 * 8, ' ');
+    std::string head(8, '\0');
+    for (std::size_t i = 0; i < 8; ++i) head[i] = static_cast<char>(text.size() >> (8 * i) & 0xff);
+    head += text;
+    std::vector<std::byte> bytes(head.size() + data.size());
+    std::memcpy(bytes.data(), head.data(), head.size());
+    if (!data.empty()) std::memcpy(bytes.data() + head.size(), data.data(), data.size());
+    return bytes;
+}
+
+void write_file_atomically(const std::string& path, const std::vector<std::byte>& bytes) {
+    const std::string temporary = path + ".tmp";
+    const auto give_up = [&](const char* what, int fd) {
+        const std::string reason = std::strerror(errno);
+        if (fd >= 0) close(fd);
+        unlink(temporary.c_str());
+        throw IoError(fmt::format("{}: {} failed: {}", path, what, reason));
+    };
+    const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) give_up("open", -1);
+    for (std::size_t at = 0; at < bytes.size();) {
+        const ssize_t written = write(fd, bytes.data() + at, std::min<std::size_t>(bytes.size() - at, 1U << 30));
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) give_up("write", fd);
+        at += static_cast<std::size_t>(written);
+    }
+    if (fsync(fd) != 0) give_up("fsync", fd);
+    if (close(fd) != 0) give_up("close", -1);
+    if (rename(temporary.c_str(), path.c_str()) != 0) give_up("rename", -1);
+    // The rename itself must survive a power cut too.
+    const std::string folder = std::filesystem::path(path).parent_path().string();
+    const int dir = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir >= 0) {
+        fsync(dir);
+        close(dir);
+    }
+}
+
+void write_safetensors(const std::string& path, SafetensorsFile file) {
+    write_file_atomically(path, serialize_safetensors(file));
+}
+
+}  // namespace solobox

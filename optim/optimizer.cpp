@@ -1,0 +1,114 @@
+#include "optim/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "tensor/kernels/update.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+Optimizer::Optimizer(std::vector<Member> members) : members_(std::move(members)) {
+    std::set<const Parameter*> seen;
+    for (const Member& m : members_)
+        if (!seen.insert(m.param.param).second)
+            throw ConfigError(fmt::format("parameter '{}' is in two groups of the optimizer", m.param.name));
+}
+
+void Optimizer::step(double lr) {
+    for (Member& m : members_) {
+        if (!m.param.param->trainable || !m.param.param->grad.defined()) continue;
+        ++m.state.steps;
+        update(m, lr * m.lr_scale);
+    }
+}
+
+void Optimizer::zero_grad() {
+    for (Member& m : members_) m.param.param->zero_grad();
+}
+
+std::vector<Member> decay_weights_only(const std::vector<NamedParameter>& params, double weight_decay, bool decay_all) {
+    std::vector<Member> members;
+    for (const auto& p : params) {
+        const bool decays = decay_all || p.param->kind == ParamKind::weight;
+        members.push_back({p, {}, decays ? weight_decay : 0.0, 1.0});
+    }
+    return members;
+}
+
+Sgd::Sgd(std::vector<Member> members, const Config& config) : Optimizer(std::move(members)), config_(config) {
+    if (config.nesterov && (config.momentum <= 0 || config.dampening != 0))
+        throw ConfigError("Nesterov needs a momentum above 0 and no dampening");
+}
+
+void Sgd::update(Member& m, double lr) {
+    Parameter& p = *m.param.param;
+    const bool first = !m.state.first.defined();
+    if (config_.momentum != 0 && first) m.state.first = Tensor(p.value.shape());
+    sgd_update(p.value.numel(), {lr, m.weight_decay, config_.momentum, config_.dampening, config_.nesterov, first},
+               p.grad.data(), config_.momentum != 0 ? m.state.first.mutable_data() : nullptr, p.value.mutable_data());
+}
+
+Adam::Adam(std::vector<Member> members, const Config& config) : Optimizer(std::move(members)), config_(config) {}
+
+void Adam::update(Member& m, double lr) {
+    Parameter& p = *m.param.param;
+    if (!m.state.first.defined()) {
+        m.state.first = Tensor::zeros(p.value.shape());
+        m.state.second = Tensor::zeros(p.value.shape());
+    }
+    adam_update(p.value.numel(),
+                {lr, m.weight_decay, config_.beta1, config_.beta2, config_.eps, config_.decoupled_decay, m.state.steps},
+                p.grad.data(), m.state.first.mutable_data(), m.state.second.mutable_data(), p.value.mutable_data());
+}
+
+double clip_grad_norm(const std::vector<NamedParameter>& params, double max_norm, double norm_type) {
+    double total = 0;
+    for (const auto& p : params) {
+        const Tensor& g = p.param->grad;
+        if (!g.defined()) continue;
+        if (std::isinf(norm_type)) {
+            const double largest = max_abs(g);
+            if (!(largest <= total)) total = largest;
+        } else if (norm_type == 2) {
+            const double n = norm(g);
+            total += n * n;
+        } else {
+            for (std::int64_t i = 0; i < g.numel(); ++i) total += std::pow(std::abs(static_cast<double>(g[i])), norm_type);
+        }
+    }
+    if (!std::isinf(norm_type)) total = std::pow(total, 1 / norm_type);
+    const double factor = max_norm / (total + 1e-6);
+    if (!(factor < 1)) return total;
+    for (const auto& p : params) {
+        Tensor& g = p.param->grad;
+        if (!g.defined()) continue;
+        Real* data = g.mutable_data();
+        for (std::int64_t i = 0; i < g.numel(); ++i) data[i] *= static_cast<Real>(factor);
+    }
+    return total;
+}
+
+void clip_grad_value(const std::vector<NamedParameter>& params, double limit) {
+    const Real l = static_cast<Real>(limit);
+    for (const auto& p : params) {
+        Tensor& g = p.param->grad;
+        if (!g.defined()) continue;
+        Real* data = g.mutable_data();
+        for (std::int64_t i = 0; i < g.numel(); ++i) data[i] = std::clamp(data[i], -l, l);
+    }
+}
+
+double ema_decay(const EmaConfig& config, std::int64_t update) {
+    return config.tau > 0 ? config.decay * (1 - std::exp(-static_cast<double>(update) / config.tau)) : config.decay;
+}
+
+void ema_update(Tensor& average, const Tensor& value, double decay) {
+    check(average.shape() == value.shape(), "[ema] the average is {}, the value {}", average.shape().str(),
+          value.shape().str());
+    const Real d = static_cast<Real>(decay), rest = static_cast<Real>(1 - decay);
+    Real* to = average.mutable_data();
+    for (std::int64_t i = 0; i < average.numel(); ++i) to[i] = d * to[i] + rest * value[i];
+}
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,99 @@
+// Optimizers: each a readable formula over named parameters. They read gradients and never write them, and they hold
+// no learning rate: step(lr) is told, so that a schedule is its only writer.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tensor/parameter.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+// What one parameter has accumulated. Undefined tensors until the first step that saw a gradient.
+struct OptimizerState {
+    Tensor first, second;    // momentum buffer; or first and second moments
+    std::int64_t steps = 0;  // updates of this parameter
+};
+
+struct Member {
+    NamedParameter param;
+    OptimizerState state;
+    double weight_decay = 0;
+    double lr_scale = 1;
+};
+
+class Optimizer {
+public:
+    virtual ~Optimizer() = default;
+    virtual const char* name() const = 0;
+    // One update of every trainable parameter that has a gradient; the others are skipped entirely.
+    void step(double lr);
+    void zero_grad();
+
+    std::vector<Member>& members() { return members_; }
+    // Names of the state tensors as PyTorch has them ("exp_avg"), for checkpoints.
+    virtual std::vector<std::string> state_names() const = 0;
+
+protected:
+    explicit Optimizer(std::vector<Member> members);  // ConfigError when a parameter appears twice
+    virtual void update(Member& m, double lr) = 0;
+
+private:
+    std::vector<Member> members_;
+};
+
+// weight_decay for parameters of kind `weight`, 0 for biases, norms and tokens; `decay_all` is the fault of seed 002.
+std::vector<Member> decay_weights_only(const std::vector<NamedParameter>& params, double weight_decay, bool decay_all = false);
+
+// d = g + wd p;  b = momentum b + (1 - dampening) d (b = d at first);  p -= lr (nesterov ? d + momentum b : b)
+class Sgd : public Optimizer {
+public:
+    struct Config {
+        double momentum = 0.9, dampening = 0;
+        bool nesterov = false;
+    };
+    Sgd(std::vector<Member> members, const Config& config);
+    const char* name() const override { return "SGD"; }
+    std::vector<std::string> state_names() const override { return {"momentum_buffer"}; }
+
+protected:
+    void update(Member& m, double lr) override;
+
+private:
+    Config config_;
+};
+
+// m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p -= lr m^ / (sqrt(v^) + eps)          (Kingma & Ba 2015)
+// Adam adds wd p to g; AdamW shrinks p by 1 - lr wd instead                     (Loshchilov & Hutter 2019)
+class Adam : public Optimizer {
+public:
+    struct Config {
+        double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+        bool decoupled_decay = true;  // AdamW
+    };
+    Adam(std::vector<Member> members, const Config& config);
+    const char* name() const override { return config_.decoupled_decay ? "AdamW" : "Adam"; }
+    std::vector<std::string> state_names() const override { return {"exp_avg", "exp_avg_sq"}; }
+
+protected:
+    void update(Member& m, double lr) override;
+
+private:
+    Config config_;
+};
+
+// Clipping works on the gradients of all members, before the step. They are the only ones to write a gradient.
+// p-norm over all elements (infinity: the largest); scales by min(1, max_norm / (norm + 1e-6)); returns the norm before.
+double clip_grad_norm(const std::vector<NamedParameter>& params, double max_norm, double norm_type = 2);
+void clip_grad_value(const std::vector<NamedParameter>& params, double limit);
+
+// Exponential moving average: ema = d ema + (1 - d) w, d = decay, or decay (1 - exp(-t / tau)) when tau > 0.
+struct EmaConfig {
+    double decay = 0.999;
+    double tau = 0;
+};
+double ema_decay(const EmaConfig& config, std::int64_t update);  // update counts from 1
+void ema_update(Tensor& average, const Tensor& value, double decay);
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,312 @@
+// Convolution as matrix products over pixels, for float: one register-tile kernel, three ways to feed it.
+//
+// Forward      y(pixel, o)   = patch(pixel, k) * weight(k, o),           k = (tap, input channel)
+// Grad weight  dw(k, o)      = patch(pixel, k)^T * dy(pixel, o)
+// Grad input   dx(pixel, c)  = dy_patch(pixel, (tap, o)) * weight^T      where dy_patch holds the output pixels that
+//                                                                        this input pixel reached
+// Patches of a few dozen pixels are gathered into a buffer that stays in the L2 cache; the whole im2col matrix never
+// exists. With stride s, input pixels of equal (y mod s, x mod s) are reached by the same taps, so each such phase is
+// a dense product of its own and no multiplication by an inserted zero is ever made.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "tensor/kernels/conv.h"
+#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/parallel.h"
+#include "tensor/pool.h"
+
+namespace solobox::fast {
+namespace {
+
+constexpr std::int64_t k_block = 384;              // depth of one pass through the register tile: a panel fits L1
+constexpr std::int64_t patch_floats = 24 * 1024;   // gathered patches: under half of a 512 KB L2, beside the weights
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// Buffers of the thread that runs a tile, kept between calls.
+float* scratch(int slot, std::int64_t floats) {
+    thread_local Block blocks[2];
+    thread_local std::int64_t sizes[2] = {0, 0};
+    if (sizes[slot] < floats) {
+        blocks[slot] = pool::allocate(floats * static_cast<std::int64_t>(sizeof(float)));
+        sizes[slot] = floats;
+    }
+    return reinterpret_cast<float*>(blocks[slot].get());
+}
+
+void copy(float* to, const float* from, std::int64_t n) {
+    if (n >= 32) {
+        std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
+        return;
+    }
+    for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
+}
+
+// One place a patch reads from: an offset in pixels against the patch's origin.
+struct Tap {
+    std::int64_t dy, dx;
+};
+
+// Patches read from `source` (n, h, w, c), channels [first, first + width) of every tap in turn; zero outside.
+struct PatchSource {
+    const float* data;
+    std::int64_t h, w, c;
+    std::int64_t first, width;
+    std::vector<Tap> taps;
+
+    // The patch at origin (y, x) of one image: taps.size() * width floats.
+    void gather(std::int64_t image, std::int64_t y, std::int64_t x, float* out) const {
+        const bool whole_pixels = width == c;
+        for (std::size_t t = 0; t < taps.size();) {
+            // Neighbouring taps in a row lie side by side in memory: one copy for the run.
+            std::size_t end = t + 1;
+            while (whole_pixels && end < taps.size() && taps[end].dy == taps[t].dy &&
+                   taps[end].dx == taps[end - 1].dx + 1)
+                ++end;
+            const std::int64_t run = static_cast<std::int64_t>(end - t), iy = y + taps[t].dy, ix = x + taps[t].dx;
+            const std::int64_t before = iy < 0 || iy >= h ? run : std::clamp<std::int64_t>(-ix, 0, run);
+            const std::int64_t inside = std::clamp<std::int64_t>(w - ix, before, run) - before;
+            std::fill_n(out, before * width, 0.0F);
+            if (inside > 0)
+                copy(out + before * width, data + ((image * h + iy) * w + ix + before) * c + first, inside * width);
+            std::fill_n(out + (before + inside) * width, (run - before - inside) * width, 0.0F);
+            out += run * width;
+            t = end;
+        }
+    }
+};
+
+// Packs b (k, n), element(i, j) giving its numbers row by row, into panels of `nr` columns, zero-filled at the end.
+template <class Row>
+Block pack_panels(std::int64_t k, std::int64_t n, std::int64_t nr, Row row) {
+    const std::int64_t panels = ceil_div(n, nr);
+    Block block = pool::allocate(panels * nr * k * static_cast<std::int64_t>(sizeof(float)));
+    float* out = reinterpret_cast<float*>(block.get());
+    constexpr std::int64_t rows_per_tile = 64;
+    parallel_for(panels * ceil_div(k, rows_per_tile), [&](std::int64_t tile) {
+        const std::int64_t p = tile % panels, begin = tile / panels * rows_per_tile;
+        const std::int64_t width = std::min(nr, n - p * nr);
+        for (std::int64_t i = begin; i < std::min(k, begin + rows_per_tile); ++i) {
+            float* line = out + (p * k + i) * nr;
+            row(i, p * nr, width, line);
+            std::fill_n(line + width, nr - width, 0.0F);
+        }
+    });
+    return block;
+}
+
+const float* floats(const Block& block) { return reinterpret_cast<const float*>(block.get()); }
+
+// c (m, n) = a (m, k) * panels, a with row stride `lda`, in passes of k_block.
+void multiply(const Isa& cpu, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+              const float* panels, float* c, std::int64_t ldc, const float* bias) {
+    for (std::int64_t p = 0; p < k; p += k_block)
+        cpu.gemm_block(m, n, std::min(k_block, k - p), a + p, lda, 1, panels + p * cpu.nr, k * cpu.nr, c, ldc, bias,
+                       p > 0);
+}
+
+// Pixels per tile, so that their patches fit the buffer: a multiple of 12, which suits every register tile well enough.
+std::int64_t tile_pixels(std::int64_t patch) { return std::clamp<std::int64_t>(patch_floats / patch / 12 * 12, 24, 240); }
+
+std::vector<Tap> forward_taps(const ConvShape& s) {
+    std::vector<Tap> taps;
+    for (std::int64_t ky = 0; ky < s.kh; ++ky)
+        for (std::int64_t kx = 0; kx < s.kw; ++kx) taps.push_back({ky * s.dilation_h, kx * s.dilation_w});
+    return taps;
+}
+
+// A 1x1 convolution without padding or stride needs no patches: its rows are the pixels themselves.
+bool pointwise(const ConvShape& s) {
+    return s.kh == 1 && s.kw == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_h == 0 && s.pad_w == 0;
+}
+
+}  // namespace
+
+void conv2d_forward(const ConvShape& s, const float* x, const float* weight, const float* bias, float* y) {
+    const Isa& cpu = isa(active_kernels());
+    const std::int64_t gc = s.group_c(), go = s.group_o(), k = s.kh * s.kw * gc, pixels = s.out_pixels();
+    const std::int64_t tile = tile_pixels(k), out_h = s.out_h(), out_w = s.out_w();
+    for (std::int64_t g = 0; g < s.groups; ++g) {
+        const Block panels = pack_panels(k, go, cpu.nr, [&](std::int64_t i, std::int64_t j, std::int64_t n, float* to) {
+            copy(to, weight + i * s.o + g * go + j, n);
+        });
+        const PatchSource source{x, s.h, s.w, s.c, g * gc, gc, forward_taps(s)};
+        parallel_for(ceil_div(pixels, tile), [&](std::int64_t t) {
+            const std::int64_t begin = t * tile, rows = std::min(tile, pixels - begin);
+            const float* a = x + begin * s.c + g * gc;
+            std::int64_t lda = s.c;
+            if (!pointwise(s)) {
+                float* patches = scratch(0, tile * k);
+                for (std::int64_t r = 0; r < rows; ++r) {
+                    const std::int64_t p = begin + r, oy = p / out_w % out_h, ox = p % out_w;
+                    source.gather(p / (out_h * out_w), oy * s.stride_h - s.pad_h, ox * s.stride_w - s.pad_w,
+                                  patches + r * k);
+                }
+                a = patches;
+                lda = k;
+            }
+            multiply(cpu, rows, go, k, a, lda, floats(panels), y + begin * s.o + g * go, s.o,
+                     bias ? bias + g * go : nullptr);
+        });
+    }
+}
+
+namespace {
+
+// The input pixels (y, x) = (first_y + i * stride_h, first_x + j * stride_w) and the taps that reach them.
+struct Phase {
+    std::int64_t first_y, first_x, rows, cols;
+    std::int64_t origin_y, origin_x;     // output position of the first pixel's patch origin
+    std::vector<Tap> taps;               // output offsets
+    std::vector<std::int64_t> kernel;    // tap number in the weight
+};
+
+Phase make_phase(const ConvShape& s, std::int64_t first_y, std::int64_t first_x) {
+    Phase phase{first_y, first_x, ceil_div(s.h - first_y, s.stride_h), ceil_div(s.w - first_x, s.stride_w), 0, 0, {}, {}};
+    // Input pixel iy is read by output oy through tap ky when oy * stride = iy + pad - ky * dilation.
+    // Last tap first: the outputs then lie in the order of memory, and neighbours are copied in one run.
+    for (std::int64_t ky = s.kh - 1; ky >= 0; --ky)
+        for (std::int64_t kx = s.kw - 1; kx >= 0; --kx) {
+            const std::int64_t ty = first_y + s.pad_h - ky * s.dilation_h, tx = first_x + s.pad_w - kx * s.dilation_w;
+            if (ty % s.stride_h != 0 || tx % s.stride_w != 0) continue;
+            phase.taps.push_back({ty / s.stride_h, tx / s.stride_w});
+            phase.kernel.push_back(ky * s.kw + kx);
+        }
+    return phase;
+}
+
+void grad_input_phase(const ConvShape& s, const Isa& cpu, const Phase& phase, std::int64_t g, const float* dy,
+                      const float* weight, float* dx) {
+    const std::int64_t gc = s.group_c(), go = s.group_o(), k = static_cast<std::int64_t>(phase.taps.size()) * go;
+    const std::int64_t pixels = s.n * phase.rows * phase.cols, tile = tile_pixels(k);
+    const Block panels = pack_panels(k, gc, cpu.nr, [&](std::int64_t i, std::int64_t j, std::int64_t n, float* to) {
+        const float* column = weight + (phase.kernel[static_cast<std::size_t>(i / go)] * gc + j) * s.o + g * go + i % go;
+        for (std::int64_t v = 0; v < n; ++v) to[v] = column[v * s.o];
+    });
+    const PatchSource source{dy, s.out_h(), s.out_w(), s.o, g * go, go, phase.taps};
+    const bool direct = s.stride_h == 1 && s.stride_w == 1;  // results lie one pixel after the other
+    parallel_for(ceil_div(pixels, tile), [&](std::int64_t t) {
+        const std::int64_t begin = t * tile, rows = std::min(tile, pixels - begin);
+        const float* a = dy + begin * s.o + g * go;
+        std::int64_t lda = s.o;
+        if (!pointwise(s)) {
+            float* patches = scratch(0, tile * k);
+            for (std::int64_t r = 0; r < rows; ++r) {
+                const std::int64_t p = begin + r;
+                source.gather(p / (phase.rows * phase.cols), p / phase.cols % phase.rows, p % phase.cols, patches + r * k);
+            }
+            a = patches;
+            lda = k;
+        }
+        if (direct) {
+            multiply(cpu, rows, gc, k, a, lda, floats(panels), dx + begin * s.c + g * gc, s.c, nullptr);
+            return;
+        }
+        float* result = scratch(1, tile * gc);
+        multiply(cpu, rows, gc, k, a, lda, floats(panels), result, gc, nullptr);
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const std::int64_t p = begin + r, image = p / (phase.rows * phase.cols);
+            const std::int64_t iy = phase.first_y + p / phase.cols % phase.rows * s.stride_h;
+            const std::int64_t ix = phase.first_x + p % phase.cols * s.stride_w;
+            copy(dx + ((image * s.h + iy) * s.w + ix) * s.c + g * gc, result + r * gc, gc);
+        }
+    });
+}
+
+}  // namespace
+
+void conv2d_grad_input(const ConvShape& s, const float* dy, const float* weight, float* dx) {
+    const Isa& cpu = isa(active_kernels());
+    std::vector<Phase> phases;
+    bool gaps = false;  // pixels that no tap reaches keep a zero gradient
+    for (std::int64_t py = 0; py < std::min(s.stride_h, s.h); ++py)
+        for (std::int64_t px = 0; px < std::min(s.stride_w, s.w); ++px) {
+            phases.push_back(make_phase(s, py, px));
+            gaps = gaps || phases.back().taps.empty();
+        }
+    if (gaps) std::fill_n(dx, s.n * s.h * s.w * s.c, 0.0F);
+    for (const Phase& phase : phases)
+        for (std::int64_t g = 0; g < s.groups && !phase.taps.empty(); ++g)
+            grad_input_phase(s, cpu, phase, g, dy, weight, dx);
+}
+
+namespace {
+
+// How the sum over pixels is cut up. A fixed function of the layer, so that the bits are those of every thread count:
+// blocks of taps and channels own their part of dw; when these are few, the pixels are cut as well, into chunks with a
+// partial result each, added in order.
+struct WeightPlan {
+    std::int64_t taps_per_block, channels_per_block, tap_blocks, channel_blocks, chunks;
+
+    explicit WeightPlan(const ConvShape& s) {
+        constexpr std::int64_t depth = 288;  // rows of dw per block
+        const std::int64_t taps = s.kh * s.kw, gc = s.group_c();
+        channels_per_block = std::min<std::int64_t>(gc, 512);
+        taps_per_block = std::clamp<std::int64_t>(depth / channels_per_block, 1, taps);
+        tap_blocks = ceil_div(taps, taps_per_block);
+        channel_blocks = ceil_div(gc, channels_per_block);
+        const std::int64_t owners = s.groups * tap_blocks * channel_blocks;
+        chunks = std::clamp<std::int64_t>(ceil_div(16, owners), 1, 16);
+    }
+    std::int64_t blocks() const { return tap_blocks * channel_blocks; }
+};
+
+constexpr std::int64_t pixels_per_pass = 96;
+
+// dw rows of one block, summed over pixels [begin, end).
+void grad_weight_block(const ConvShape& s, const Isa& cpu, const PatchSource& source, std::int64_t g,
+                       std::int64_t begin, std::int64_t end, const float* dy, float* dw) {
+    const std::int64_t go = s.group_o(), k = static_cast<std::int64_t>(source.taps.size()) * source.width;
+    const std::int64_t out_h = s.out_h(), out_w = s.out_w(), panels = ceil_div(go, cpu.nr);
+    float* patches = scratch(0, pixels_per_pass * k);
+    float* packed = scratch(1, pixels_per_pass * panels * cpu.nr);
+    for (std::int64_t p = begin; p < end; p += pixels_per_pass) {
+        const std::int64_t count = std::min(pixels_per_pass, end - p);
+        for (std::int64_t r = 0; r < count; ++r) {
+            const std::int64_t q = p + r, oy = q / out_w % out_h, ox = q % out_w;
+            source.gather(q / (out_h * out_w), oy * s.stride_h - s.pad_h, ox * s.stride_w - s.pad_w, patches + r * k);
+            for (std::int64_t j = 0; j < panels; ++j) {
+                float* line = packed + (j * pixels_per_pass + r) * cpu.nr;
+                const std::int64_t width = std::min<std::int64_t>(cpu.nr, go - j * cpu.nr);
+                copy(line, dy + q * s.o + g * go + j * cpu.nr, width);
+                std::fill_n(line + width, cpu.nr - width, 0.0F);
+            }
+        }
+        // Patches are read transposed: the sum runs over pixels, the rows of dw over (tap, channel).
+        cpu.gemm_block(k, go, count, patches, 1, k, packed, pixels_per_pass * cpu.nr, dw, s.o, nullptr, p > begin);
+    }
+    if (begin >= end)
+        for (std::int64_t i = 0; i < k; ++i) std::fill_n(dw + i * s.o, go, 0.0F);
+}
+
+}  // namespace
+
+void conv2d_grad_weight(const ConvShape& s, const float* x, const float* dy, float* dw) {
+    const Isa& cpu = isa(active_kernels());
+    const WeightPlan plan(s);
+    const std::int64_t gc = s.group_c(), pixels = s.out_pixels(), size = s.kh * s.kw * gc * s.o;
+    const std::vector<Tap> taps = forward_taps(s);
+    const Block extra = pool::allocate((plan.chunks - 1) * size * static_cast<std::int64_t>(sizeof(float)));
+    float* partial = reinterpret_cast<float*>(extra.get());
+    const std::int64_t per_group = plan.blocks() * plan.chunks;
+    parallel_for(s.groups * per_group, [&](std::int64_t task) {
+        const std::int64_t g = task / per_group, chunk = task % per_group / plan.blocks();
+        const std::int64_t tap_block = task % plan.blocks() / plan.channel_blocks, channels = task % plan.channel_blocks;
+        const std::int64_t first_tap = tap_block * plan.taps_per_block;
+        const auto last_tap = std::min<std::int64_t>(first_tap + plan.taps_per_block, s.kh * s.kw);
+        const std::int64_t first = channels * plan.channels_per_block, width = std::min(plan.channels_per_block, gc - first);
+        const PatchSource source{x, s.h, s.w, s.c, g * gc + first, width,
+                                 {taps.begin() + first_tap, taps.begin() + last_tap}};
+        float* out = (chunk == 0 ? dw : partial + (chunk - 1) * size) + (first_tap * gc + first) * s.o + g * s.group_o();
+        grad_weight_block(s, cpu, source, g, pixels * chunk / plan.chunks, pixels * (chunk + 1) / plan.chunks, dy, out);
+    });
+    if (plan.chunks == 1) return;
+    constexpr std::int64_t tile = 4096;
+    parallel_for(ceil_div(size, tile), [&](std::int64_t t) {
+        for (std::int64_t chunk = 0; chunk < plan.chunks - 1; ++chunk)
+            for (std::int64_t i = t * tile; i < std::min(size, (t + 1) * tile); ++i) dw[i] += partial[chunk * size + i];
+    });
+}
+
+}  // namespace solobox::fast

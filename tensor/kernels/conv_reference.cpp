@@ -1,0 +1,116 @@
+// The definition of convolution and of its two gradients, as loops. Slow and obvious: the oracle for the fast path.
+//
+// All three walk the same set of triples (output pixel, kernel tap, input pixel). Forward reads x and writes y; the
+// gradients send dy back along the same triples, once to the input and once to the weight.
+#include <algorithm>
+
+#include "tensor/kernels/conv.h"
+#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/parallel.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+namespace {
+
+// body(tap, input pixel) for every kernel tap of one output pixel that lies inside the input.
+template <class Body>
+void for_each_tap(const ConvShape& s, std::int64_t image, std::int64_t oy, std::int64_t ox, Body body) {
+    for (std::int64_t ky = 0; ky < s.kh; ++ky) {
+        const std::int64_t iy = oy * s.stride_h - s.pad_h + ky * s.dilation_h;
+        if (iy < 0 || iy >= s.h) continue;
+        for (std::int64_t kx = 0; kx < s.kw; ++kx) {
+            const std::int64_t ix = ox * s.stride_w - s.pad_w + kx * s.dilation_w;
+            if (ix < 0 || ix >= s.w) continue;
+            body(ky * s.kw + kx, (image * s.h + iy) * s.w + ix);
+        }
+    }
+}
+
+}  // namespace
+
+void reference::conv2d_forward(const ConvShape& s, const Real* x, const Real* weight, const Real* bias, Real* y) {
+    parallel_for(s.n * s.out_h(), [&](std::int64_t row) {
+        const std::int64_t image = row / s.out_h(), oy = row % s.out_h();
+        for (std::int64_t ox = 0; ox < s.out_w(); ++ox) {
+            Real* out = y + (row * s.out_w() + ox) * s.o;
+            for (std::int64_t o = 0; o < s.o; ++o) out[o] = bias ? bias[o] : Real(0);
+            for_each_tap(s, image, oy, ox, [&](std::int64_t tap, std::int64_t pixel) {
+                for (std::int64_t g = 0; g < s.groups; ++g)
+                    for (std::int64_t c = 0; c < s.group_c(); ++c) {
+                        const Real value = x[pixel * s.c + g * s.group_c() + c];
+                        const Real* w = weight + (tap * s.group_c() + c) * s.o + g * s.group_o();
+                        Real* sum = out + g * s.group_o();
+                        for (std::int64_t o = 0; o < s.group_o(); ++o) sum[o] += value * w[o];
+                    }
+            });
+        }
+    });
+}
+
+void reference::conv2d_grad_input(const ConvShape& s, const Real* dy, const Real* weight, Real* dx) {
+    parallel_for(s.n, [&](std::int64_t image) {
+        std::fill_n(dx + image * s.h * s.w * s.c, s.h * s.w * s.c, Real(0));
+        for (std::int64_t oy = 0; oy < s.out_h(); ++oy)
+            for (std::int64_t ox = 0; ox < s.out_w(); ++ox) {
+                const Real* grad = dy + ((image * s.out_h() + oy) * s.out_w() + ox) * s.o;
+                for_each_tap(s, image, oy, ox, [&](std::int64_t tap, std::int64_t pixel) {
+                    for (std::int64_t g = 0; g < s.groups; ++g)
+                        for (std::int64_t c = 0; c < s.group_c(); ++c) {
+                            const Real* w = weight + (tap * s.group_c() + c) * s.o + g * s.group_o();
+                            Real sum = 0;
+                            for (std::int64_t o = 0; o < s.group_o(); ++o) sum += grad[g * s.group_o() + o] * w[o];
+                            dx[pixel * s.c + g * s.group_c() + c] += sum;
+                        }
+                });
+            }
+    });
+}
+
+void reference::conv2d_grad_weight(const ConvShape& s, const Real* x, const Real* dy, Real* dw) {
+    // One tile per kernel tap: each owns its part of dw.
+    parallel_for(s.kh * s.kw, [&](std::int64_t mine) {
+        std::fill_n(dw + mine * s.group_c() * s.o, s.group_c() * s.o, Real(0));
+        for (std::int64_t p = 0; p < s.out_pixels(); ++p) {
+            const std::int64_t image = p / (s.out_h() * s.out_w()), oy = p / s.out_w() % s.out_h(), ox = p % s.out_w();
+            for_each_tap(s, image, oy, ox, [&](std::int64_t tap, std::int64_t pixel) {
+                if (tap != mine) return;
+                for (std::int64_t g = 0; g < s.groups; ++g)
+                    for (std::int64_t c = 0; c < s.group_c(); ++c) {
+                        const Real value = x[pixel * s.c + g * s.group_c() + c];
+                        const Real* grad = dy + p * s.o + g * s.group_o();
+                        Real* w = dw + (tap * s.group_c() + c) * s.o + g * s.group_o();
+                        for (std::int64_t o = 0; o < s.group_o(); ++o) w[o] += value * grad[o];
+                    }
+            });
+        }
+    });
+}
+
+namespace {
+
+bool use_fast() {
+#if defined(SOLOBOX_DOUBLE)
+    return false;
+#else
+    return active_kernels() != Kernels::reference;
+#endif
+}
+
+}  // namespace
+
+#if defined(SOLOBOX_DOUBLE)
+namespace quick = reference;
+#else
+namespace quick = solobox::fast;
+#endif
+
+void conv2d_forward(const ConvShape& s, const Real* x, const Real* weight, const Real* bias, Real* y) {
+    use_fast() ? quick::conv2d_forward(s, x, weight, bias, y) : reference::conv2d_forward(s, x, weight, bias, y);
+}
+void conv2d_grad_input(const ConvShape& s, const Real* dy, const Real* weight, Real* dx) {
+    use_fast() ? quick::conv2d_grad_input(s, dy, weight, dx) : reference::conv2d_grad_input(s, dy, weight, dx);
+}
+void conv2d_grad_weight(const ConvShape& s, const Real* x, const Real* dy, Real* dw) {
+    use_fast() ? quick::conv2d_grad_weight(s, x, dy, dw) : reference::conv2d_grad_weight(s, x, dy, dw);
+}
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

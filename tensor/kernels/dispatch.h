@@ -1,0 +1,41 @@
+// Which kernels run: found once from the CPU, or set by SOLOBOX_KERNELS=ref|avx2|avx512.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tensor/kernels/rows.h"
+
+namespace solobox {
+
+enum class Kernels { reference, avx2, avx512 };
+
+// Throws ConfigError when SOLOBOX_KERNELS names something unknown or something that this CPU cannot run.
+Kernels active_kernels();
+bool cpu_supports(Kernels kernels);
+void force_kernels(Kernels kernels);  // tests and benchmarks; ConfigError when the CPU cannot
+const char* name_of(Kernels kernels);
+std::string blas_name();  // for env.json; also pins BLAS to one thread per call
+
+// The inner loops that exist once per instruction set. Raw pointers, no threads: callers cut the work into tiles.
+struct Isa {
+    int mr, nr;  // rows and columns of the register tile
+
+    // c (m, n; row stride ldc) = [or += when accumulate] a b, where a(i, k) = a[i * ars + k * aks] and b is packed in
+    // panels of nr columns: b[(j / nr) * panel + k * nr + j % nr], the last panel filled up with zeros.
+    // `bias` (n, or null) starts the sums when not accumulating.
+    void (*gemm_block)(std::int64_t m, std::int64_t n, std::int64_t kc, const float* a, std::int64_t ars,
+                       std::int64_t aks, const float* b, std::int64_t panel, float* c, std::int64_t ldc,
+                       const float* bias, bool accumulate);
+
+    RowKernels<float> rows;
+};
+
+const Isa& isa(Kernels kernels);  // not for Kernels::reference
+const RowKernels<float>& row_kernels(float);    // of the active kernels
+const RowKernels<double>& row_kernels(double);  // always the reference
+
+namespace avx2 { extern const Isa table; }
+namespace avx512 { extern const Isa table; }
+
+}  // namespace solobox

@@ -1,0 +1,17 @@
+// The inner loops for avx512. Compiled with that instruction set alone; everything with external linkage is the table.
+#include "tensor/kernels/dispatch.h"
+
+#define ISA_LANES 16
+#define ISA_MR 14
+#define ISA_VECTORS 2
+
+namespace solobox::avx512 {
+
+#include "tensor/kernels/isa_body.h"
+
+using T = float;
+#include "tensor/kernels/rows_body.h"
+
+const Isa table{ISA_MR, nr, gemm_block, row_table};
+
+}  // namespace solobox::avx512

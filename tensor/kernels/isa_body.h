@@ -1,0 +1,83 @@
+// The register-tile matrix kernel, written once and compiled once per instruction set. Included by isa_*.cpp only,
+// which set ISA_LANES (floats per vector), ISA_MR (rows) and ISA_VECTORS (vectors across) beforehand.
+//
+// No std:: templates here: the linker may keep this file's copy of an inline function for the whole program, and an
+// older CPU would meet an instruction that it does not know.
+
+namespace {
+
+typedef float Vector __attribute__((vector_size(4 * ISA_LANES)));
+typedef float Unaligned __attribute__((vector_size(4 * ISA_LANES), aligned(4), may_alias));
+
+constexpr int nr = ISA_LANES * ISA_VECTORS;
+
+inline Vector load(const float* p) { return *reinterpret_cast<const Unaligned*>(p); }
+inline void store(float* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
+
+// Sums stay in MR x ISA_VECTORS registers: each step broadcasts MR numbers of a against one row of b. An element's
+// sum runs over k in order, so its bits depend neither on its neighbours nor on the vector width.
+template <int MR>
+inline void register_tile(long kc, const float* a, long ars, long aks, const float* b, float* c, long ldc,
+                          const float* bias, bool accumulate) {
+    Vector sum[MR][ISA_VECTORS];
+#pragma GCC unroll 16
+    for (int r = 0; r < MR; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < ISA_VECTORS; ++v) {
+            if (accumulate) sum[r][v] = load(c + r * ldc + v * ISA_LANES);
+            else if (bias) sum[r][v] = load(bias + v * ISA_LANES);
+            else sum[r][v] = Vector{};
+        }
+    for (long k = 0; k < kc; ++k) {
+        Vector row[ISA_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < ISA_VECTORS; ++v) row[v] = load(b + v * ISA_LANES);
+#pragma GCC unroll 16
+        for (int r = 0; r < MR; ++r) {
+            const float x = a[r * ars];
+#pragma GCC unroll 4
+            for (int v = 0; v < ISA_VECTORS; ++v) sum[r][v] += x * row[v];
+        }
+        a += aks;
+        b += nr;
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < MR; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < ISA_VECTORS; ++v) store(c + r * ldc + v * ISA_LANES, sum[r][v]);
+}
+
+// Fewer rows than a full tile: the same arithmetic, row by row.
+inline void rows_tile(long m, long kc, const float* a, long ars, long aks, const float* b, float* c, long ldc,
+                      const float* bias, bool accumulate) {
+    long i = 0;
+    for (; i + ISA_MR <= m; i += ISA_MR)
+        register_tile<ISA_MR>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
+    for (; i + 4 <= m; i += 4)
+        register_tile<4>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
+    for (; i < m; ++i) register_tile<1>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
+}
+
+void gemm_block(long m, long n, long kc, const float* a, long ars, long aks, const float* b, long panel, float* c,
+                long ldc, const float* bias, bool accumulate) {
+    for (long j = 0; j < n; j += nr, b += panel) {
+        if (n - j >= nr) {
+            rows_tile(m, kc, a, ars, aks, b, c + j, ldc, bias ? bias + j : nullptr, accumulate);
+            continue;
+        }
+        // The last columns: whole vectors in a buffer of our own, then the part that exists.
+        float edge[ISA_MR * nr], edge_bias[nr];
+        const long width = n - j;
+        for (long v = 0; bias && v < nr; ++v) edge_bias[v] = v < width ? bias[j + v] : 0.0F;
+        for (long i = 0; i < m; i += ISA_MR) {
+            const long rows = m - i < ISA_MR ? m - i : ISA_MR;
+            for (long r = 0; accumulate && r < rows; ++r)
+                for (long v = 0; v < nr; ++v) edge[r * nr + v] = v < width ? c[(i + r) * ldc + j + v] : 0.0F;
+            rows_tile(rows, kc, a + i * ars, ars, aks, b, edge, nr, bias ? edge_bias : nullptr, accumulate);
+            for (long r = 0; r < rows; ++r)
+                for (long v = 0; v < width; ++v) c[(i + r) * ldc + j + v] = edge[r * nr + v];
+        }
+    }
+}
+
+}  // namespace

@@ -1,0 +1,28 @@
+// The loops that every normalisation is made of, on raw pointers. x is (n, rows, c): GroupNorm uses the images as n
+// and the pixels as rows, BatchNorm has n = 1 and all pixels of the batch as rows.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/real.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+struct ChannelRows {
+    std::int64_t n, rows, c;
+};
+
+// sum (n, c) over rows of x
+void channel_sum(const ChannelRows& s, const Real* x, double* sum);
+// sum (n, c) over rows of (x - mean)^2, mean (n, c)
+void channel_square_sum(const ChannelRows& s, const Real* x, const Real* mean, double* sum);
+// y = act(scale * x + shift), scale and shift (n, c); act(v) = v > 0 ? v : slope * v
+void channel_affine(const ChannelRows& s, const Real* x, const Real* scale, const Real* shift, Real slope, Real* y);
+// dz = dy * act'(scale * x + shift); sums over rows: dz_sum = sum dz, dot = sum dz * (x - mean)
+void channel_grad_sums(const ChannelRows& s, const Real* dy, const Real* x, const Real* scale, const Real* shift,
+                       Real slope, const Real* mean, double* dz_sum, double* dot);
+// dx = a * dz + b * (x - mean) + d with a, b, d (n, c)
+void channel_grad_input(const ChannelRows& s, const Real* dy, const Real* x, const Real* scale, const Real* shift,
+                        Real slope, const Real* mean, const Real* a, const Real* b, const Real* d, Real* dx);
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,18 @@
+// The reference copies of the row loops.
+#include "tensor/kernels/rows.h"
+
+namespace solobox::reference {
+
+namespace single {
+using T = float;
+#include "tensor/kernels/rows_body.h"
+}  // namespace single
+namespace twice {
+using T = double;
+#include "tensor/kernels/rows_body.h"
+}  // namespace twice
+
+const RowKernels<float>& row_kernels_float() { return single::row_table; }
+const RowKernels<double>& row_kernels_double() { return twice::row_table; }
+
+}  // namespace solobox::reference

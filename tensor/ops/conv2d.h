@@ -1,0 +1,26 @@
+// Convolutions. Feature maps are (N, H, W, C); weights are (kh, kw, C / groups, O), see Layout::hwio.
+#pragma once
+
+#include "tensor/tape.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+// Pairs are {height, width}.
+struct Pair {
+    std::int64_t h = 1, w = 1;
+};
+
+struct ConvSpec {
+    Pair stride{1, 1}, padding{0, 0}, dilation{1, 1};
+    std::int64_t groups = 1;
+};
+
+// Cross-correlation with zero padding, as torch.nn.functional.conv2d. bias (O) or an undefined Var.
+Var conv2d(const Var& x, const Var& weight, const Var& bias = {}, const ConvSpec& spec = {});
+
+// The gradient of conv2d with respect to its input, as a layer: weight (kh, kw, O / groups, C), Layout::hwoi.
+// out = (in - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1
+Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias = {}, const ConvSpec& spec = {},
+                     Pair output_padding = {0, 0});
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,36 @@
+// Normalisations over channels-last tensors: the last axis is the channel axis.
+//
+// Each can apply the activation that follows it in the same pass, act(v) = v > 0 ? v : slope * v: slope 1 is none,
+// 0 is ReLU, 0.1 the LeakyReLU of YOLO. One pass over memory instead of three, and one saved tensor instead of two.
+#pragma once
+
+#include "tensor/tape.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+// x (N, .., C), groups of C / groups neighbouring channels of one image; biased variance. weight, bias (C) or undefined.
+Var group_norm(const Var& x, std::int64_t groups, const Var& weight = {}, const Var& bias = {}, double eps = 1e-5,
+               double slope = 1);
+
+// Running statistics of a BatchNorm layer. Undefined tensors: track_running_stats = false.
+struct RunningStats {
+    Tensor mean, var;           // (C)
+    std::int64_t batches = 0;   // num_batches_tracked
+};
+
+struct BatchNormSpec {
+    bool training = true;
+    double momentum = 0.1;      // negative: cumulative average, factor 1 / batches
+    double eps = 1e-5;
+};
+
+// x (N, C) or (N, .., C). Training normalises by the batch's biased variance and updates `stats` in place (the
+// unbiased one); evaluation uses `stats`, or the batch where there are none.
+Var batch_norm(const Var& x, RunningStats& stats, const Var& weight = {}, const Var& bias = {},
+               const BatchNormSpec& spec = {}, double slope = 1);
+
+// Over the trailing axes whose sizes are those of `normalized_shape`; biased variance.
+Var layer_norm(const Var& x, const Shape& normalized_shape, const Var& weight = {}, const Var& bias = {},
+               double eps = 1e-5);
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,154 @@
+#include "tensor/tape.h"
+
+#include <atomic>
+
+#include "tensor/kernels/parallel.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+namespace {
+
+thread_local Tape* current_tape = nullptr;
+thread_local FreezeConstants* current_freeze = nullptr;
+std::atomic<std::uint64_t> next_id{1};
+
+void add_in_place(Tensor& sum, const Tensor& term) {
+    Real* to = sum.mutable_data();
+    const Real* from = term.data();
+    constexpr std::int64_t tile = 1 << 15;
+    const std::int64_t n = sum.numel();
+    parallel_for((n + tile - 1) / tile, [&](std::int64_t t) {
+        const std::int64_t end = std::min(n, (t + 1) * tile);
+        for (std::int64_t i = t * tile; i < end; ++i) to[i] += from[i];
+    });
+}
+
+}  // namespace
+
+Tape::Tape(bool check_finite) : id_(next_id++), check_finite_(check_finite), previous_(current_tape) {
+    current_tape = this;
+}
+
+Tape::~Tape() { current_tape = previous_; }
+
+Tape* Tape::current() { return current_tape; }
+
+Var Tape::place(Tensor value, Node node) {
+    Var out(std::move(value));
+    out.node_ = static_cast<std::int64_t>(nodes_.size());
+    out.tape_ = id_;
+    nodes_.push_back(std::move(node));
+    return out;
+}
+
+std::int64_t Tape::node_of(const Var& v, const char* op) const {
+    if (!v.tracked()) return -1;
+    check(v.tape_ == id_, "[{}] an operand belongs to another tape: use detached(), or compute it under this one", op);
+    return v.node_;
+}
+
+Var Tape::leaf(Parameter& p) {
+    const auto found = leaf_nodes_.find(&p);
+    if (found != leaf_nodes_.end()) {
+        Var out(p.value);
+        out.node_ = found->second;
+        out.tape_ = id_;
+        return out;
+    }
+    leaf_nodes_[&p] = static_cast<std::int64_t>(nodes_.size());
+    leaves_.push_back(&p);
+    return place(p.value, {"leaf", {}, {}, nullptr, &p});
+}
+
+Var Tape::record(const char* op, Tensor value, const std::vector<Var>& inputs, Backward backward) {
+    if (check_finite_ && !all_finite(value)) {
+        std::string shapes;
+        for (const Var& input : inputs) shapes += (shapes.empty() ? "" : ", ") + input.shape().str();
+        throw NonFiniteError(fmt::format("NaN or infinity born in the forward pass of [{}] (node {}, inputs {})", op,
+                                         nodes_.size(), shapes));
+    }
+    Node node{op, {}, {}, std::move(backward), nullptr};
+    for (const Var& input : inputs) {
+        node.inputs.push_back(node_of(input, op));
+        node.wanted.push_back(node.inputs.back() >= 0);
+    }
+    return place(std::move(value), std::move(node));
+}
+
+void Tape::add_to(Slot& slot, Tensor term) {
+    if (!slot.sum.defined()) {
+        slot = {std::move(term), false};
+        return;
+    }
+    if (!slot.owned) slot = {slot.sum.clone(), true};  // the first term may be somebody else's storage
+    add_in_place(slot.sum, term);
+}
+
+void Tape::deliver(Parameter& leaf, Tensor grad) {
+    check(grad.shape() == leaf.value.shape(), "[backward] a gradient of shape {} reached a parameter of shape {}",
+          grad.shape().str(), leaf.value.shape().str());
+    if (leaf.sink) {
+        leaf.sink(leaf, std::move(grad));
+    } else if (!leaf.grad.defined()) {
+        leaf.grad = grad.unique() ? std::move(grad) : grad.clone();  // the optimizer's side may scale it in place
+    } else {
+        add_in_place(leaf.grad, grad);
+    }
+}
+
+void Tape::backward(const std::vector<std::pair<Var, Tensor>>& roots_and_seeds) {
+    std::vector<Slot> slots(nodes_.size());
+    for (const auto& [root, seed] : roots_and_seeds) {
+        check(root.shape() == seed.shape(), "[backward] the seed is {}, the root {}", seed.shape().str(),
+              root.shape().str());
+        const std::int64_t node = node_of(root, "backward");
+        if (node >= 0) add_to(slots[static_cast<std::size_t>(node)], seed);
+    }
+    const NoGrad no_recording;
+    for (std::size_t i = nodes_.size(); i-- > 0;) {
+        Node& node = nodes_[i];
+        const Backward run = std::move(node.backward);  // and with it what the op saved, gone at the end of this turn
+        node.backward = nullptr;
+        Tensor dy = std::move(slots[i].sum);
+        if (!dy.defined()) continue;  // nothing that follows used it
+        if (node.leaf) {
+            deliver(*node.leaf, std::move(dy));
+            continue;
+        }
+        check(run != nullptr, "[{}] backward ran before on this tape: open a new one for every step", node.op);
+        Grads grads = run(dy, node.wanted);
+        check(grads.size() == node.inputs.size(), "[{}] backward returned {} gradients for {} inputs", node.op,
+              grads.size(), node.inputs.size());
+        dy = {};
+        for (std::size_t k = 0; k < grads.size(); ++k) {
+            if (!node.wanted[k] || !grads[k].defined()) continue;
+            if (check_finite_ && !all_finite(grads[k]))
+                throw NonFiniteError(
+                    fmt::format("NaN or infinity born in the backward pass of [{}] (node {}, input {})", node.op, i, k));
+            add_to(slots[static_cast<std::size_t>(node.inputs[k])], std::move(grads[k]));
+        }
+    }
+}
+
+NoGrad::NoGrad() : previous_(current_tape) { current_tape = nullptr; }
+NoGrad::~NoGrad() { current_tape = previous_; }
+
+FreezeConstants::FreezeConstants() : previous_(current_freeze) { current_freeze = this; }
+FreezeConstants::~FreezeConstants() { current_freeze = previous_; }
+
+Tensor constant_in_backward(const Tensor& value) {
+    FreezeConstants* freeze = current_freeze;
+    if (!freeze) return value;
+    if (!freeze->replay_) {
+        freeze->values_.push_back(value.clone());
+        return value;
+    }
+    check(freeze->next_ < freeze->values_.size(), "[freeze] this pass asks for more constants than the first one");
+    return freeze->values_[freeze->next_++];
+}
+
+Var use(Parameter& p) {
+    Tape* tape = Tape::current();
+    return tape && p.trainable ? tape->leaf(p) : Var(p.value);
+}
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

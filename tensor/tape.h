@@ -1,0 +1,160 @@
+// Numbers that remember: a Var is a Tensor and its place on a Tape.
+//
+// A Tape is a list of nodes in the order of execution. Each op that ran appends one node: the closure that turns the
+// gradient of its output into one gradient per input. Backward walks the list from its end. No graph, no recursion, no
+// topological sort: the order of execution already is one.
+//
+//     Tape tape;                                  // opens: ops are recorded until it goes out of scope
+//     Var loss = mse_loss(linear(x, use(w)), t);
+//     tape.backward(loss);                        // w.grad now holds dloss/dw
+//
+// No tape open means inference: ops compute and record nothing. A closure captures Tensors, never Vars (a Var would
+// tie the node to itself), and returns its gradients; the tape alone adds them up.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "tensor/parameter.h"
+#include "tensor/tensor.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+class Var {
+public:
+    Var() = default;
+    Var(Tensor value) : value_(std::move(value)) {}  // a constant: implicit, so that ops take Tensors too
+
+    const Tensor& value() const { return value_; }
+    const Shape& shape() const { return value_.shape(); }
+    int rank() const { return value_.rank(); }
+    std::int64_t dim(int axis) const { return value_.dim(axis); }
+    std::int64_t numel() const { return value_.numel(); }
+    bool defined() const { return value_.defined(); }
+    bool tracked() const { return node_ >= 0; }
+    Var detached() const;  // the same numbers, forgotten by the tape
+
+private:
+    friend class Tape;
+    Tensor value_;
+    std::int64_t node_ = -1;
+    std::uint64_t tape_ = 0;
+};
+
+using Grads = std::vector<Tensor>;          // one per input of the op; undefined = no gradient
+using Wanted = std::vector<bool>;           // which inputs need one; computing the others is wasted, not wrong
+using Backward = std::function<Grads(const Tensor& dy, const Wanted& wanted)>;
+
+// Raised on a tape with `check_finite`: names the op and its place on the tape.
+struct NonFiniteError : Error {
+    explicit NonFiniteError(const std::string& message) : Error(message, ExitCode::diverged) {}
+};
+
+class Tape {
+public:
+    explicit Tape(bool check_finite = false);
+    ~Tape();
+    Tape(const Tape&) = delete;
+    Tape& operator=(const Tape&) = delete;
+
+    static Tape* current();  // the innermost open tape of this thread, or nullptr
+
+    // A leaf: backward adds the gradient into p.grad, or hands it to p.sink. The same parameter is one leaf however
+    // often it is used.
+    Var leaf(Parameter& p);
+    Var record(const char* op, Tensor value, const std::vector<Var>& inputs, Backward backward);
+
+    // Gradients of sum(root * seed) with respect to every leaf; the seed of a scalar root is 1. Consumes the nodes.
+    void backward(const Var& root) { backward({{root, Tensor::full(root.shape(), Real(1))}}); }
+    void backward(const std::vector<std::pair<Var, Tensor>>& roots_and_seeds);
+
+    // The parameters used since the tape was opened, in order of first use.
+    const std::vector<Parameter*>& leaves() const { return leaves_; }
+    std::size_t size() const { return nodes_.size(); }
+
+private:
+    struct Node {
+        const char* op;
+        std::vector<std::int64_t> inputs;  // node numbers, -1 for constants
+        Wanted wanted;
+        Backward backward;
+        Parameter* leaf = nullptr;
+    };
+    struct Slot {
+        Tensor sum;
+        bool owned = false;  // the tape made it: further terms may be added in place
+    };
+    Var place(Tensor value, Node node);
+    std::int64_t node_of(const Var& v, const char* op) const;
+    static void add_to(Slot& slot, Tensor term);
+    static void deliver(Parameter& leaf, Tensor grad);
+
+    std::vector<Node> nodes_;
+    std::vector<Parameter*> leaves_;
+    std::unordered_map<Parameter*, std::int64_t> leaf_nodes_;
+    std::uint64_t id_;
+    bool check_finite_;
+    Tape* previous_;
+};
+
+// No tape while it lives: the ops inside compute and record nothing.
+class NoGrad {
+public:
+    NoGrad();
+    ~NoGrad();
+    NoGrad(const NoGrad&) = delete;
+    NoGrad& operator=(const NoGrad&) = delete;
+
+private:
+    Tape* previous_;
+};
+
+// A value that backward treats as a constant although it was computed from tracked ones (CIoU's alpha, a detached IoU).
+// Losses pass such values through here, so that a gradient check can hold them fixed while it moves the inputs.
+Tensor constant_in_backward(const Tensor& value);
+
+// While it lives: the first pass remembers what goes through constant_in_backward; after rewind(), each further pass
+// gets the remembered values back in their order.
+class FreezeConstants {
+public:
+    FreezeConstants();
+    ~FreezeConstants();
+    FreezeConstants(const FreezeConstants&) = delete;
+    FreezeConstants& operator=(const FreezeConstants&) = delete;
+    void rewind() { replay_ = true, next_ = 0; }
+
+private:
+    friend Tensor constant_in_backward(const Tensor& value);
+    std::vector<Tensor> values_;
+    bool replay_ = false;
+    std::size_t next_ = 0;
+    FreezeConstants* previous_;
+};
+
+inline Var Var::detached() const { return Var(constant_in_backward(value_)); }
+
+// A parameter as an operand: a leaf of the open tape, or a constant when there is none or it is frozen.
+Var use(Parameter& p);
+
+// How every op ends. `backward` is (dy) -> Grads or (dy, wanted) -> Grads; it is dropped unless some input is tracked.
+template <class F>
+Var record(const char* op, Tensor value, const std::vector<Var>& inputs, F&& backward) {
+    bool tracked = false;
+    for (const Var& input : inputs) tracked = tracked || input.tracked();
+    Tape* tape = Tape::current();
+    if (!tape || !tracked) return Var(std::move(value));
+    if constexpr (std::is_invocable_v<F, const Tensor&>) {
+        auto plain = [f = std::forward<F>(backward)](const Tensor& dy, const Wanted&) { return f(dy); };
+        return tape->record(op, std::move(value), inputs, std::move(plain));
+    } else {
+        return tape->record(op, std::move(value), inputs, std::forward<F>(backward));
+    }
+}
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,18 @@
+// A Tensor is numbers: an Array of Real. Images and feature maps are (N, H, W, C), everything else as PyTorch has it.
+// What remembers how it was computed is a Var (tensor/tape.h).
+#pragma once
+
+#include "tensor/array.h"
+#include "tensor/real.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+using Tensor = Array<Real>;
+
+// Largest |x|, 0 for no elements; NaN if there is one.
+double max_abs(const Tensor& x);
+// Euclidean norm, summed in double in a fixed order.
+double norm(const Tensor& x);
+bool all_finite(const Tensor& x);
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,217 @@
+#include "train/config.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tensor/check.h"
+#include "train/names.h"
+
+namespace solobox {
+namespace {
+
+using Keys = std::vector<ConfigKey>;
+
+ConfigKey integer(std::string name, std::int64_t value, double min, double max, std::string meaning, std::vector<std::string> aliases = {}) {
+    return {std::move(name), std::move(aliases), KeyType::integer, std::to_string(value), min, max, {}, std::move(meaning)};
+}
+ConfigKey number(std::string name, double value, double min, double max, std::string meaning, std::vector<std::string> aliases = {}) {
+    return {std::move(name), std::move(aliases), KeyType::number, fmt::format("{}", value), min, max, {}, std::move(meaning)};
+}
+ConfigKey flag(std::string name, bool value, std::string meaning) {
+    return {std::move(name), {}, KeyType::flag, value ? "true" : "false", 0, 0, {}, std::move(meaning)};
+}
+ConfigKey choice(std::string name, std::vector<std::string> choices, std::string meaning) {
+    const std::string first = choices.front();
+    return {std::move(name), {}, KeyType::choice, first, 0, 0, std::move(choices), std::move(meaning)};
+}
+
+Keys make_schema() {
+    return {
+        choice("model", {"tiny", "toy"}, "network: tiny (five conv blocks) or toy (the 24 convolutions of YOLOv1)"),
+        integer("image", 128, 8, 2048, "side of the square picture in pixels", {"imgsz", "img_size"}),
+        number("width_mult", 1, 0.001, 4, "toy: factor on every channel count"),
+        integer("hidden", 256, 1, 65536, "features between the two linears"),
+        choice("norm", {"group", "none", "batch"}, "normalisation after each convolution"),
+        integer("groups", 8, 1, 4096, "groups of the group norm"),
+        number("dropout", 0, 0, 0.99, "probability after the first linear"),
+        choice("decode", {"sigmoid", "identity", "sigmoid_softplus", "sigmoid_exp", "log_wh"}, "how the raw output becomes a box"),
+        choice("loss", {"box", "mse", "smooth_l1", "yolo_bbox", "log_wh", "iou", "giou", "diou", "ciou"}, "box loss"),
+        choice("iou_type", {"ciou", "diou", "giou", "iou"}, "IoU in the terms 1 - IoU of box and yolo_bbox"),
+        number("lambda_coord", 5, 0, 1e6, "weight of the centre term"),
+        number("lambda_wh", 5, 0, 1e6, "weight of the size term"),
+        number("lambda_iou", 3, 0, 1e6, "weight of the IoU term"),
+        flag("detach_alpha", true, "CIoU: alpha is a constant in backward"),
+        choice("reduction", {"mean", "sum"}, "of the loss over the batch"),
+        flag("clamp_before_loss", false, "fault of seed 002: clamps boxes before the loss, which blocks gradients"),
+        number("prior_w", 0.25, 1e-3, 0.999, "sigmoid_exp: width that a zero output decodes to"),
+        number("prior_h", 0.35, 1e-3, 0.999, "sigmoid_exp: height that a zero output decodes to"),
+        choice("head_bias", {"logit", "zero", "log", "prior"}, "bias of the last linear: logit of 0.2, 0, ln 0.2, or the mean box"),
+        choice("head_init", {"default", "normal"}, "weight of the last linear: uniform, or N(0, 1e-3)"),
+        choice("optimizer", {"AdamW", "Adam", "SGD"}, "optimizer"),
+        number("lr0", 1e-3, 0, 100, "learning rate after warmup"),
+        number("lrf", 0.01, 0, 1, "final learning rate as a share of lr0"),
+        number("momentum", 0.9, 0, 0.9999, "SGD momentum; beta1 of Adam"),
+        number("beta2", 0.999, 0, 0.99999, "beta2 of Adam"),
+        flag("nesterov", false, "SGD: Nesterov momentum"),
+        number("weight_decay", 5e-4, 0, 10, "decay of weights; biases, norms and tokens never decay"),
+        integer("warmup_steps", 20, 0, 1'000'000, "steps of linear warmup"),
+        choice("schedule", {"cosine", "constant"}, "learning rate after warmup"),
+        number("clip", 5, 0, 1e9, "largest gradient norm; 0 is off"),
+        integer("batch", 8, 1, 65536, "pictures per step", {"batch_size"}),
+        integer("seed", 0, 0, 9.0e15, "of every random number"),
+        choice("box", {"largest", "first", "error"}, "which object counts when a picture has several"),
+        flag("antialias", true, "resize with antialiasing (as PIL) instead of plain bilinear"),
+        choice("exif_boxes", {"stored", "upright"}, "frame of the labels of pictures with an EXIF orientation"),
+    };
+}
+
+std::string type_name(const ConfigKey& k) {
+    switch (k.type) {
+        case KeyType::integer: return fmt::format("integer {:g}..{:g}", k.min, k.max);
+        case KeyType::number: return fmt::format("number {:g}..{:g}", k.min, k.max);
+        case KeyType::flag: return "true|false";
+        case KeyType::text: return "text";
+        case KeyType::choice: return fmt::format("{}", fmt::join(k.choices, "|"));
+    }
+    return "";
+}
+
+std::string shown(const std::string& text) {
+    std::string safe;
+    for (const char c : text.substr(0, 60)) safe += static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
+    return text.size() > 60 ? safe + "..." : safe;
+}
+
+void check_range(const ConfigKey& k, double value) {
+    if (!(value >= k.min && value <= k.max))
+        throw ConfigError(fmt::format("{}={}: expected {:g} to {:g} ({})", k.name, fmt::format("{:g}", value), k.min, k.max, k.meaning));
+}
+
+// The value in the form in which it is kept and hashed: "1e-3" and "0.001" are the same setting.
+std::string checked_value(const ConfigKey& k, const std::string& value) {
+    switch (k.type) {
+        case KeyType::integer: {
+            const std::int64_t v = parse_integer_value(k.name, value);
+            check_range(k, static_cast<double>(v));
+            return std::to_string(v);
+        }
+        case KeyType::number: {
+            const double v = parse_number(k.name, value);
+            check_range(k, v);
+            return fmt::format("{}", v);
+        }
+        case KeyType::flag:
+            if (value == "true" || value == "false") return value;
+            throw ConfigError(fmt::format("{}={}: expected true or false", k.name, shown(value)));
+        case KeyType::choice:
+            for (const auto& c : k.choices)
+                if (c == value) return value;
+            throw ConfigError(fmt::format("{}={}: expected one of {}{}", k.name, shown(value), fmt::join(k.choices, ", "), did_you_mean(value, k.choices)));
+        case KeyType::text: return value;
+    }
+    return value;
+}
+
+}  // namespace
+
+double parse_number(const std::string& key, const std::string& text) {
+    double value = 0;
+    const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
+    const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
+        throw ConfigError(fmt::format("{}={}: expected a number", key, shown(text)));
+    return value;
+}
+
+std::int64_t parse_integer_value(const std::string& key, const std::string& text) {
+    std::int64_t value = 0;
+    const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
+    const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size())
+        throw ConfigError(fmt::format("{}={}: expected a whole number", key, shown(text)));
+    return value;
+}
+
+const std::vector<ConfigKey>& config_schema() {
+    static const Keys schema = make_schema();
+    return schema;
+}
+
+const ConfigKey& config_key(const std::string& name) {
+    std::vector<std::string> names;
+    for (const ConfigKey& k : config_schema()) {
+        if (k.name == name) return k;
+        names.push_back(k.name);
+        for (const auto& alias : k.aliases) {
+            if (alias == name) return k;
+            names.push_back(alias);
+        }
+    }
+    throw ConfigError(fmt::format("unknown key '{}'{} `solobox config --schema` lists all keys", shown(name), did_you_mean(name, names)));
+}
+
+Config::Config() {
+    for (const ConfigKey& k : config_schema()) values_[k.name] = {k.default_value, "default"};
+}
+
+void Config::set(const std::string& key, const std::string& value, const std::string& origin) {
+    const ConfigKey& k = config_key(key);
+    values_[k.name] = {checked_value(k, value), origin};
+}
+
+void Config::set_words(const std::vector<std::string>& words, const std::string& origin) {
+    std::map<std::string, std::string> seen;
+    for (const auto& word : words) {
+        const std::size_t equals = word.find('=');
+        if (equals == std::string::npos || equals == 0)
+            throw ConfigError(fmt::format("'{}' is not understood: expected key=value", shown(word)));
+        const std::string key = config_key(word.substr(0, equals)).name;
+        if (seen.contains(key)) throw ConfigError(fmt::format("key '{}' is set twice: {} and {}", key, shown(seen[key]), shown(word)));
+        seen[key] = word;
+        set(key, word.substr(equals + 1), origin);
+    }
+}
+
+const ConfigValue& Config::at(const std::string& key) const {
+    const auto found = values_.find(key);
+    if (found == values_.end()) throw Error(fmt::format("no configuration key '{}'", key));
+    return found->second;
+}
+std::int64_t Config::integer(const std::string& key) const { return parse_integer_value(key, at(key).value); }
+double Config::number(const std::string& key) const { return parse_number(key, at(key).value); }
+bool Config::flag(const std::string& key) const { return at(key).value == "true"; }
+const std::string& Config::text(const std::string& key) const { return at(key).value; }
+
+std::vector<std::pair<std::string, ConfigValue>> Config::all() const {
+    std::vector<std::pair<std::string, ConfigValue>> rows;
+    for (const ConfigKey& k : config_schema()) rows.emplace_back(k.name, at(k.name));
+    return rows;
+}
+
+std::string Config::to_yaml() const {
+    std::string text;
+    for (const auto& [key, v] : all()) text += fmt::format("{}: {}  # {}\n", key, v.value, v.origin);
+    return text;
+}
+
+std::string schema_text() {
+    std::string text = fmt::format("{:<18} {:<34} {:<10} meaning\n", "key", "type", "default");
+    for (const ConfigKey& k : config_schema()) {
+        std::string meaning = k.meaning;
+        if (!k.aliases.empty()) meaning += fmt::format(" (also {})", fmt::join(k.aliases, ", "));
+        text += fmt::format("{:<18} {:<34} {:<10} {}\n", k.name, type_name(k), k.default_value, meaning);
+    }
+    return text;
+}
+
+std::string schema_json() {
+    nlohmann::ordered_json keys = nlohmann::ordered_json::array();
+    for (const ConfigKey& k : config_schema())
+        keys.push_back({{"name", k.name}, {"aliases", k.aliases}, {"type", type_name(k)}, {"default", k.default_value}, {"meaning", k.meaning}});
+    return nlohmann::ordered_json{{"keys", keys}}.dump();
+}
+
+}  // namespace solobox

@@ -1,0 +1,38 @@
+// What can be measured of a training step without knowing the model: per parameter tensor the gradient's, the weight's
+// and the update's norm. The raw material of the diagnosis, of layers.csv and of the gradient-flow picture.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tensor/parameter.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+struct FlowSample {
+    std::int64_t step = 0;
+    double grad_norm = 0;    // NaN: no gradient arrived
+    double weight_norm = 0;  // before the update
+    double update_norm = 0;
+    bool changed = false;    // some bit of the tensor
+};
+
+struct ParameterFlow {
+    std::string name;
+    std::vector<FlowSample> samples;
+};
+
+class FlowRecorder {
+public:
+    explicit FlowRecorder(const std::vector<NamedParameter>& params);
+    void before_update(std::int64_t step);  // gradients are complete
+    void after_update();
+    const std::vector<ParameterFlow>& flows() const { return flows_; }
+
+private:
+    std::vector<NamedParameter> params_;
+    std::vector<Tensor> before_;
+    std::vector<ParameterFlow> flows_;
+};
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

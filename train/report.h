@@ -1,0 +1,72 @@
+// The page of a run: one offline HTML file with curves, every picture with truth and prediction, the gradient flow per
+// layer, findings, configuration and environment. Renders what it is given; measures and decides nothing.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/types.h"
+
+namespace solobox {
+
+struct ReportCurve {
+    std::string name;  // "loss", "mean IoU", "lr"
+    std::vector<double> x, y;
+    bool log_scale = false;
+};
+
+// Curves drawn in one plot, for instance training and validation loss.
+struct ReportPlot {
+    std::string title, x_label;
+    std::vector<ReportCurve> curves;
+    std::string note;  // one line under the plot: what a reader should see in it
+};
+
+struct ReportPicture {
+    std::string name;  // file name or "shape 3"
+    Image image;
+    UnitBox truth, prediction;
+    double iou = 0;
+};
+
+// One parameter tensor over time. All series are as long as Report::layer_steps; a NaN is a gap.
+struct ReportLayer {
+    std::string name;                      // "feat.0.weight"
+    std::vector<double> grad_norm;         // L2 norm of the gradient
+    std::vector<double> weight_norm;
+    std::vector<double> update_ratio;      // norm of the update / norm of the weight
+    std::vector<double> dead_fraction;     // of the layer's outputs; empty when it has no activation
+};
+
+struct ReportFinding {
+    std::string severity;  // FAIL | WARN | INFO | PASS
+    std::string id;        // rule or short name
+    std::string message;   // evidence in words
+    std::string cure;      // the next thing to try
+};
+
+struct ReportConfigRow {
+    std::string key, value, origin;  // origin: default | file | environment | command line
+};
+
+struct Report {
+    std::string title;                 // "overfit: 8 images of raccoon"
+    std::string verdict;               // "pass" | "fail" | ""
+    std::string verdict_text;          // one or two sentences
+    std::vector<std::pair<std::string, std::string>> summary;  // "mean IoU", "0.991"
+    std::vector<ReportPlot> plots;
+    std::vector<ReportPicture> pictures;  // shown worst first
+    std::vector<double> layer_steps;
+    std::vector<ReportLayer> layers;      // from the input to the output
+    std::vector<ReportFinding> findings;
+    std::vector<ReportConfigRow> config;
+    std::vector<std::pair<std::string, std::string>> environment;
+};
+
+// The whole page as text: no link, no script from elsewhere, under 2 MB for up to some hundred pictures.
+std::string render_report(const Report& report);
+
+// The pictures in a grid with truth (green) and prediction (red, dashed) drawn on them and the IoU beside the name.
+Image draw_pictures(const std::vector<ReportPicture>& pictures, int columns, int cell);
+
+}  // namespace solobox
