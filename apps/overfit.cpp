@@ -16,7 +16,7 @@ namespace solobox {
 namespace {
 
 struct Arguments {
-    std::int64_t n = 8, steps = 1000;
+    std::int64_t n = 8, steps = 900;
     std::string data, format, model, seed, out;
     int threads = 0;
     bool skip_bad = false, json = false, exist_ok = false, quiet = false;
@@ -89,7 +89,7 @@ Verb add_overfit(CLI::App& app, const CommandLine& line) {
     app.add_option("--data", a->data, "data set directory (default: synthetic shapes made in memory)");
     app.add_option("--format", a->format, "voc | yolo | tiny-imagenet (default: found out)");
     app.add_option("--model", a->model, "tiny (default) or toy");
-    app.add_option("--steps", a->steps, "at most so many steps (default 1000)")->check(CLI::Range(1, 1'000'000));
+    app.add_option("--steps", a->steps, "at most so many steps (default 900, in cycles of 300)")->check(CLI::Range(1, 1'000'000));
     app.add_option("--seed", a->seed, "of the weights; the pictures stay the same (default 0)");
     add_threads_option(app, a->threads);
     app.add_option("--out", a->out, "run directory (default runs/overfit/NAME)");

@@ -32,7 +32,8 @@ Cropped shift_and_cut(const std::vector<Object>& objects, double dx, double dy, 
     Cropped out;
     for (std::size_t i = 0; i < objects.size(); ++i) {
         const Object& o = objects[i];
-        const Object left = clipped_to(with_corners(o, o.x1 + dx, o.y1 + dy, o.x2 + dx, o.y2 + dy), cut[0], cut[1], cut[2], cut[3]);
+        const Object left =
+            clipped_to(with_corners(o, o.x1 + dx, o.y1 + dy, o.x2 + dx, o.y2 + dy), cut[0], cut[1], cut[2], cut[3]);
         const double visible = share(area(left), area(o));
         out.visible.push_back(visible);
         if (!(visible >= min_visibility && visible > 0)) continue;
@@ -47,8 +48,10 @@ int quarter_turns(int turns) { return ((turns % 4) + 4) % 4; }
 }  // namespace
 
 template <class T>
-Pixels<T>::Pixels(int height_, int width_, int channels_, T fill) : height(height_), width(width_), channels(channels_) {
-    check(height > 0 && width > 0 && channels > 0, "[Pixels] {}x{}x{}: sizes must be positive", height, width, channels);
+Pixels<T>::Pixels(int height_, int width_, int channels_, T fill)
+    : height(height_), width(width_), channels(channels_) {
+    check(height > 0 && width > 0 && channels > 0, "[Pixels] {}x{}x{}: sizes must be positive", height, width,
+          channels);
     values.assign(static_cast<std::size_t>(checked_mul(checked_mul(height, width), channels)), fill);
 }
 
@@ -71,10 +74,14 @@ Pixels<T> rot90(const Pixels<T>& in, int turns) {
     Pixels<T> out(lying ? in.width : in.height, lying ? in.height : in.width, in.channels);
     const auto source = [&](int y, int x) {
         switch (k) {
-            case 1: return in.at(x, in.width - 1 - y);
-            case 2: return in.at(in.height - 1 - y, in.width - 1 - x);
-            case 3: return in.at(in.height - 1 - x, y);
-            default: return in.at(y, x);
+            case 1:
+                return in.at(x, in.width - 1 - y);
+            case 2:
+                return in.at(in.height - 1 - y, in.width - 1 - x);
+            case 3:
+                return in.at(in.height - 1 - x, y);
+            default:
+                return in.at(y, x);
         }
     };
     for (int y = 0; y < out.height; ++y)
@@ -94,14 +101,16 @@ Object rot90(const Object& box, int turns, int height, int width) {
 RotatedBox rotate(const Object& box, double degrees, int height, int width) {
     const double angle = degrees * std::numbers::pi / 180, cos = std::cos(angle), sin = std::sin(angle);
     const double cx = width / 2.0, cy = height / 2.0;
-    const std::array<std::array<double, 2>, 4> old{{{box.x1, box.y1}, {box.x2, box.y1}, {box.x2, box.y2}, {box.x1, box.y2}}};
+    const std::array<std::array<double, 2>, 4> old{
+        {{box.x1, box.y1}, {box.x2, box.y1}, {box.x2, box.y2}, {box.x1, box.y2}}};
     RotatedBox out;
     for (std::size_t i = 0; i < 4; ++i) {
         const double dx = old[i][0] - cx, dy = old[i][1] - cy;
         out.corners[i] = {cx + dx * cos + dy * sin, cy - dx * sin + dy * cos};  // y grows downwards
     }
     const auto extent = [&](std::size_t axis) {
-        const auto [low, high] = std::minmax({out.corners[0][axis], out.corners[1][axis], out.corners[2][axis], out.corners[3][axis]});
+        const auto [low, high] =
+            std::minmax({out.corners[0][axis], out.corners[1][axis], out.corners[2][axis], out.corners[3][axis]});
         return std::pair(low, high);
     };
     const auto [x1, x2] = extent(0);
@@ -117,8 +126,11 @@ Letterbox plan_letterbox(int source_height, int source_width, int height, int wi
           "[letterbox] {}x{} into {}x{}: sizes must be positive", source_height, source_width, height, width);
     double scale = std::min(static_cast<double>(height) / source_height, static_cast<double>(width) / source_width);
     if (!scale_up) scale = std::min(scale, 1.0);
-    const auto side = [&](int source, int limit) { return std::clamp(static_cast<int>(std::nearbyint(source * scale)), 1, limit); };
-    Letterbox plan{source_height, source_width, height, width, side(source_height, height), side(source_width, width), 0, 0};
+    const auto side = [&](int source, int limit) {
+        return std::clamp(static_cast<int>(std::nearbyint(source * scale)), 1, limit);
+    };
+    Letterbox plan{
+        source_height, source_width, height, width, side(source_height, height), side(source_width, width), 0, 0};
     plan.top = (height - plan.inner_height) / 2;
     plan.left = (width - plan.inner_width) / 2;
     return plan;
@@ -127,7 +139,8 @@ Letterbox plan_letterbox(int source_height, int source_width, int height, int wi
 template <class T>
 Pixels<T> letterbox(const Pixels<T>& in, const Letterbox& plan, double fill) {
     check(in.height == plan.source_height && in.width == plan.source_width,
-          "[letterbox] the picture is {}x{}, the plan was made for {}x{}", in.height, in.width, plan.source_height, plan.source_width);
+          "[letterbox] the picture is {}x{}, the plan was made for {}x{}", in.height, in.width, plan.source_height,
+          plan.source_width);
     const Pixels<T> inner = resize(in, plan.inner_height, plan.inner_width);
     Pixels<T> out(plan.height, plan.width, in.channels, static_cast<T>(fill));
     paint(out, inner, {plan.left, plan.top, plan.left, plan.top, plan.left + inner.width, plan.top + inner.height});
@@ -137,21 +150,24 @@ Pixels<T> letterbox(const Pixels<T>& in, const Letterbox& plan, double fill) {
 Object to_letterbox(const Object& box, const Letterbox& plan) {
     const double sx = static_cast<double>(plan.inner_width) / plan.source_width;
     const double sy = static_cast<double>(plan.inner_height) / plan.source_height;
-    return with_corners(box, box.x1 * sx + plan.left, box.y1 * sy + plan.top, box.x2 * sx + plan.left, box.y2 * sy + plan.top);
+    return with_corners(box, box.x1 * sx + plan.left, box.y1 * sy + plan.top, box.x2 * sx + plan.left,
+                        box.y2 * sy + plan.top);
 }
 
 Object from_letterbox(const Object& box, const Letterbox& plan) {
     const double sx = static_cast<double>(plan.inner_width) / plan.source_width;
     const double sy = static_cast<double>(plan.inner_height) / plan.source_height;
-    const Object back = with_corners(box, (box.x1 - plan.left) / sx, (box.y1 - plan.top) / sy, (box.x2 - plan.left) / sx,
-                                     (box.y2 - plan.top) / sy);
+    const Object back = with_corners(box, (box.x1 - plan.left) / sx, (box.y1 - plan.top) / sy,
+                                     (box.x2 - plan.left) / sx, (box.y2 - plan.top) / sy);
     return clipped_to(back, 0, 0, plan.source_width, plan.source_height);
 }
 
 template <class T>
 Pixels<T> crop(const Pixels<T>& in, const Window& w) {
-    check(w.top >= 0 && w.left >= 0 && w.height > 0 && w.width > 0 && w.height <= in.height - w.top && w.width <= in.width - w.left,
-          "[crop] window {}x{} at row {}, column {} does not lie within {}x{}", w.height, w.width, w.top, w.left, in.height, in.width);
+    check(w.top >= 0 && w.left >= 0 && w.height > 0 && w.width > 0 && w.height <= in.height - w.top &&
+              w.width <= in.width - w.left,
+          "[crop] window {}x{} at row {}, column {} does not lie within {}x{}", w.height, w.width, w.top, w.left,
+          in.height, in.width);
     Pixels<T> out(w.height, w.width, in.channels);
     for (int y = 0; y < w.height; ++y) std::copy_n(in.at(w.top + y, w.left), w.width * in.channels, out.at(y, 0));
     return out;

@@ -30,7 +30,7 @@ struct Pixels {
     const T* at(int y, int x) const { return values.data() + offset(y, x); }
 };
 
-// How an output pixel i of an axis (in -> out) is taken from the source; none of them widens its taps to fight aliasing.
+// How output pixel i of an axis (in -> out) is taken from the source. None of them fights aliasing.
 enum class Resampling {
     bilinear,       // max((i + 0.5) in/out - 0.5, 0) and its neighbour (torch, align_corners=False)
     nearest,        // floor((i + 0.5) in/out) (torch's nearest-exact)
@@ -47,7 +47,7 @@ Pixels<T> hflip(const Pixels<T>& in);
 Object hflip(const Object& box, int width);  // width of the picture
 UnitBox hflip(const UnitBox& box);
 template <class T>
-Pixels<T> rot90(const Pixels<T>& in, int turns);  // counter-clockwise; any integer
+Pixels<T> rot90(const Pixels<T>& in, int turns);                    // counter-clockwise; any integer
 Object rot90(const Object& box, int turns, int height, int width);  // size of the picture before the turn
 
 // A box turned about the picture's centre, degrees counter-clockwise on screen.
@@ -80,13 +80,13 @@ template <class T>
 Pixels<T> crop(const Pixels<T>& in, const Window& window);  // ShapeError unless the window lies within the picture
 // Boxes shifted into the window and cut at it. Kept: area left / area before >= min_visibility, and > 0.
 struct Cropped {
-    std::vector<Object> objects;     // the kept ones, in order
-    std::vector<std::size_t> kept;   // their places among all
-    std::vector<double> visible;     // share left, of all boxes; 0 for a box without area
+    std::vector<Object> objects;    // the kept ones, in order
+    std::vector<std::size_t> kept;  // their places among all
+    std::vector<double> visible;    // share left, of all boxes; 0 for a box without area
 };
 Cropped crop_objects(const std::vector<Object>& objects, const Window& window, double min_visibility);
 
-// ---- Colours, in place; results are cut to [0, 1]. 3 channels RGB, or 1 grey (its own luma, without saturation or hue).
+// ---- Colours, in place; results are cut to [0, 1]. 3 channels RGB, or 1 grey: its own luma, no saturation, no hue.
 // clamp(f x + (1 - f) e): e = 0 | mean luma of the picture | luma of the pixel; luma = .2989 R + .587 G + .114 B.
 template <class T>
 void brightness(Pixels<T>& image, double factor);  // any number of channels
@@ -123,7 +123,7 @@ Pixels<T> blend(const Pixels<T>& a, const Pixels<T>& b, double lambda);  // mixu
 // Boxes and labels of a blend: those of both (Zhang et al. 2019, "Bag of freebies").
 std::vector<Object> concat(std::vector<Object> a, const std::vector<Object>& b);
 
-// CutMix (Yun et al. 2019): sides int(W sqrt(1 - lambda)), int(H sqrt(1 - lambda)) about the centre, cut at the picture.
+// CutMix (Yun et al. 2019): sides int(W sqrt(1 - lambda)), int(H sqrt(1 - lambda)) about the centre, then cut.
 Window cutmix_window(int height, int width, int center_y, int center_x, double lambda);
 double cutmix_lambda(const Window& pasted, int height, int width);  // share of the first picture that is left
 template <class T>

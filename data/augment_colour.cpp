@@ -11,7 +11,9 @@ namespace {
 using Triple = std::array<double, 3>;
 
 template <class T>
-T unit(double v) { return static_cast<T>(std::clamp(v, 0.0, 1.0)); }
+T unit(double v) {
+    return static_cast<T>(std::clamp(v, 0.0, 1.0));
+}
 
 template <class T>
 double luma(const T* p, int channels) {
@@ -20,12 +22,14 @@ double luma(const T* p, int channels) {
 }
 
 void check_colours(const char* op, int channels) {
-    check(channels == 1 || channels == 3, "[{}] the picture has {} channels, expected 3 (RGB) or 1 (grey)", op, channels);
+    check(channels == 1 || channels == 3, "[{}] the picture has {} channels, expected 3 (RGB) or 1 (grey)", op,
+          channels);
 }
 
 template <class T, class F>
 void each_pixel(Pixels<T>& image, F&& change) {
-    for (std::size_t i = 0; i < image.values.size(); i += static_cast<std::size_t>(image.channels)) change(&image.values[i]);
+    for (std::size_t i = 0; i < image.values.size(); i += static_cast<std::size_t>(image.channels))
+        change(&image.values[i]);
 }
 
 double turn(double h) {
@@ -38,9 +42,12 @@ Triple hsv_of(double r, double g, double b) {
     const double v = std::max({r, g, b}), d = v - std::min({r, g, b});
     if (!(d > 0)) return {0, 0, v};
     double h = 0;
-    if (v == r) h = (g - b) / d;
-    else if (v == g) h = 2 + (b - r) / d;
-    else h = 4 + (r - g) / d;
+    if (v == r)
+        h = (g - b) / d;
+    else if (v == g)
+        h = 2 + (b - r) / d;
+    else
+        h = 4 + (r - g) / d;
     return {turn(h / 6), d / v, v};
 }
 
@@ -49,17 +56,25 @@ Triple rgb_of(const Triple& hsv) {
     const double sector = std::floor(6 * h), f = 6 * h - sector;
     const double p = v * (1 - s), q = v * (1 - s * f), t = v * (1 - s * (1 - f));
     switch (static_cast<int>(sector) % 6) {
-        case 0: return {v, t, p};
-        case 1: return {q, v, p};
-        case 2: return {p, v, t};
-        case 3: return {p, q, v};
-        case 4: return {t, p, v};
-        default: return {v, p, q};
+        case 0:
+            return {v, t, p};
+        case 1:
+            return {q, v, p};
+        case 2:
+            return {p, v, t};
+        case 3:
+            return {p, q, v};
+        case 4:
+            return {t, p, v};
+        default:
+            return {v, p, q};
     }
 }
 
 template <class T>
-Triple hsv_at(const T* p) { return hsv_of(static_cast<double>(p[0]), static_cast<double>(p[1]), static_cast<double>(p[2])); }
+Triple hsv_at(const T* p) {
+    return hsv_of(static_cast<double>(p[0]), static_cast<double>(p[1]), static_cast<double>(p[2]));
+}
 
 template <class T>
 void store_rgb(T* p, const Triple& hsv) {
@@ -109,17 +124,26 @@ ColourKind colour_kind(const std::string& name) {
     if (name == "contrast") return ColourKind::contrast;
     if (name == "saturation") return ColourKind::saturation;
     if (name == "hue") return ColourKind::hue;
-    throw ConfigError(fmt::format("colour change \"{}\" is unknown; known: brightness, contrast, saturation, hue", name));
+    throw ConfigError(
+        fmt::format("colour change \"{}\" is unknown; known: brightness, contrast, saturation, hue", name));
 }
 
 template <class T>
 void colour_chain(Pixels<T>& image, const std::vector<ColourStep>& steps) {
     for (const ColourStep& step : steps) {
         switch (step.kind) {
-            case ColourKind::brightness: brightness(image, step.amount); break;
-            case ColourKind::contrast: contrast(image, step.amount); break;
-            case ColourKind::saturation: saturation(image, step.amount); break;
-            case ColourKind::hue: hue(image, step.amount); break;
+            case ColourKind::brightness:
+                brightness(image, step.amount);
+                break;
+            case ColourKind::contrast:
+                contrast(image, step.amount);
+                break;
+            case ColourKind::saturation:
+                saturation(image, step.amount);
+                break;
+            case ColourKind::hue:
+                hue(image, step.amount);
+                break;
         }
     }
 }
@@ -140,26 +164,30 @@ void hsv_gain(Pixels<T>& rgb, const Triple& gain) {
     check(rgb.channels == 3, "[hsv_gain] the picture has {} channels, expected 3 (RGB)", rgb.channels);
     each_pixel(rgb, [&](T* p) {
         const Triple hsv = hsv_at(p);
-        store_rgb(p, {turn(hsv[0] * gain[0]), std::clamp(hsv[1] * gain[1], 0.0, 1.0), std::clamp(hsv[2] * gain[2], 0.0, 1.0)});
+        store_rgb(p, {turn(hsv[0] * gain[0]), std::clamp(hsv[1] * gain[1], 0.0, 1.0),
+                      std::clamp(hsv[2] * gain[2], 0.0, 1.0)});
     });
 }
 
 template <class T>
 Pixels<T> from_bytes(const std::vector<std::uint8_t>& bytes, int height, int width, int channels) {
     Pixels<T> out(height, width, channels);
-    check(bytes.size() == out.values.size(), "[from_bytes] {} bytes for {}x{}x{}", bytes.size(), height, width, channels);
-    std::transform(bytes.begin(), bytes.end(), out.values.begin(), [](std::uint8_t b) { return static_cast<T>(b / 255.0); });
+    check(bytes.size() == out.values.size(), "[from_bytes] {} bytes for {}x{}x{}", bytes.size(), height, width,
+          channels);
+    std::transform(bytes.begin(), bytes.end(), out.values.begin(),
+                   [](std::uint8_t b) { return static_cast<T>(b / 255.0); });
     return out;
 }
 
 template <class T>
 void normalize(Pixels<T>& image, const std::vector<double>& mean, const std::vector<double>& std_dev) {
     const auto channels = static_cast<std::size_t>(image.channels);
-    check(mean.size() == channels && std_dev.size() == channels, "[normalize] {} means and {} deviations for {} channels",
-          mean.size(), std_dev.size(), channels);
+    check(mean.size() == channels && std_dev.size() == channels,
+          "[normalize] {} means and {} deviations for {} channels", mean.size(), std_dev.size(), channels);
     for (const double s : std_dev) check(s > 0, "[normalize] a deviation is {}, expected > 0", s);
     each_pixel(image, [&](T* p) {
-        for (std::size_t c = 0; c < channels; ++c) p[c] = static_cast<T>((static_cast<double>(p[c]) - mean[c]) / std_dev[c]);
+        for (std::size_t c = 0; c < channels; ++c)
+            p[c] = static_cast<T>((static_cast<double>(p[c]) - mean[c]) / std_dev[c]);
     });
 }
 

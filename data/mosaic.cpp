@@ -11,7 +11,8 @@ namespace {
 template <class T>
 void check_same_size(const char* op, const Pixels<T>& a, const Pixels<T>& b) {
     check(a.height == b.height && a.width == b.width && a.channels == b.channels,
-          "[{}] pictures of {}x{}x{} and {}x{}x{}: resize one first", op, a.height, a.width, a.channels, b.height, b.width, b.channels);
+          "[{}] pictures of {}x{}x{} and {}x{}x{}: resize one first", op, a.height, a.width, a.channels, b.height,
+          b.width, b.channels);
 }
 
 }  // namespace
@@ -21,7 +22,8 @@ Pixels<T> blend(const Pixels<T>& a, const Pixels<T>& b, double lambda) {
     check_same_size("blend", a, b);
     Pixels<T> out = a;
     for (std::size_t i = 0; i < out.values.size(); ++i)
-        out.values[i] = static_cast<T>(lambda * static_cast<double>(a.values[i]) + (1 - lambda) * static_cast<double>(b.values[i]));
+        out.values[i] =
+            static_cast<T>(lambda * static_cast<double>(a.values[i]) + (1 - lambda) * static_cast<double>(b.values[i]));
     return out;
 }
 
@@ -53,7 +55,8 @@ void paste(Pixels<T>& into, const Pixels<T>& from, const Window& w) {
     paint(into, from, {0, 0, w.left, w.top, w.left + w.width, w.top + w.height});
 }
 
-std::vector<double> soft_labels(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b, double lambda, int classes) {
+std::vector<double> soft_labels(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b, double lambda,
+                                int classes) {
     check(a.size() == b.size(), "[soft_labels] {} labels against {}", a.size(), b.size());
     std::vector<double> out(a.size() * static_cast<std::size_t>(std::max(classes, 0)));
     const auto add = [&](std::size_t row, std::int64_t label, double share) {
@@ -85,8 +88,9 @@ void paint(Pixels<T>& canvas, const Pixels<T>& image, const Placement& p) {
     if (p.x2 <= p.x1 || p.y2 <= p.y1) return;
     check(p.x1 >= 0 && p.y1 >= 0 && p.x2 <= canvas.width && p.y2 <= canvas.height && p.x1 >= p.dx && p.y1 >= p.dy &&
               p.x2 <= p.dx + image.width && p.y2 <= p.dy + image.height,
-          "[paint] columns {} to {}, rows {} to {} do not lie within the canvas ({}x{}) and the picture ({}x{} at {}, {})", p.x1, p.x2,
-          p.y1, p.y2, canvas.height, canvas.width, image.height, image.width, p.dy, p.dx);
+          "[paint] columns {} to {}, rows {} to {} do not lie within the canvas ({}x{}) and the picture ({}x{} at {}, "
+          "{})",
+          p.x1, p.x2, p.y1, p.y2, canvas.height, canvas.width, image.height, image.width, p.dy, p.dx);
     for (int y = p.y1; y < p.y2; ++y)
         std::copy_n(image.at(y - p.dy, p.x1 - p.dx), (p.x2 - p.x1) * image.channels, canvas.at(y, p.x1));
 }

@@ -40,7 +40,8 @@ Taps cover_taps(std::int64_t i, std::int64_t in, std::int64_t out, bool fraction
     Taps taps{static_cast<std::size_t>(first), {}};
     for (std::int64_t k = first; k < last; ++k) {
         const std::int64_t shared = std::min(to, (k + 1) * out) - std::max(from, k * out);
-        taps.weights.push_back(fractional ? static_cast<double>(shared) / static_cast<double>(in) : 1.0 / static_cast<double>(last - first));
+        taps.weights.push_back(fractional ? static_cast<double>(shared) / static_cast<double>(in)
+                                          : 1.0 / static_cast<double>(last - first));
     }
     return taps;
 }
@@ -56,10 +57,18 @@ std::vector<Taps> make_taps(std::int64_t in, std::int64_t out, Resampling how, b
                 taps.push_back(antialias ? triangle_taps(centre, std::max(step, 1.0), size)
                                          : triangle_taps(std::clamp(centre, 0.5, size - 0.5), 1.0, size));
                 break;
-            case Resampling::nearest: taps.push_back(single_tap((2 * i + 1) * in / (2 * out))); break;
-            case Resampling::nearest_floor: taps.push_back(single_tap(i * in / out)); break;
-            case Resampling::area: taps.push_back(cover_taps(i, in, out, true)); break;
-            case Resampling::adaptive_avg: taps.push_back(cover_taps(i, in, out, false)); break;
+            case Resampling::nearest:
+                taps.push_back(single_tap((2 * i + 1) * in / (2 * out)));
+                break;
+            case Resampling::nearest_floor:
+                taps.push_back(single_tap(i * in / out));
+                break;
+            case Resampling::area:
+                taps.push_back(cover_taps(i, in, out, true));
+                break;
+            case Resampling::adaptive_avg:
+                taps.push_back(cover_taps(i, in, out, false));
+                break;
         }
     }
     return taps;
@@ -104,7 +113,8 @@ std::vector<T> resize_plane(const In* in, int height, int width, int channels, i
 
 template <class T>
 Pixels<T> resize(const Pixels<T>& in, int height, int width, Resampling how) {
-    check(in.values.size() == in.offset(in.height, 0), "[resize] {} numbers for {}x{}x{}", in.values.size(), in.height, in.width, in.channels);
+    check(in.values.size() == in.offset(in.height, 0), "[resize] {} numbers for {}x{}x{}", in.values.size(), in.height,
+          in.width, in.channels);
     Pixels<T> out;
     out.values = resize_plane(in.values.data(), in.height, in.width, in.channels, height, width, how, false, T(1));
     out.height = height, out.width = width, out.channels = in.channels;
@@ -117,12 +127,13 @@ std::vector<float> resize_bilinear(const std::vector<float>& in, int height, int
                                    int out_width, bool antialias) {
     check(static_cast<std::int64_t>(in.size()) == std::int64_t{height} * width * channels,
           "[resize_bilinear] {} floats for {}x{}x{}", in.size(), height, width, channels);
-    return resize_plane(in.data(), height, width, channels, out_height, out_width, Resampling::bilinear, antialias, 1.0F);
+    return resize_plane(in.data(), height, width, channels, out_height, out_width, Resampling::bilinear, antialias,
+                        1.0F);
 }
 
 Image resize_bilinear(const Image& image, int width, int height, bool antialias) {
-    const std::vector<float> plane =
-        resize_plane(image.rgb.data(), image.height, image.width, 3, height, width, Resampling::bilinear, antialias, 1.0F);
+    const std::vector<float> plane = resize_plane(image.rgb.data(), image.height, image.width, 3, height, width,
+                                                  Resampling::bilinear, antialias, 1.0F);
     Image out{width, height, std::vector<std::uint8_t>(plane.size())};
     std::transform(plane.begin(), plane.end(), out.rgb.begin(),
                    [](float v) { return static_cast<std::uint8_t>(std::clamp(v + 0.5F, 0.0F, 255.0F)); });
@@ -130,8 +141,8 @@ Image resize_bilinear(const Image& image, int width, int height, bool antialias)
 }
 
 std::vector<float> to_float_square(const Image& image, int size, bool antialias) {
-    std::vector<float> out =
-        resize_plane(image.rgb.data(), image.height, image.width, 3, size, size, Resampling::bilinear, antialias, 1.0F / 255.0F);
+    std::vector<float> out = resize_plane(image.rgb.data(), image.height, image.width, 3, size, size,
+                                          Resampling::bilinear, antialias, 1.0F / 255.0F);
     for (float& v : out) v = std::clamp(v, 0.0F, 1.0F);  // weights sum to 1 only up to rounding
     return out;
 }

@@ -83,17 +83,29 @@ Tensor metric_boxes(const Tensor& raw, const DecodeSpec& spec) {
     return boxes;
 }
 
-std::array<double, 4> head_bias(HeadBias preset, const std::array<double, 4>& prior_box) {
+namespace {
+
+// The raw number that decodes to p; coordinates 0 and 1 are the centre, 2 and 3 the sides.
+double encode(double p, std::size_t coordinate, const DecodeSpec& spec) {
+    p = std::clamp(p, 1e-3, 1 - 1e-3);
+    const bool side = coordinate >= 2;
+    if (spec.decode == Decode::identity) return p;
+    if (side && spec.decode == Decode::sigmoid_softplus) return std::log(std::expm1(p));
+    if (side && spec.decode == Decode::sigmoid_exp) return std::log(p / (coordinate == 2 ? spec.prior_w : spec.prior_h));
+    if (side && spec.decode == Decode::log_wh) return std::log(p);
+    return std::log(p / (1 - p));
+}
+
+}  // namespace
+
+std::array<double, 4> head_bias(HeadBias preset, const std::array<double, 4>& prior_box, const DecodeSpec& decode) {
     switch (preset) {
         case HeadBias::zero: return {0, 0, 0, 0};
         case HeadBias::logit: return {0, 0, -1.3862944, -1.3862944};  // logit 0.2
         case HeadBias::log: return {0, 0, -1.609, -1.609};            // ln 0.2
         case HeadBias::prior: {
             std::array<double, 4> bias{};
-            for (std::size_t i = 0; i < 4; ++i) {
-                const double p = std::clamp(prior_box[i], 1e-3, 1 - 1e-3);
-                bias[i] = std::log(p / (1 - p));
-            }
+            for (std::size_t i = 0; i < 4; ++i) bias[i] = encode(prior_box[i], i, decode);
             return bias;
         }
     }

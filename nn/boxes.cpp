@@ -34,6 +34,13 @@ Var intersection(const Corners& a, const Corners& b) {
     return where(overlap, w * h, scalar(0));
 }
 
+// A height of exactly 0 (a clamped output) becomes a tiny constant: w / 0 and 0 / 0 would put a NaN into the gradient.
+Var nonzero(const Var& side) {
+    MaskTensor zero(side.shape());
+    for (std::int64_t i = 0; i < zero.numel(); ++i) zero.mutable_data()[i] = side.value()[i] == 0;
+    return where(zero, scalar(1e-30), side);
+}
+
 }  // namespace
 
 Var box_convert(const Var& boxes, BoxFormat from, BoxFormat to) {
@@ -96,7 +103,8 @@ Var iou_of_kind(IouKind kind, const Var& a, const Var& b, const IouSpec& spec) {
     const Var distance = square((p.x1 + p.x2) / 2.0 - (t.x1 + t.x2) / 2.0) + square((p.y1 + p.y2) / 2.0 - (t.y1 + t.y2) / 2.0);
     const Var diou = iou - distance / diagonal;
     if (kind == IouKind::diou) return diou;
-    const Var turn = atan((t.x2 - t.x1) / (t.y2 - t.y1)) - atan((p.x2 - p.x1) / (p.y2 - p.y1));
+    const auto aspect = [](const Corners& c) { return atan((c.x2 - c.x1) / nonzero(c.y2 - c.y1)); };
+    const Var turn = aspect(t) - aspect(p);
     const Var v = square(turn) * (4 / (std::numbers::pi * std::numbers::pi));
     Var alpha = v / (1.0 - iou + v + spec.alpha_eps);
     if (spec.detach_alpha) alpha = alpha.detached();

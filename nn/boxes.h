@@ -27,7 +27,7 @@ struct IouSpec {
 // sends no gradient. Where two corners coincide, min and max give each side half of the gradient (torchvision's rule).
 //   GIoU = IoU - (C - union) / C        (Rezatofighi et al. 2019)
 //   DIoU = IoU - rho^2 / c^2            (Zheng et al. 2020)
-//   CIoU = DIoU - alpha v, v = 4/pi^2 (atan(w_t/h_t) - atan(w/h))^2
+//   CIoU = DIoU - alpha v, v = 4/pi^2 (atan(w_t/h_t) - atan(w/h))^2; a height of 0 counts as 1e-30
 Var iou_of_kind(IouKind kind, const Var& a, const Var& b, const IouSpec& spec = {});
 
 // Kept indices by falling score; equal scores keep the input's order; a box goes when its IoU with a kept one is

@@ -105,9 +105,12 @@ TEST(ResNet, DescriptionsHaveThePublishedSizes) {
     EXPECT_EQ(parameters_in(describe(resnet_config("resnet18"))), 11'689'512);
     EXPECT_EQ(parameters_in(describe(resnet_config("resnet34"))), 21'797'672);
     EXPECT_EQ(parameters_in(describe(resnet_config("resnet50"))), 25'557'032);
-    const std::pair<const char*, std::int64_t> stages18[] = {{"layer1", 147'968}, {"layer2", 525'568}, {"layer3", 2'099'712}, {"layer4", 8'393'728}, {"fc", 2'565}};
+    const std::pair<const char*, std::int64_t> stages18[] = {{"layer1", 147'968}, {"layer2", 525'568}, {"layer3", 2'099'712},
+                                                             {"layer4", 8'393'728}, {"fc", 2'565}};
     for (const auto& [stage, count] : stages18) EXPECT_EQ(parameters_in(r18, stage), count) << stage;
-    const std::pair<const char*, std::int64_t> stages50[] = {{"conv1", 9'408}, {"bn1", 128}, {"layer1", 215'808}, {"layer2", 1'219'584}, {"layer3", 7'098'368}, {"layer4", 14'964'736}, {"fc", 10'245}};
+    const std::pair<const char*, std::int64_t> stages50[] = {{"conv1", 9'408},      {"bn1", 128},          {"layer1", 215'808},
+                                                             {"layer2", 1'219'584}, {"layer3", 7'098'368}, {"layer4", 14'964'736},
+                                                             {"fc", 10'245}};
     for (const auto& [stage, count] : stages50) EXPECT_EQ(parameters_in(r50, stage), count) << stage;
     EXPECT_NEAR(gmacs(r18), 1.814, 5e-4);
     EXPECT_NEAR(gmacs(r50), 4.087, 5e-4);

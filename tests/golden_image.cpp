@@ -16,7 +16,8 @@ int int_argument(const Case& c, const char* key) { return static_cast<int>(c.arg
 
 Picture picture_from(const Tensor& chw, std::int64_t batch_index = 0) {
     const int first = chw.rank() - 3;
-    const auto channels = static_cast<int>(chw.dim(first)), height = static_cast<int>(chw.dim(first + 1)), width = static_cast<int>(chw.dim(first + 2));
+    const auto channels = static_cast<int>(chw.dim(first)), height = static_cast<int>(chw.dim(first + 1)),
+               width = static_cast<int>(chw.dim(first + 2));
     Picture out(height, width, channels);
     const Real* from = chw.data() + batch_index * static_cast<std::int64_t>(out.values.size());
     for (int c = 0; c < channels; ++c)
@@ -41,7 +42,8 @@ void expect(Case& c, const std::string& name, const Picture& in) {
 }
 void expect(Case& c, const std::string& name, const std::vector<double>& values, const Shape& shape) {
     Tensor t(shape);
-    check(static_cast<std::int64_t>(values.size()) == t.numel(), "{}: {} values for {}", name, values.size(), shape.str());
+    check(static_cast<std::int64_t>(values.size()) == t.numel(), "{}: {} values for {}", name, values.size(),
+          shape.str());
     for (std::size_t i = 0; i < values.size(); ++i) t.mutable_data()[i] = static_cast<Real>(values[i]);
     c.expect(name, t);
 }
@@ -53,11 +55,14 @@ void expect_integers(Case& c, const std::string& name, const Integers& values, c
 Objects objects(Case& c, const std::string& name, const std::string& labels = "") {
     const Tensor t = c.floats(name);
     Objects out;
-    for (std::int64_t i = 0; i + 3 < t.numel(); i += 4) out.push_back({0, double{t[i]}, double{t[i + 1]}, double{t[i + 2]}, double{t[i + 3]}});
+    for (std::int64_t i = 0; i + 3 < t.numel(); i += 4)
+        out.push_back({0, double{t[i]}, double{t[i + 1]}, double{t[i + 2]}, double{t[i + 3]}});
     if (labels.empty()) return out;
     const IndexTensor classes = c.index(labels);
-    check(classes.numel() == static_cast<std::int64_t>(out.size()), "{} labels for {} boxes", classes.numel(), out.size());
-    for (std::size_t i = 0; i < out.size(); ++i) out[i].class_id = static_cast<int>(classes[static_cast<std::int64_t>(i)]);
+    check(classes.numel() == static_cast<std::int64_t>(out.size()), "{} labels for {} boxes", classes.numel(),
+          out.size());
+    for (std::size_t i = 0; i < out.size(); ++i)
+        out[i].class_id = static_cast<int>(classes[static_cast<std::int64_t>(i)]);
     return out;
 }
 void expect(Case& c, const std::string& name, const Objects& boxes) {
@@ -81,17 +86,22 @@ Objects mapped(const Objects& boxes, F f) {
 // Arguments that restate what the case computes: a difference is a failure.
 void agree(const Case& c, const char* key, const Json& computed) {
     if (!c.args.has(key)) return;
-    if (c.args.at(key) != computed) throw std::runtime_error(fmt::format("{}: {}, expected {}", key, computed.dump(), c.args.at(key).dump()));
+    if (c.args.at(key) != computed)
+        throw std::runtime_error(fmt::format("{}: {}, expected {}", key, computed.dump(), c.args.at(key).dump()));
 }
 
 // ---- Cases
 
-void resize_case(Case& c, Resampling how) { expect(c, "output.0", resize(picture(c), int_argument(c, "height"), int_argument(c, "width"), how)); }
+void resize_case(Case& c, Resampling how) {
+    expect(c, "output.0", resize(picture(c), int_argument(c, "height"), int_argument(c, "width"), how));
+}
 
 void hflip_case(Case& c) {
     const Picture in = picture(c);
     expect(c, "output.0", hflip(in));
-    if (c.has("input.boxes")) expect(c, "output.boxes", mapped(objects(c, "input.boxes"), [&](const Object& o) { return hflip(o, in.width); }));
+    if (c.has("input.boxes"))
+        expect(c, "output.boxes",
+               mapped(objects(c, "input.boxes"), [&](const Object& o) { return hflip(o, in.width); }));
     if (!c.has("input.boxes_unit")) return;
     expect(c, "output.boxes_unit", mapped(objects(c, "input.boxes_unit"), [](const Object& row) {
                const UnitBox b = hflip(UnitBox{row.x1, row.y1, row.x2, row.y2});
@@ -101,7 +111,8 @@ void hflip_case(Case& c) {
 
 void letterbox_case(Case& c) {
     const Picture in = picture(c);
-    const Letterbox plan = plan_letterbox(in.height, in.width, int_argument(c, "height"), int_argument(c, "width"), c.args.flag("scaleup"));
+    const Letterbox plan = plan_letterbox(in.height, in.width, int_argument(c, "height"), int_argument(c, "width"),
+                                          c.args.flag("scaleup"));
     agree(c, "resized", Json::array({plan.inner_height, plan.inner_width}));
     agree(c, "top", plan.top);
     agree(c, "left", plan.left);
@@ -113,13 +124,16 @@ void letterbox_case(Case& c) {
 }
 
 void crop_case(Case& c) {
-    const Window window{int_argument(c, "top"), int_argument(c, "left"), int_argument(c, "height"), int_argument(c, "width")};
+    const Window window{int_argument(c, "top"), int_argument(c, "left"), int_argument(c, "height"),
+                        int_argument(c, "width")};
     expect(c, "output.0", crop(picture(c), window));
-    const Cropped left = crop_objects(objects(c, "input.boxes", "input.labels"), window, c.args.number("min_visibility"));
+    const Cropped left =
+        crop_objects(objects(c, "input.boxes", "input.labels"), window, c.args.number("min_visibility"));
     expect(c, "output.visible", left.visible, Shape{static_cast<std::int64_t>(left.visible.size())});
     expect(c, "output.boxes", left.objects);
     expect_labels(c, left.objects);
-    expect_integers(c, "output.kept", Integers(left.kept.begin(), left.kept.end()), Shape{static_cast<std::int64_t>(left.kept.size())});
+    expect_integers(c, "output.kept", Integers(left.kept.begin(), left.kept.end()),
+                    Shape{static_cast<std::int64_t>(left.kept.size())});
 }
 
 void rotate_boxes_case(Case& c) {
@@ -143,7 +157,9 @@ void rot90_case(Case& c) {
     const Picture in = picture(c);
     const int k = int_argument(c, "k");
     expect(c, "output.0", rot90(in, k));
-    if (c.has("input.boxes")) expect(c, "output.boxes", mapped(objects(c, "input.boxes"), [&](const Object& o) { return rot90(o, k, in.height, in.width); }));
+    if (c.has("input.boxes"))
+        expect(c, "output.boxes",
+               mapped(objects(c, "input.boxes"), [&](const Object& o) { return rot90(o, k, in.height, in.width); }));
 }
 
 void colour_case(Case& c, void (*change)(Picture&, double)) {
@@ -154,7 +170,8 @@ void colour_case(Case& c, void (*change)(Picture&, double)) {
 
 void colour_chain_case(Case& c) {
     std::vector<ColourStep> steps;
-    for (const Json& step : c.args.at("steps")) steps.push_back({colour_kind(step.at(0).get<std::string>()), step.at(1).get<double>()});
+    for (const Json& step : c.args.at("steps"))
+        steps.push_back({colour_kind(step.at(0).get<std::string>()), step.at(1).get<double>()});
     Picture image = picture(c);
     colour_chain(image, steps);
     expect(c, "output.0", image);
@@ -172,7 +189,9 @@ void normalize_case(Case& c) {
     const IndexTensor in = c.index("input.0");
     check(in.rank() == 3, "input.0 is {}, expected (H, W, C)", in.shape().str());
     const Integers values = in.to_vector();
-    Picture image = from_bytes<Real>(std::vector<std::uint8_t>(values.begin(), values.end()), static_cast<int>(in.dim(0)), static_cast<int>(in.dim(1)), static_cast<int>(in.dim(2)));
+    Picture image =
+        from_bytes<Real>(std::vector<std::uint8_t>(values.begin(), values.end()), static_cast<int>(in.dim(0)),
+                         static_cast<int>(in.dim(1)), static_cast<int>(in.dim(2)));
     expect(c, "output.0", image);
     normalize(image, c.args.at("mean").get<std::vector<double>>(), c.args.at("std").get<std::vector<double>>());
     expect(c, "output.1", image);
@@ -182,7 +201,8 @@ void mosaic_case(Case& c) {
     const int size = int_argument(c, "size");
     const std::vector<int> center = c.args.at("center").get<std::vector<int>>();  // (x, y)
     const double min_visibility = c.args.number("min_visibility");
-    Picture canvas(2 * size, 2 * size, static_cast<int>(c.floats("input.0").dim(0)), static_cast<Real>(c.args.number("fill")));
+    Picture canvas(2 * size, 2 * size, static_cast<int>(c.floats("input.0").dim(0)),
+                   static_cast<Real>(c.args.number("fill")));
     Objects kept;
     Integers placement, source;
     for (int i = 0; i < 4; ++i) {
@@ -208,12 +228,14 @@ void check_mixed_labels(Case& c, double lambda) {
     Integers second;
     for (const std::int64_t i : perm.to_vector()) second.push_back(labels.to_vector().at(static_cast<std::size_t>(i)));
     const std::int64_t classes = c.args.integer("num_classes");
-    expect(c, "output.soft_labels", soft_labels(labels.to_vector(), second, lambda, static_cast<int>(classes)), Shape{labels.numel(), classes});
+    expect(c, "output.soft_labels", soft_labels(labels.to_vector(), second, lambda, static_cast<int>(classes)),
+           Shape{labels.numel(), classes});
     Parameter logits(c.floats("input.logits"));
     CrossEntropySpec spec;
     spec.label_smoothing = c.args.number("label_smoothing");
     const Var x = use(logits);
-    const Var loss = lambda * cross_entropy(x, labels, spec) + (1 - lambda) * cross_entropy(x, IndexTensor::from(labels.shape(), second), spec);
+    const Var loss = lambda * cross_entropy(x, labels, spec) +
+                     (1 - lambda) * cross_entropy(x, IndexTensor::from(labels.shape(), second), spec);
     c.expect("output.loss", loss.value());
     Tape::current()->backward(loss);
     c.expect("grad.input.logits", logits.grad);
@@ -256,7 +278,8 @@ void cutmix_case(Case& c) {
 
 void mixup_boxes_case(Case& c) {
     expect(c, "output.0", blend(picture(c, "input.0"), picture(c, "input.1"), c.args.number("lambda")));
-    const Objects both = concat(objects(c, "input.boxes.0", "input.labels.0"), objects(c, "input.boxes.1", "input.labels.1"));
+    const Objects both =
+        concat(objects(c, "input.boxes.0", "input.labels.0"), objects(c, "input.boxes.1", "input.labels.1"));
     expect(c, "output.boxes", both);
     expect_labels(c, both);
 }

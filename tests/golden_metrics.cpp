@@ -19,10 +19,13 @@ std::int64_t size_of(const Doubles& v) { return static_cast<std::int64_t>(v.size
 void expect(Case& c, const std::string& name, const Doubles& values, const Shape& shape) {
     Tensor t(shape);
     check(size_of(values) == t.numel(), "{}: {} values for {}", name, values.size(), shape.str());
-    for (std::int64_t i = 0; i < t.numel(); ++i) t.mutable_data()[i] = static_cast<Real>(values[static_cast<std::size_t>(i)]);
+    for (std::int64_t i = 0; i < t.numel(); ++i)
+        t.mutable_data()[i] = static_cast<Real>(values[static_cast<std::size_t>(i)]);
     c.expect(name, t);
 }
-void expect(Case& c, const std::string& name, const Doubles& values) { expect(c, name, values, Shape{size_of(values)}); }
+void expect(Case& c, const std::string& name, const Doubles& values) {
+    expect(c, name, values, Shape{size_of(values)});
+}
 void expect(Case& c, const std::string& name, double value) { expect(c, name, Doubles{value}, Shape{}); }
 void expect_integers(Case& c, const std::string& name, const Integers& values, const Shape& shape) {
     if (!c.has(name)) throw Unsupported("tensor " + name + " is expected");
@@ -37,10 +40,14 @@ std::vector<UnitBox> boxes(Case& c, const std::string& name, const std::string& 
     const Doubles v = doubles(c, name);
     std::vector<UnitBox> out;
     for (std::size_t i = 0; i + 3 < v.size(); i += 4) {
-        if (format == "cxcywh") out.push_back({v[i], v[i + 1], v[i + 2], v[i + 3]});
-        else if (format == "xyxy") out.push_back({(v[i] + v[i + 2]) / 2, (v[i + 1] + v[i + 3]) / 2, v[i + 2] - v[i], v[i + 3] - v[i + 1]});
-        else if (format == "xywh") out.push_back({v[i] + v[i + 2] / 2, v[i + 1] + v[i + 3] / 2, v[i + 2], v[i + 3]});
-        else throw Unsupported("box format " + format);
+        if (format == "cxcywh")
+            out.push_back({v[i], v[i + 1], v[i + 2], v[i + 3]});
+        else if (format == "xyxy")
+            out.push_back({(v[i] + v[i + 2]) / 2, (v[i + 1] + v[i + 3]) / 2, v[i + 2] - v[i], v[i + 3] - v[i + 1]});
+        else if (format == "xywh")
+            out.push_back({v[i] + v[i + 2] / 2, v[i + 1] + v[i + 3] / 2, v[i + 2], v[i + 3]});
+        else
+            throw Unsupported("box format " + format);
     }
     return out;
 }
@@ -73,14 +80,16 @@ void box_iou_unit_case(Case& c) {
     const std::string format = c.args.text("format");
     const auto a = boxes(c, "input.0", format), b = boxes(c, "input.1", format);
     metrics::UnitIouSpec spec;
-    if (c.args.has("clamp")) spec.low = c.args.at("clamp").at(0).get<double>(), spec.high = c.args.at("clamp").at(1).get<double>();
+    if (c.args.has("clamp"))
+        spec.low = c.args.at("clamp").at(0).get<double>(), spec.high = c.args.at("clamp").at(1).get<double>();
     if (c.args.has("eps")) spec.eps = c.args.number("eps");
     Integers batches{static_cast<std::int64_t>(a.size())};
     if (c.args.has("batches")) batches = c.args.integers("batches");
     Doubles ious;  // fed batch by batch, averaged once
     std::size_t next = 0;
     for (const std::int64_t size : batches)
-        for (std::int64_t i = 0; i < size; ++i, ++next) ious.push_back(metrics::unit_box_iou(a.at(next), b.at(next), spec));
+        for (std::int64_t i = 0; i < size; ++i, ++next)
+            ious.push_back(metrics::unit_box_iou(a.at(next), b.at(next), spec));
     expect(c, "output.0", ious);
     expect(c, "output.1", metrics::mean(ious));
     expect(c, "output.2", metrics::median(ious));
@@ -105,7 +114,8 @@ Doubles column(const std::vector<metrics::Prf>& rows, double metrics::Prf::*part
 }
 
 void confusion_case(Case& c) {
-    if (c.args.text("rows") != "truth" || c.args.text("columns") != "prediction") throw Unsupported("a transposed confusion matrix");
+    if (c.args.text("rows") != "truth" || c.args.text("columns") != "prediction")
+        throw Unsupported("a transposed confusion matrix");
     metrics::Confusion confusion(c.args.integer("classes"));
     const Integers predicted = c.index("input.0").to_vector(), truth = c.index("input.1").to_vector();
     for (std::size_t i = 0; i < truth.size(); ++i) confusion.add(truth[i], predicted.at(i));
@@ -152,12 +162,14 @@ void check_flags(Case& c, const metrics::DetectionAp& found, std::int64_t detect
 }
 
 void check_curves(Case& c, const metrics::DetectionAp& found) {
-    const auto classes = static_cast<std::int64_t>(found.truths.size()), thresholds = static_cast<std::int64_t>(found.iou_thresholds.size());
+    const auto classes = static_cast<std::int64_t>(found.truths.size()),
+               thresholds = static_cast<std::int64_t>(found.iou_thresholds.size());
     expect(c, "output.ap", found.ap, Shape{classes, thresholds});
     expect(c, "output.recall_max", found.recall_max, Shape{classes, thresholds});
     Doubles at_50;
     for (std::int64_t k = 0; k < classes; ++k) {
-        const auto first = found.precision_at_recall.begin() + (k * thresholds + static_cast<std::int64_t>(found.threshold(0.5))) * found.recall_points;
+        const auto first = found.precision_at_recall.begin() +
+                           (k * thresholds + static_cast<std::int64_t>(found.threshold(0.5))) * found.recall_points;
         at_50.insert(at_50.end(), first, first + found.recall_points);
     }
     expect(c, "output.precision101_at_50", at_50, Shape{classes, found.recall_points});
@@ -173,7 +185,8 @@ void check_curves(Case& c, const metrics::DetectionAp& found) {
 void detection_ap_case(Case& c) {
     const auto found = labelled(c, "input.det_"), wanted = labelled(c, "input.gt_");
     const Doubles scores = doubles(c, "input.det_scores");
-    const Integers found_in = c.index("input.det_images").to_vector(), wanted_in = c.index("input.gt_images").to_vector();
+    const Integers found_in = c.index("input.det_images").to_vector(),
+                   wanted_in = c.index("input.gt_images").to_vector();
     check_images(found_in, c.args.integer("num_images"));
     check_images(wanted_in, c.args.integer("num_images"));
     std::vector<metrics::Detection> detections;
@@ -201,7 +214,8 @@ void mask_overlap_case(Case& c) {
 }
 
 void soft_overlap_case(Case& c) {
-    const auto found = metrics::soft_overlaps(doubles(c, "input.0"), doubles(c, "input.1"), c.floats("input.0").dim(0), c.args.number("smooth"));
+    const auto found = metrics::soft_overlaps(doubles(c, "input.0"), doubles(c, "input.1"), c.floats("input.0").dim(0),
+                                              c.args.number("smooth"));
     Doubles dice, iou;
     for (const auto& each : found.each) dice.push_back(each.dice), iou.push_back(each.iou);
     expect(c, "output.soft_dice", dice);
@@ -230,7 +244,7 @@ void best_box_case(Case& c) {
     const std::string format = c.args.text("format");
     const auto train = boxes(c, "input.0", format);
     boxes(c, "input.1", format);  // validation: for information, as are the two outputs below
-    c.args.ignore({"rule"});  // these words
+    c.args.ignore({"rule"});      // these words
     const double reached = metrics::mean(metrics::box_ious(best_constant_box(train), train));
     const double wanted = static_cast<double>(c.floats("output.mean_iou_train").item());
     expect(c, "output.mean_iou_train", std::min(reached, wanted));

@@ -53,7 +53,8 @@ void expect_order(Case& c, const std::string& key, const std::vector<std::string
     const auto want = c.args.at(key).get<std::vector<std::string>>();
     const auto [g, w] = std::mismatch(got.begin(), got.end(), want.begin(), want.end());
     if (g == got.end() && w == want.end()) return;
-    throw std::runtime_error(fmt::format("{}: {} at position {}, expected {}", key, g == got.end() ? "nothing" : *g, g - got.begin(), w == want.end() ? "nothing" : *w));
+    throw std::runtime_error(fmt::format("{}: {} at position {}, expected {}", key, g == got.end() ? "nothing" : *g,
+                                         g - got.begin(), w == want.end() ? "nothing" : *w));
 }
 
 // Whole, or by its digest when it is too large to store; both where the file has both.
@@ -153,7 +154,8 @@ Loss loss_of(Case& c) {
 std::unique_ptr<Optimizer> optimizer_of(const std::string& kind, const Args& o, std::vector<Member> members) {
     if (kind == "sgd") return std::make_unique<Sgd>(std::move(members), Sgd::Config{o.number("momentum"), 0, false});
     if (kind != "adamw") throw Unsupported("optimizer " + kind);
-    return std::make_unique<Adam>(std::move(members), Adam::Config{o.at("betas").at(0).get<double>(), o.at("betas").at(1).get<double>(), o.number("eps"), true});
+    const Json& betas = o.at("betas");
+    return std::make_unique<Adam>(std::move(members), Adam::Config{betas.at(0).get<double>(), betas.at(1).get<double>(), o.number("eps"), true});
 }
 
 void train(Case& c, const Network& net, const Loss& loss_fn, State& s, const Var& images, const std::string& kind) {
@@ -236,7 +238,8 @@ Pair image_size(Case& c, const Args& arch) {
     const Shape images = initial(c, "", "input.0").shape();
     if (images.rank() != 4 || images[1] != 3) throw Unsupported("images of shape " + images.str());
     const Pair size{images[2], images[3]};
-    if (arch.has("image") && (arch.pair("image").h != size.h || arch.pair("image").w != size.w)) throw Unsupported("images of another size than arch.image");
+    if (arch.has("image") && (arch.pair("image").h != size.h || arch.pair("image").w != size.w))
+        throw Unsupported("images of another size than arch.image");
     return size;
 }
 

@@ -17,7 +17,8 @@ struct Group {
 using Groups = std::map<std::pair<std::int64_t, int>, Group>;
 
 std::vector<std::size_t> ranking(const std::vector<Detection>& detections) {
-    for (const Detection& d : detections) check(!std::isnan(d.score), "[detection_ap] a score in image {} is NaN", d.image);
+    for (const Detection& d : detections)
+        check(!std::isnan(d.score), "[detection_ap] a score in image {} is NaN", d.image);
     std::vector<std::size_t> order(detections.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -28,17 +29,20 @@ std::vector<std::size_t> ranking(const std::vector<Detection>& detections) {
 }
 
 // Only the first max_det of a group take part.
-Groups grouped(const std::vector<Detection>& detections, const std::vector<std::size_t>& order, const std::vector<Truth>& truths, std::int64_t max_det) {
+Groups grouped(const std::vector<Detection>& detections, const std::vector<std::size_t>& order,
+               const std::vector<Truth>& truths, std::int64_t max_det) {
     Groups groups;
     for (const std::size_t d : order) {
         auto& members = groups[{detections[d].image, detections[d].object.class_id}].detections;
         if (static_cast<std::int64_t>(members.size()) < max_det) members.push_back(d);
     }
-    for (std::size_t t = 0; t < truths.size(); ++t) groups[{truths[t].image, truths[t].object.class_id}].truths.push_back(t);
+    for (std::size_t t = 0; t < truths.size(); ++t)
+        groups[{truths[t].image, truths[t].object.class_id}].truths.push_back(t);
     return groups;
 }
 
-void match(const Group& group, const std::vector<Detection>& detections, const std::vector<Truth>& truths, DetectionAp& out) {
+void match(const Group& group, const std::vector<Detection>& detections, const std::vector<Truth>& truths,
+           DetectionAp& out) {
     const std::size_t thresholds = out.iou_thresholds.size(), n = group.truths.size();
     std::vector<double> ious;  // (detections, truths) of the group
     for (const std::size_t d : group.detections)
@@ -90,7 +94,8 @@ std::vector<double> at_recall(Curve curve, std::int64_t points) {
     return out;
 }
 
-void confidence_curve(const std::vector<std::size_t>& order, std::int64_t truths, const std::vector<Detection>& detections, DetectionAp& out) {
+void confidence_curve(const std::vector<std::size_t>& order, std::int64_t truths,
+                      const std::vector<Detection>& detections, DetectionAp& out) {
     for (int i = 0; i < confidence_points; ++i) {
         std::int64_t tp = 0, predicted = 0;
         for (const std::size_t d : order) {
@@ -102,11 +107,14 @@ void confidence_curve(const std::vector<std::size_t>& order, std::int64_t truths
     }
 }
 
-void check_input(const std::vector<Detection>& detections, const std::vector<Truth>& truths, std::int64_t classes, const ApSpec& spec) {
-    check(classes > 0 && spec.recall_points > 1 && !spec.iou_thresholds.empty(), "[detection_ap] {} classes, {} recall points, {} thresholds: too few", classes,
-          spec.recall_points, spec.iou_thresholds.size());
+void check_input(const std::vector<Detection>& detections, const std::vector<Truth>& truths, std::int64_t classes,
+                 const ApSpec& spec) {
+    check(classes > 0 && spec.recall_points > 1 && !spec.iou_thresholds.empty(),
+          "[detection_ap] {} classes, {} recall points, {} thresholds: too few", classes, spec.recall_points,
+          spec.iou_thresholds.size());
     const auto check_object = [&](const Object& o, std::int64_t image) {
-        check(o.class_id >= 0 && o.class_id < classes, "[detection_ap] class {} of {} in image {}", o.class_id, classes, image);
+        check(o.class_id >= 0 && o.class_id < classes, "[detection_ap] class {} of {} in image {}", o.class_id, classes,
+              image);
         check(std::isfinite(o.x1 + o.y1 + o.x2 + o.y2), "[detection_ap] a box of image {} is not finite", image);
     };
     for (const Detection& d : detections) check_object(d.object, d.image);
@@ -141,7 +149,8 @@ double DetectionAp::mean_ap() const {
     return mean(found);
 }
 
-DetectionAp detection_ap(const std::vector<Detection>& detections, const std::vector<Truth>& truths, std::int64_t classes, const ApSpec& spec) {
+DetectionAp detection_ap(const std::vector<Detection>& detections, const std::vector<Truth>& truths,
+                         std::int64_t classes, const ApSpec& spec) {
     check_input(detections, truths, classes, spec);
     const std::size_t thresholds = spec.iou_thresholds.size();
     DetectionAp out;
@@ -153,11 +162,13 @@ DetectionAp detection_ap(const std::vector<Detection>& detections, const std::ve
     out.fp = out.tp;
     out.matched.assign(out.tp.size(), -1);
     const std::vector<std::size_t> order = ranking(detections);
-    for (const auto& [key, group] : grouped(detections, order, truths, spec.max_det)) match(group, detections, truths, out);
+    for (const auto& [key, group] : grouped(detections, order, truths, spec.max_det))
+        match(group, detections, truths, out);
 
     std::vector<std::vector<std::size_t>> by_class(out.truths.size());
     for (const std::size_t d : order)
-        if (out.tp[d * thresholds] || out.fp[d * thresholds]) by_class[static_cast<std::size_t>(detections[d].object.class_id)].push_back(d);
+        if (out.tp[d * thresholds] || out.fp[d * thresholds])
+            by_class[static_cast<std::size_t>(detections[d].object.class_id)].push_back(d);
     for (std::size_t c = 0; c < by_class.size(); ++c) {
         const std::int64_t actual = out.truths[c];
         for (std::size_t k = 0; k < thresholds; ++k) {

@@ -23,7 +23,9 @@ Areas areas(const Object& a, const Object& b) {
 
 double ratio(double part, double whole) { return whole != 0 ? part / whole : 0; }
 
-double ratio(std::int64_t part, std::int64_t whole) { return ratio(static_cast<double>(part), static_cast<double>(whole)); }
+double ratio(std::int64_t part, std::int64_t whole) {
+    return ratio(static_cast<double>(part), static_cast<double>(whole));
+}
 
 Overlap mean_overlap(const std::vector<Overlap>& each) {
     Overlap sum;
@@ -35,7 +37,8 @@ Overlap mean_overlap(const std::vector<Overlap>& each) {
 // Elements of one sample; the same for all.
 std::size_t sample_size(const char* what, std::size_t a, std::size_t b, std::int64_t samples) {
     const auto n = static_cast<std::size_t>(samples);
-    check(a == b && samples >= 0 && (n == 0 ? a == 0 : a % n == 0), "[{}] {} and {} elements for {} samples", what, a, b, samples);
+    check(a == b && samples >= 0 && (n == 0 ? a == 0 : a % n == 0), "[{}] {} and {} elements for {} samples", what, a,
+          b, samples);
     return n == 0 ? 0 : a / n;
 }
 
@@ -78,9 +81,10 @@ double unit_box_iou(const UnitBox& a, const UnitBox& b, const UnitIouSpec& spec)
     return std::clamp(ratio(found.inter, found.both + spec.eps), 0.0, 1.0);
 }
 
-std::vector<std::int64_t> label_ranks(const std::vector<double>& scores, std::int64_t classes, const std::vector<std::int64_t>& labels) {
-    check(classes > 0 && scores.size() == labels.size() * static_cast<std::size_t>(classes), "[label_ranks] {} scores for {} samples of {} classes",
-          scores.size(), labels.size(), classes);
+std::vector<std::int64_t> label_ranks(const std::vector<double>& scores, std::int64_t classes,
+                                      const std::vector<std::int64_t>& labels) {
+    check(classes > 0 && scores.size() == labels.size() * static_cast<std::size_t>(classes),
+          "[label_ranks] {} scores for {} samples of {} classes", scores.size(), labels.size(), classes);
     std::vector<std::int64_t> ranks;
     for (std::size_t i = 0; i < labels.size(); ++i) {
         check(labels[i] >= 0 && labels[i] < classes, "[label_ranks] label {} of {} classes", labels[i], classes);
@@ -97,7 +101,8 @@ std::vector<std::int64_t> label_ranks(const std::vector<double>& scores, std::in
 }
 
 double top_k_accuracy(const std::vector<std::int64_t>& ranks, std::int64_t k, std::int64_t classes) {
-    const auto right = std::count_if(ranks.begin(), ranks.end(), [&](std::int64_t r) { return r < std::min(k, classes); });
+    const auto right =
+        std::count_if(ranks.begin(), ranks.end(), [&](std::int64_t r) { return r < std::min(k, classes); });
     return ratio(right, static_cast<std::int64_t>(ranks.size()));
 }
 
@@ -112,7 +117,8 @@ Confusion::Confusion(std::int64_t classes) : classes_(classes) {
 }
 
 void Confusion::add(std::int64_t truth, std::int64_t predicted) {
-    check(truth >= 0 && truth < classes_ && predicted >= 0 && predicted < classes_, "[Confusion] truth {}, prediction {} of {} classes", truth, predicted, classes_);
+    check(truth >= 0 && truth < classes_ && predicted >= 0 && predicted < classes_,
+          "[Confusion] truth {}, prediction {} of {} classes", truth, predicted, classes_);
     ++matrix_[static_cast<std::size_t>(truth * classes_ + predicted)];
 }
 
@@ -154,7 +160,9 @@ Prf weighted_mean(const std::vector<Prf>& each, const std::vector<std::int64_t>&
 
 }  // namespace
 
-Prf Confusion::macro() const { return weighted_mean(per_class(), std::vector<std::int64_t>(static_cast<std::size_t>(classes_), 1)); }
+Prf Confusion::macro() const {
+    return weighted_mean(per_class(), std::vector<std::int64_t>(static_cast<std::size_t>(classes_), 1));
+}
 Prf Confusion::weighted() const { return weighted_mean(per_class(), support()); }
 
 PrCurve pr_curve(const std::vector<double>& scores, const std::vector<bool>& positive) {
@@ -187,7 +195,8 @@ Overlap mask_overlap(std::int64_t both, std::int64_t a, std::int64_t b, double b
     return {ratio(2 * both, a + b), ratio(both, a + b - both)};
 }
 
-MaskOverlaps mask_overlaps(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b, std::int64_t masks, double both_empty) {
+MaskOverlaps mask_overlaps(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b, std::int64_t masks,
+                           double both_empty) {
     const std::size_t size = sample_size("mask_overlaps", a.size(), b.size(), masks);
     MaskOverlaps out;
     std::int64_t all_both = 0, all_a = 0, all_b = 0;
@@ -206,7 +215,8 @@ MaskOverlaps mask_overlaps(const std::vector<std::uint8_t>& a, const std::vector
     return out;
 }
 
-SoftOverlaps soft_overlaps(const std::vector<double>& p, const std::vector<double>& g, std::int64_t samples, double smooth) {
+SoftOverlaps soft_overlaps(const std::vector<double>& p, const std::vector<double>& g, std::int64_t samples,
+                           double smooth) {
     const std::size_t size = sample_size("soft_overlaps", p.size(), g.size(), samples);
     SoftOverlaps out;
     double all_absolute = 0, all_squared = 0;
@@ -220,7 +230,8 @@ SoftOverlaps soft_overlaps(const std::vector<double>& p, const std::vector<doubl
             absolute += std::abs(p[i] - g[i]);
             all_squared += (p[i] - g[i]) * (p[i] - g[i]);
         }
-        out.each.push_back({ratio(2 * both + smooth, in_p + in_g + smooth), ratio(both + smooth, in_p + in_g - both + smooth)});
+        out.each.push_back(
+            {ratio(2 * both + smooth, in_p + in_g + smooth), ratio(both + smooth, in_p + in_g - both + smooth)});
         out.mae_each.push_back(ratio(absolute, static_cast<double>(size)));
         all_absolute += absolute;
     }

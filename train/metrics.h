@@ -12,12 +12,12 @@
 
 namespace solobox::metrics {
 
-double mean(const std::vector<double>& values);   // 0 for none
-double median(std::vector<double> values);        // mean of the two middle values; 0 for none
+double mean(const std::vector<double>& values);  // 0 for none
+double median(std::vector<double> values);       // mean of the two middle values; 0 for none
 
 // ---- Boxes. Constant predictors (mean, median, best constant box) are in data/baseline.h.
-Object corners(const UnitBox& box);                  // as fractions, not clamped
-double box_iou(const Object& a, const Object& b);    // no epsilon; 0 when the union is empty
+Object corners(const UnitBox& box);                // as fractions, not clamped
+double box_iou(const Object& a, const Object& b);  // no epsilon; 0 when the union is empty
 std::vector<double> box_ious(const UnitBox& box, const std::vector<UnitBox>& truth);  // unclamped
 
 // Corners clamped to [low, high], inter / (union + eps), the result clamped to [0, 1].
@@ -28,7 +28,8 @@ double unit_box_iou(const UnitBox& a, const UnitBox& b, const UnitIouSpec& spec 
 
 // ---- Classification
 // Number of classes ahead of the label: a larger score, or an equal one and a lower index. scores (N, classes), flat.
-std::vector<std::int64_t> label_ranks(const std::vector<double>& scores, std::int64_t classes, const std::vector<std::int64_t>& labels);
+std::vector<std::int64_t> label_ranks(const std::vector<double>& scores, std::int64_t classes,
+                                      const std::vector<std::int64_t>& labels);
 // Share of ranks < min(k, classes).
 double top_k_accuracy(const std::vector<std::int64_t>& ranks, std::int64_t k, std::int64_t classes);
 
@@ -51,7 +52,9 @@ public:
     Prf weighted() const;  // by support
 
 private:
-    std::int64_t at(std::int64_t truth, std::int64_t predicted) const { return matrix_[static_cast<std::size_t>(truth * classes_ + predicted)]; }
+    std::int64_t at(std::int64_t truth, std::int64_t predicted) const {
+        return matrix_[static_cast<std::size_t>(truth * classes_ + predicted)];
+    }
     std::int64_t classes_;
     std::vector<std::int64_t> matrix_;
 };
@@ -59,8 +62,8 @@ private:
 // One point per distinct score, descending: predicted positive when score >= threshold.
 struct PrCurve {
     std::vector<double> thresholds, precision, recall, f1;
-    double average_precision = 0;              // sum (R_k - R_{k-1}) P_k
-    double best_threshold = 0, best_f1 = 0;    // the first maximum
+    double average_precision = 0;            // sum (R_k - R_{k-1}) P_k
+    double best_threshold = 0, best_f1 = 0;  // the first maximum
 };
 PrCurve pr_curve(const std::vector<double>& scores, const std::vector<bool>& positive);
 
@@ -77,7 +80,7 @@ struct Detection {
 std::vector<double> coco_thresholds();  // 0.50, 0.55, .. 0.95
 struct ApSpec {
     std::vector<double> iou_thresholds = coco_thresholds();
-    std::int64_t max_det = 100;     // per image and class, best scores first; the rest is neither right nor wrong
+    std::int64_t max_det = 100;  // per image and class, best scores first; the rest is neither right nor wrong
     std::int64_t recall_points = 101;
 };
 inline constexpr int confidence_points = 101;  // score >= i / 100
@@ -86,12 +89,12 @@ inline constexpr int confidence_points = 101;  // score >= i / 100
 struct DetectionAp {
     std::vector<double> iou_thresholds;
     std::int64_t recall_points = 0;
-    std::vector<std::int64_t> truths;        // (C)
-    std::vector<std::uint8_t> tp, fp;        // (N, T)
-    std::vector<std::int64_t> matched;       // (N, T) index of the truth, -1 for none
-    std::vector<double> ap, recall_max;      // (C, T); -1 for a class without truth
-    std::vector<double> precision_at_recall; // (C, T, R); 0 for a class without truth
-    std::vector<Prf> at_confidence;          // (C, 101), at the first threshold, from the flags above
+    std::vector<std::int64_t> truths;         // (C)
+    std::vector<std::uint8_t> tp, fp;         // (N, T)
+    std::vector<std::int64_t> matched;        // (N, T) index of the truth, -1 for none
+    std::vector<double> ap, recall_max;       // (C, T); -1 for a class without truth
+    std::vector<double> precision_at_recall;  // (C, T, R); 0 for a class without truth
+    std::vector<Prf> at_confidence;           // (C, 101), at the first threshold, from the flags above
 
     double mean_ap(double iou) const;  // over the classes with truth, 0 without any; ShapeError for another threshold
     double mean_ap() const;            // the same over all thresholds
@@ -99,7 +102,8 @@ struct DetectionAp {
 };
 // Rank: score descending, image, position. At each threshold, in rank order, a detection takes the unmatched truth of
 // its image and class with the highest IoU >= threshold (the first of equal ones).
-DetectionAp detection_ap(const std::vector<Detection>& detections, const std::vector<Truth>& truths, std::int64_t classes, const ApSpec& spec = {});
+DetectionAp detection_ap(const std::vector<Detection>& detections, const std::vector<Truth>& truths,
+                         std::int64_t classes, const ApSpec& spec = {});
 
 // ---- Masks
 struct Overlap {
@@ -111,7 +115,8 @@ struct MaskOverlaps {
     std::vector<Overlap> each;
     Overlap mean, global;  // over masks; over all pixels
 };
-MaskOverlaps mask_overlaps(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b, std::int64_t masks, double both_empty = 1);
+MaskOverlaps mask_overlaps(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b, std::int64_t masks,
+                           double both_empty = 1);
 
 // Probabilities against masks: I = sum p g. Dice (2 I + s) / (P + G + s), IoU (I + s) / (P + G - I + s).
 struct SoftOverlaps {
@@ -119,6 +124,7 @@ struct SoftOverlaps {
     std::vector<double> mae_each;
     double mae = 0, rmse = 0;  // over all elements
 };
-SoftOverlaps soft_overlaps(const std::vector<double>& p, const std::vector<double>& g, std::int64_t samples, double smooth = 1);
+SoftOverlaps soft_overlaps(const std::vector<double>& p, const std::vector<double>& g, std::int64_t samples,
+                           double smooth = 1);
 
 }  // namespace solobox::metrics

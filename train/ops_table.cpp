@@ -409,7 +409,7 @@ void add_models(Table& t) {
     t.add("model", "resnet basic", [](Maker& m) {
         ResNetConfig config = resnet_config("resnet18", 4);
         config.layers = {2, 1, 1, 1};
-        config.planes = 4;
+        config.planes = 2;
         config.image = 40;
         return std::vector<OpCase>{classifier(m, config)};
     });

@@ -34,7 +34,7 @@ struct OverfitPictures {
 OverfitPictures load_overfit_pictures(const std::string& dir, const std::string& format, std::int64_t n, bool skip_bad, const Config& config);
 
 struct OverfitOptions {
-    std::int64_t steps = 1000;
+    std::int64_t steps = 900;
     std::function<void(const std::string& line, bool live)> talk;  // progress; `live` lines replace each other
     const std::atomic<int>* stop_signal = nullptr;                 // non-zero: save and leave
     std::function<void(SingleBox&)> patch;                         // tests: damages the model before the first step
@@ -53,7 +53,8 @@ struct OverfitResult {
 };
 
 // What overfitting fixes, whatever the configuration says: no decay, no dropout, batch = min(N, 16). ConfigError when
-// the user asked for something else.
+// the user asked for something else. The head starts at the mean box unless the user chose its bias, or an output that
+// nothing squashes (decode=identity).
 void apply_overfit_settings(Config& config, std::int64_t n);
 
 // Trains, writes CSVs, checkpoint, pictures and report into `run`, judges the reloaded checkpoint.

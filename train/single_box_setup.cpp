@@ -48,7 +48,7 @@ std::unique_ptr<SingleBox> make_single_box(const Config& config, const UnitBox& 
     if (config.text("head_init") == "normal") model->set_head_normal(1e-3, seed);
     const std::string& preset = config.text("head_bias");
     const HeadBias bias = preset == "zero" ? HeadBias::zero : preset == "log" ? HeadBias::log : preset == "prior" ? HeadBias::prior : HeadBias::logit;
-    model->set_head_bias(head_bias(bias, {mean_box.cx, mean_box.cy, mean_box.w, mean_box.h}));
+    model->set_head_bias(head_bias(bias, {mean_box.cx, mean_box.cy, mean_box.w, mean_box.h}, decode_spec(config)));
     return model;
 }
 
@@ -60,13 +60,13 @@ std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vecto
     return std::make_unique<Adam>(std::move(members), Adam::Config{config.number("momentum"), config.number("beta2"), 1e-8, name == "AdamW"});
 }
 
-std::function<double(std::int64_t)> make_schedule(const Config& config, std::int64_t total_steps) {
+std::function<double(std::int64_t)> make_schedule(const Config& config, std::int64_t cycle_steps) {
     schedule::WarmupCosine s;
     s.base = config.number("lr0");
     s.min = s.base * config.number("lrf");
-    s.warmup = std::min(config.integer("warmup_steps"), total_steps);
-    s.total = total_steps;
-    if (config.text("schedule") == "cosine") return [s](std::int64_t t) { return schedule::warmup_cosine(s, t); };
+    s.warmup = std::min(config.integer("warmup_steps"), cycle_steps);
+    s.total = cycle_steps;
+    if (config.text("schedule") == "cosine") return [s](std::int64_t t) { return schedule::warmup_cosine(s, t % s.total); };
     return [s](std::int64_t t) { return t < s.warmup ? schedule::warmup_cosine(s, t) : s.base; };
 }
 

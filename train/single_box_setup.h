@@ -21,6 +21,7 @@ BoxLossSpec loss_spec(const Config& config);
 // The model with its head set up as the configuration says; `mean_box` serves head_bias=prior.
 std::unique_ptr<SingleBox> make_single_box(const Config& config, const UnitBox& mean_box);
 std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params);
-std::function<double(std::int64_t)> make_schedule(const Config& config, std::int64_t total_steps);
+// Learning rate by step. The cosine falls once over `cycle_steps` and then starts again (warm restarts).
+std::function<double(std::int64_t)> make_schedule(const Config& config, std::int64_t cycle_steps);
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

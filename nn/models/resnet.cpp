@@ -71,7 +71,8 @@ void validate(const ResNetConfig& c) {
                 fmt::format("groups={} width_per_group={}: basic blocks have only 1 and 64, use bottlenecks", c.groups, c.width_per_group));
     else
         require(c.planes * c.width_per_group >= 64,
-                fmt::format("planes={} width_per_group={}: less than one channel per group is left, expected a product of at least 64", c.planes, c.width_per_group));
+                fmt::format("planes={} width_per_group={}: no channel is left in a group, expected a product of at least 64",
+                            c.planes, c.width_per_group));
 }
 
 // The rows of one convolution and its norm; `side` goes from the input's to the output's.

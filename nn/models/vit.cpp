@@ -16,7 +16,8 @@ void validate(const VitDetConfig& c) {
         require(value >= 1 && value <= 1 << 20, fmt::format("{}={}: expected at least 1", what, value));
     require(c.dim % c.heads == 0, fmt::format("dim={} does not divide into heads={}", c.dim, c.heads));
     const auto cut = [&](std::int64_t side) { return side >= c.patch && side <= 4096 && side % c.patch == 0; };
-    require(cut(c.image.h) && cut(c.image.w), fmt::format("image={}x{}: expected multiples of patch={}, at most 4096 pixels", c.image.h, c.image.w, c.patch));
+    require(cut(c.image.h) && cut(c.image.w),
+            fmt::format("image={}x{}: expected multiples of patch={}, at most 4096 pixels", c.image.h, c.image.w, c.patch));
 }
 
 Linear xavier_linear(std::int64_t in, std::int64_t out, Initializer& init) {
