@@ -1,7 +1,9 @@
 #include "tensor/ops/conv2d.h"
 
+#include <algorithm>
+
 #include "tensor/kernels/conv.h"
-#include "tensor/ops/elementwise.h"
+#include "tensor/kernels/norm.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 namespace {
@@ -19,7 +21,14 @@ ConvShape conv_shape(const Shape& x, const Shape& weight, const ConvSpec& spec) 
 }
 
 // Sum over everything but the channels.
-Tensor bias_grad(const Tensor& dy) { return reduce_to(dy, Shape{dy.dim(-1)}); }
+Tensor bias_grad(const Tensor& dy) {
+    const std::int64_t channels = dy.dim(-1);
+    std::vector<double> sum(static_cast<std::size_t>(channels));
+    channel_sum({1, channels ? dy.numel() / channels : 0, channels}, dy.data(), sum.data());
+    Tensor db(Shape{channels});
+    std::transform(sum.begin(), sum.end(), db.mutable_data(), [](double v) { return static_cast<Real>(v); });
+    return db;
+}
 
 void add_bias(Tensor& y, const Tensor& bias) {
     const std::int64_t channels = bias.numel();
