@@ -29,12 +29,23 @@ Config workload_config(const std::string& name) {
     const auto set = [&](std::initializer_list<std::pair<const char*, const char*>> keys) {
         for (const auto& [key, value] : keys) c.set(key, value, "workload");
     };
-    if (name == "tiny-gn") set({{"norm", "group"}});
-    else if (name == "tiny-bn") set({{"norm", "batch"}});
-    else if (name == "toy-quarter") set({{"model", "toy"}, {"width_mult", "0.25"}, {"image", "224"}, {"hidden", "512"}, {"norm", "group"}});
-    else if (name == "toy448") set({{"model", "toy"}, {"image", "448"}, {"hidden", "4096"}, {"norm", "none"}});
-    else throw ConfigError(fmt::format("unknown workload '{}': expected tiny-gn, tiny-bn, toy-quarter or toy448", name));
-    set({{"optimizer", "SGD"}, {"lr0", "1e-3"}, {"momentum", "0.9"}, {"weight_decay", "1e-4"}, {"clip", "0"}, {"warmup_steps", "0"}, {"schedule", "constant"}});
+    if (name == "tiny-gn")
+        set({{"norm", "group"}});
+    else if (name == "tiny-bn")
+        set({{"norm", "batch"}});
+    else if (name == "toy-quarter")
+        set({{"model", "toy"}, {"width_mult", "0.25"}, {"image", "224"}, {"hidden", "512"}, {"norm", "group"}});
+    else if (name == "toy448")
+        set({{"model", "toy"}, {"image", "448"}, {"hidden", "4096"}, {"norm", "none"}});
+    else
+        throw ConfigError(fmt::format("unknown workload '{}': expected tiny-gn, tiny-bn, toy-quarter or toy448", name));
+    set({{"optimizer", "SGD"},
+         {"lr0", "1e-3"},
+         {"momentum", "0.9"},
+         {"weight_decay", "1e-4"},
+         {"clip", "0"},
+         {"warmup_steps", "0"},
+         {"schedule", "constant"}});
     return c;
 }
 
@@ -89,13 +100,27 @@ ExitCode run(const Arguments& a) {
     }
     const double step = median(times), per_step = static_cast<double>(page_faults() - faults) / a.steps;
     const double gflops = 6e-9 * static_cast<double>(macs * batch) / step;  // forward and twice that backward
-    const nlohmann::ordered_json j{{"workload", a.workload}, {"batch", batch}, {"image", size}, {"params", count_parameters(*model)}, {"step_s", step},
-                                   {"forward_s", median(forward)}, {"img_s", static_cast<double>(batch) / step}, {"min_s", *std::min_element(times.begin(), times.end())},
-                                   {"rss_mb", peak_mb()}, {"gflops", gflops}, {"page_faults_per_step", per_step}, {"threads", thread_count()}, {"kernels", name_of(active_kernels())}};
-    if (a.json) fmt::print("{}\n", j.dump());
+    const nlohmann::ordered_json j{{"workload", a.workload},
+                                   {"batch", batch},
+                                   {"image", size},
+                                   {"params", count_parameters(*model)},
+                                   {"step_s", step},
+                                   {"forward_s", median(forward)},
+                                   {"img_s", static_cast<double>(batch) / step},
+                                   {"min_s", *std::min_element(times.begin(), times.end())},
+                                   {"rss_mb", peak_mb()},
+                                   {"gflops", gflops},
+                                   {"page_faults_per_step", per_step},
+                                   {"threads", thread_count()},
+                                   {"kernels", name_of(active_kernels())}};
+    if (a.json)
+        fmt::print("{}\n", j.dump());
     else
-        fmt::print("{}: {:.2f} ms a step (min {:.2f}, forward {:.2f}), {:.0f} img/s, {:.1f} GFLOP/s, {:.1f} page faults a step, peak {} MB, {} threads, {} kernels\n", a.workload, 1e3 * step,
-                   1e3 * *std::min_element(times.begin(), times.end()), 1e3 * median(forward), static_cast<double>(batch) / step, gflops, per_step, peak_mb(), thread_count(), name_of(active_kernels()));
+        fmt::print(
+            "{}: {:.2f} ms a step (min {:.2f}, forward {:.2f}), {:.0f} img/s, {:.1f} GFLOP/s, {:.1f} page faults a "
+            "step, peak {} MB, {} threads, {} kernels\n",
+            a.workload, 1e3 * step, 1e3 * *std::min_element(times.begin(), times.end()), 1e3 * median(forward),
+            static_cast<double>(batch) / step, gflops, per_step, peak_mb(), thread_count(), name_of(active_kernels()));
     return ExitCode::done;
 }
 

@@ -26,17 +26,28 @@ ExitCode run(const Arguments& a) {
     if (a.json) {
         nlohmann::ordered_json rows = nlohmann::ordered_json::array();
         for (const auto& r : results)
-            rows.push_back({{"name", r.name}, {"group", r.group}, {"shapes", r.shapes}, {"error", r.error}, {"coordinates", r.coordinates}, {"kinks", r.kinks}, {"pass", r.pass}});
-        fmt::print("{}\n", nlohmann::ordered_json{{"verdict", pass ? "pass" : "fail"}, {"tolerance", gradcheck_tolerance}, {"checks", rows}}.dump());
+            rows.push_back({{"name", r.name},
+                            {"group", r.group},
+                            {"shapes", r.shapes},
+                            {"error", r.error},
+                            {"coordinates", r.coordinates},
+                            {"kinks", r.kinks},
+                            {"pass", r.pass}});
+        fmt::print("{}\n",
+                   nlohmann::ordered_json{
+                       {"verdict", pass ? "pass" : "fail"}, {"tolerance", gradcheck_tolerance}, {"checks", rows}}
+                       .dump());
         return pass ? ExitCode::done : ExitCode::verdict;
     }
     fmt::print("{:<36} {:<44} {:>10} {:>7} {:>6}  verdict\n", "op", "shapes", "max error", "checked", "kinks");
     for (const auto& r : results) {
-        fmt::print("{:<36} {:<44} {:>10.2e} {:>7} {:>6}  {}\n", r.name, r.shapes, r.error, r.coordinates, r.kinks, r.pass ? "pass" : "FAIL");
+        fmt::print("{:<36} {:<44} {:>10.2e} {:>7} {:>6}  {}\n", r.name, r.shapes, r.error, r.coordinates, r.kinks,
+                   r.pass ? "pass" : "FAIL");
         if (!r.pass) fmt::print("    {}\n", r.worst);
     }
     const auto failed = std::count_if(results.begin(), results.end(), [](const auto& r) { return !r.pass; });
-    fmt::print("{} checks, {} failed (error = max |backward - numeric| / max |gradient|, at most {:g})\n", results.size(), failed, gradcheck_tolerance);
+    fmt::print("{} checks, {} failed (error = max |backward - numeric| / max |gradient|, at most {:g})\n",
+               results.size(), failed, gradcheck_tolerance);
     return pass ? ExitCode::done : ExitCode::verdict;
 }
 

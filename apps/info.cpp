@@ -29,8 +29,10 @@ Verb add_config(CLI::App& app) {
     app.add_flag("--schema", *schema, "all keys with aliases, type, range, default and meaning");
     app.add_flag("--json", *json, "one JSON object on standard output");
     return [json, schema] {
-        if (*json) fmt::print("{}\n", schema_json());
-        else fmt::print("{}", *schema ? schema_text() : Config().to_yaml());
+        if (*json)
+            fmt::print("{}\n", schema_json());
+        else
+            fmt::print("{}", *schema ? schema_text() : Config().to_yaml());
         return ExitCode::done;
     };
 }

@@ -34,15 +34,28 @@ ExitCode show(const Arguments& a) {
     if (a.json) {
         nlohmann::ordered_json layers = nlohmann::ordered_json::array();
         for (const LayerRow& row : rows)
-            layers.push_back({{"name", row.name}, {"type", row.type}, {"in", dims(row.in)}, {"out", dims(row.out)}, {"parameters", row.parameters}, {"macs", row.macs}});
-        const nlohmann::ordered_json j{{"model", a.name}, {"image", config.integer("image")}, {"parameters", parameters}, {"trainable", parameters}, {"macs", macs}, {"layers", layers}};
+            layers.push_back({{"name", row.name},
+                              {"type", row.type},
+                              {"in", dims(row.in)},
+                              {"out", dims(row.out)},
+                              {"parameters", row.parameters},
+                              {"macs", row.macs}});
+        const nlohmann::ordered_json j{{"model", a.name},
+                                       {"image", config.integer("image")},
+                                       {"parameters", parameters},
+                                       {"trainable", parameters},
+                                       {"macs", macs},
+                                       {"layers", layers}};
         fmt::print("{}\n", j.dump());
         return ExitCode::done;
     }
-    fmt::print("{:<12} {:<16} {:>15} {:>15} {:>14} {:>16}\n", "name", "layer", "in (H,W,C)", "out", "parameters", "MACs");
+    fmt::print("{:<12} {:<16} {:>15} {:>15} {:>14} {:>16}\n", "name", "layer", "in (H,W,C)", "out", "parameters",
+               "MACs");
     for (const LayerRow& row : rows)
-        fmt::print("{:<12} {:<16} {:>15} {:>15} {:>14} {:>16}\n", row.name, row.type, row.in.str(), row.out.str(), row.parameters, row.macs);
-    fmt::print("total: {} parameters, all trainable; {} MACs ({:.3f} G) per {} px picture\n", parameters, macs, static_cast<double>(macs) / 1e9, config.integer("image"));
+        fmt::print("{:<12} {:<16} {:>15} {:>15} {:>14} {:>16}\n", row.name, row.type, row.in.str(), row.out.str(),
+                   row.parameters, row.macs);
+    fmt::print("total: {} parameters, all trainable; {} MACs ({:.3f} G) per {} px picture\n", parameters, macs,
+               static_cast<double>(macs) / 1e9, config.integer("image"));
     return ExitCode::done;
 }
 

@@ -36,12 +36,25 @@ Config make_config(const Arguments& a) {
 
 void print_json(const OverfitResult& r, const Arguments& a, const RunDirectory& run, const OverfitPictures& data) {
     nlohmann::ordered_json findings = nlohmann::ordered_json::array();
-    for (const auto& f : r.findings) findings.push_back({{"severity", f.severity}, {"id", f.id}, {"message", f.message}, {"cure", f.cure}});
-    const nlohmann::ordered_json j{{"verdict", r.pass ? "pass" : "fail"}, {"images", a.n}, {"steps", r.steps}, {"seconds", r.seconds},
-                                   {"loss_first", r.loss_first}, {"loss_last", r.loss_last}, {"mean_iou", r.mean_iou}, {"min_iou", r.min_iou},
-                                   {"mean_box_iou", r.mean_box_iou}, {"constant_box_iou", r.constant_box_iou}, {"parameters", r.parameters},
-                                   {"threads", thread_count()}, {"kernels", name_of(active_kernels())}, {"run_dir", run.path()},
-                                   {"data", data.source}, {"verdict_text", r.verdict_text}, {"findings", findings}};
+    for (const auto& f : r.findings)
+        findings.push_back({{"severity", f.severity}, {"id", f.id}, {"message", f.message}, {"cure", f.cure}});
+    const nlohmann::ordered_json j{{"verdict", r.pass ? "pass" : "fail"},
+                                   {"images", a.n},
+                                   {"steps", r.steps},
+                                   {"seconds", r.seconds},
+                                   {"loss_first", r.loss_first},
+                                   {"loss_last", r.loss_last},
+                                   {"mean_iou", r.mean_iou},
+                                   {"min_iou", r.min_iou},
+                                   {"mean_box_iou", r.mean_box_iou},
+                                   {"constant_box_iou", r.constant_box_iou},
+                                   {"parameters", r.parameters},
+                                   {"threads", thread_count()},
+                                   {"kernels", name_of(active_kernels())},
+                                   {"run_dir", run.path()},
+                                   {"data", data.source},
+                                   {"verdict_text", r.verdict_text},
+                                   {"findings", findings}};
     // Names from the file system may hold any bytes: broken UTF-8 is replaced, never an exception.
     fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
@@ -49,24 +62,31 @@ void print_json(const OverfitResult& r, const Arguments& a, const RunDirectory& 
 void print_text(const OverfitResult& r, const RunDirectory& run) {
     fmt::print("verdict: {}\n{}\n", r.pass ? "pass" : "fail", r.verdict_text);
     for (const auto& f : r.findings) fmt::print("  {} {}: {}\n       try: {}\n", f.severity, f.id, f.message, f.cure);
-    fmt::print("mean IoU {:.4f}, smallest {:.4f} (mean box {:.4f}, best constant box {:.4f}, lift {:+.4f}); {} steps, {:.1f} s\n", r.mean_iou, r.min_iou,
-               r.mean_box_iou, r.constant_box_iou, r.mean_iou - r.constant_box_iou, r.steps, r.seconds);
+    fmt::print(
+        "mean IoU {:.4f}, smallest {:.4f} (mean box {:.4f}, best constant box {:.4f}, lift {:+.4f}); {} steps, {:.1f} "
+        "s\n",
+        r.mean_iou, r.min_iou, r.mean_box_iou, r.constant_box_iou, r.mean_iou - r.constant_box_iou, r.steps, r.seconds);
     fmt::print("report: {}\n", run.file("report.html"));
 }
 
 ExitCode run_overfit(const Arguments& a, const CommandLine& line) {
     use_threads(a.threads);
     const Config config = make_config(a);
-    (void)model_config(config), (void)loss_spec(config);  // say what is wrong before any file is touched
+    (void)describe(model_config(config)), (void)loss_spec(config);  // say what is wrong before any file is touched
     const auto& stop = watch_signals();
     Talk talk(a.quiet);
     const OverfitPictures data = load_overfit_pictures(a.data, a.format, a.n, a.skip_bad, config);
     talk.line(fmt::format("overfit: {} pictures from {}", data.pictures.size(), data.source));
     for (const auto& note : data.notes) talk.line("  " + note);
-    talk.line(fmt::format("model {} ({} norm), {} px, {} {}, seed {}; {} threads, {} kernels", config.text("model"), config.text("norm"), config.integer("image"),
-                          config.text("optimizer"), config.at("lr0").value, config.integer("seed"), thread_count(), name_of(active_kernels())));
-    talk.line(fmt::format("the same pictures in training and evaluation, batch {}; off: augmentation, dropout, weight decay, EMA, multi-scale, mixup", config.integer("batch")));
-    const std::string name = a.data.empty() ? "synthetic" : std::filesystem::path(a.data).lexically_normal().filename().string();
+    talk.line(fmt::format("model {} ({} norm), {} px, {} {}, seed {}; {} threads, {} kernels", config.text("model"),
+                          config.text("norm"), config.integer("image"), config.text("optimizer"),
+                          config.at("lr0").value, config.integer("seed"), thread_count(), name_of(active_kernels())));
+    talk.line(
+        fmt::format("the same pictures in training and evaluation, batch {}; off: augmentation, dropout, weight decay, "
+                    "EMA, multi-scale, mixup",
+                    config.integer("batch")));
+    const std::string name =
+        a.data.empty() ? "synthetic" : std::filesystem::path(a.data).lexically_normal().filename().string();
     const RunDirectory run("overfit", name.empty() || name == "." || name == ".." ? "data" : name, a.out, a.exist_ok);
     run.write_inputs(line.words, config);
     OverfitOptions options;
@@ -75,8 +95,10 @@ ExitCode run_overfit(const Arguments& a, const CommandLine& line) {
     options.talk = [&](const std::string& text, bool live) { live ? talk.live(text) : talk.line(text); };
     const OverfitResult result = overfit(data, config, run, options);
     talk.line("");
-    if (a.json) print_json(result, a, run, data);
-    else print_text(result, run);
+    if (a.json)
+        print_json(result, a, run, data);
+    else
+        print_text(result, run);
     if (result.stopped_by) return static_cast<ExitCode>(128 + result.stopped_by);
     return result.pass ? ExitCode::done : ExitCode::verdict;
 }
@@ -89,7 +111,8 @@ Verb add_overfit(CLI::App& app, const CommandLine& line) {
     app.add_option("--data", a->data, "data set directory (default: synthetic shapes made in memory)");
     app.add_option("--format", a->format, "voc | yolo | tiny-imagenet (default: found out)");
     app.add_option("--model", a->model, "tiny (default) or toy");
-    app.add_option("--steps", a->steps, "at most so many steps (default 900, in cycles of 300)")->check(CLI::Range(1, 1'000'000));
+    app.add_option("--steps", a->steps, "at most so many steps (default 900, in cycles of 300)")
+        ->check(CLI::Range(1, 1'000'000));
     app.add_option("--seed", a->seed, "of the weights; the pictures stay the same (default 0)");
     add_threads_option(app, a->threads);
     app.add_option("--out", a->out, "run directory (default runs/overfit/NAME)");

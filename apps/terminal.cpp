@@ -24,7 +24,9 @@ extern "C" void on_signal(int number) {
 }  // namespace
 
 void add_threads_option(CLI::App& app, int& threads) {
-    app.add_option("--threads", threads, "threads to compute with; the result does not depend on it (default: physical cores)")->check(CLI::Range(1, 1024));
+    app.add_option("--threads", threads,
+                   "threads to compute with; the result does not depend on it (default: physical cores)")
+        ->check(CLI::Range(1, 1024));
 }
 
 void use_threads(int threads) {

@@ -109,7 +109,8 @@ public:
     }
 
     // Returns the box of the pixels that were touched; ends exclusive.
-    Object shape(ShapeKind kind, double cx, double cy, double half_w, double half_h, const Colour& colour, double cover) {
+    Object shape(ShapeKind kind, double cx, double cy, double half_w, double half_h, const Colour& colour,
+                 double cover) {
         Object box{static_cast<int>(kind), double(size_), double(size_), 0, 0, false};
         const auto edge = [&](double v) { return std::clamp(static_cast<int>(std::floor(v)), 0, size_ - 1); };
         for (int y = edge(cy - half_h); y <= edge(cy + half_h); ++y)

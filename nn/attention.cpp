@@ -97,10 +97,11 @@ std::vector<Var> project(const Var& q, const Var& k, const Var& v, bool self, co
 
 }  // namespace
 
-AttentionResult multi_head_attention(const Var& query, const Var& key, const Var& value,
-                                     const AttentionProjections& p, std::int64_t heads, const AttentionSpec& spec) {
+AttentionResult multi_head_attention(const Var& query, const Var& key, const Var& value, const AttentionProjections& p,
+                                     std::int64_t heads, const AttentionSpec& spec) {
     check(key.defined() == value.defined(), "[multi_head_attention] key and value come together or not at all");
-    check(query.rank() == 3, "[multi_head_attention] query is {}, expected (N, L, E) or (L, N, E)", query.shape().str());
+    check(query.rank() == 3, "[multi_head_attention] query is {}, expected (N, L, E) or (L, N, E)",
+          query.shape().str());
     const bool self = !key.defined();
     if (!spec.batch_first) {
         AttentionSpec inner = spec;
@@ -137,9 +138,9 @@ MultiheadAttention::MultiheadAttention(std::int64_t features, std::int64_t h, In
 AttentionResult MultiheadAttention::operator()(const Var& query, const Var& key, const Var& value,
                                                const AttentionSpec& spec) {
     const auto optional = [](Parameter& p) { return p.value.defined() ? use(p) : Var{}; };
-    return multi_head_attention(query, key, value,
-                                {use(in_proj_weight), optional(in_proj_bias), use(out_proj.weight), optional(out_proj.bias)},
-                                heads, spec);
+    return multi_head_attention(
+        query, key, value, {use(in_proj_weight), optional(in_proj_bias), use(out_proj.weight), optional(out_proj.bias)},
+        heads, spec);
 }
 
 void MultiheadAttention::visit(Visitor& v) {

@@ -9,13 +9,13 @@ namespace solobox::inline SOLOBOX_PRECISION {
 
 // N batch, L queries, S keys, E features, E / heads of them per head.
 struct AttentionSpec {
-    bool batch_first = true;      // (N, L, E); else (L, N, E)
+    bool batch_first = true;  // (N, L, E); else (L, N, E)
     bool need_weights = false;
     bool average_weights = true;  // over the heads
     // All optional. A score is left out where `barred` or `padding` is not 0, or where `additive` is minus infinity.
-    MaskTensor barred;            // (L, S) or (N * heads, L, S), image by image
-    Tensor additive;              // the same shapes; added to the scaled scores, a constant
-    MaskTensor padding;           // (N, S): keys that only fill up a sequence
+    MaskTensor barred;   // (L, S) or (N * heads, L, S), image by image
+    Tensor additive;     // the same shapes; added to the scaled scores, a constant
+    MaskTensor padding;  // (N, S): keys that only fill up a sequence
 };
 
 struct AttentionProjections {

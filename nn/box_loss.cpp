@@ -12,10 +12,15 @@ constexpr std::pair<const char*, Decode> decode_names[] = {{"identity", Decode::
                                                            {"sigmoid_softplus", Decode::sigmoid_softplus},
                                                            {"sigmoid_exp", Decode::sigmoid_exp},
                                                            {"log_wh", Decode::log_wh}};
-constexpr std::pair<const char*, BoxLoss> loss_names[] = {
-    {"box", BoxLoss::box},   {"mse", BoxLoss::mse},   {"smooth_l1", BoxLoss::smooth_l1}, {"yolo_bbox", BoxLoss::yolo_bbox},
-    {"log_wh", BoxLoss::log_wh}, {"iou", BoxLoss::iou}, {"giou", BoxLoss::giou},         {"diou", BoxLoss::diou},
-    {"ciou", BoxLoss::ciou}};
+constexpr std::pair<const char*, BoxLoss> loss_names[] = {{"box", BoxLoss::box},
+                                                          {"mse", BoxLoss::mse},
+                                                          {"smooth_l1", BoxLoss::smooth_l1},
+                                                          {"yolo_bbox", BoxLoss::yolo_bbox},
+                                                          {"log_wh", BoxLoss::log_wh},
+                                                          {"iou", BoxLoss::iou},
+                                                          {"giou", BoxLoss::giou},
+                                                          {"diou", BoxLoss::diou},
+                                                          {"ciou", BoxLoss::ciou}};
 
 template <class E>
 E by_name(const std::string& name, const char* what, std::span<const std::pair<const char*, E>> table) {
@@ -58,15 +63,24 @@ Var decode_boxes(const Var& raw, const DecodeSpec& spec) {
     check(raw.rank() == 2 && raw.dim(1) == 4, "[decode] the head's output is {}, expected (N, 4)", raw.shape().str());
     Var boxes;
     switch (spec.decode) {
-        case Decode::identity: boxes = raw; break;
-        case Decode::sigmoid: boxes = sigmoid(raw); break;
-        case Decode::sigmoid_softplus: boxes = cat({sigmoid(xy(raw)), softplus(wh(raw)) + 1e-6}, 1); break;
+        case Decode::identity:
+            boxes = raw;
+            break;
+        case Decode::sigmoid:
+            boxes = sigmoid(raw);
+            break;
+        case Decode::sigmoid_softplus:
+            boxes = cat({sigmoid(xy(raw)), softplus(wh(raw)) + 1e-6}, 1);
+            break;
         case Decode::sigmoid_exp: {
-            const Tensor prior = Tensor::from({1, 2}, {static_cast<Real>(spec.prior_w), static_cast<Real>(spec.prior_h)});
+            const Tensor prior =
+                Tensor::from({1, 2}, {static_cast<Real>(spec.prior_w), static_cast<Real>(spec.prior_h)});
             boxes = cat({sigmoid(xy(raw)), exp(wh(raw)) * Var(prior)}, 1);
             break;
         }
-        case Decode::log_wh: boxes = cat({sigmoid(xy(raw)), exp(wh(raw))}, 1); break;
+        case Decode::log_wh:
+            boxes = cat({sigmoid(xy(raw)), exp(wh(raw))}, 1);
+            break;
     }
     return spec.clamp_before_loss ? clamp(boxes, 0, 1) : boxes;
 }
@@ -91,7 +105,8 @@ double encode(double p, std::size_t coordinate, const DecodeSpec& spec) {
     const bool side = coordinate >= 2;
     if (spec.decode == Decode::identity) return p;
     if (side && spec.decode == Decode::sigmoid_softplus) return std::log(std::expm1(p));
-    if (side && spec.decode == Decode::sigmoid_exp) return std::log(p / (coordinate == 2 ? spec.prior_w : spec.prior_h));
+    if (side && spec.decode == Decode::sigmoid_exp)
+        return std::log(p / (coordinate == 2 ? spec.prior_w : spec.prior_h));
     if (side && spec.decode == Decode::log_wh) return std::log(p);
     return std::log(p / (1 - p));
 }
@@ -100,9 +115,12 @@ double encode(double p, std::size_t coordinate, const DecodeSpec& spec) {
 
 std::array<double, 4> head_bias(HeadBias preset, const std::array<double, 4>& prior_box, const DecodeSpec& decode) {
     switch (preset) {
-        case HeadBias::zero: return {0, 0, 0, 0};
-        case HeadBias::logit: return {0, 0, -1.3862944, -1.3862944};  // logit 0.2
-        case HeadBias::log: return {0, 0, -1.609, -1.609};            // ln 0.2
+        case HeadBias::zero:
+            return {0, 0, 0, 0};
+        case HeadBias::logit:
+            return {0, 0, -1.3862944, -1.3862944};  // logit 0.2
+        case HeadBias::log:
+            return {0, 0, -1.609, -1.609};  // ln 0.2
         case HeadBias::prior: {
             std::array<double, 4> bias{};
             for (std::size_t i = 0; i < 4; ++i) bias[i] = encode(prior_box[i], i, decode);
@@ -113,17 +131,21 @@ std::array<double, 4> head_bias(HeadBias preset, const std::array<double, 4>& pr
 }
 
 LossValue box_loss(const Var& raw, const Tensor& target, const DecodeSpec& decode, const BoxLossSpec& spec) {
-    check(target.shape() == raw.shape(), "[box_loss] targets {} do not match the head's output {}", target.shape().str(), raw.shape().str());
+    check(target.shape() == raw.shape(), "[box_loss] targets {} do not match the head's output {}",
+          target.shape().str(), raw.shape().str());
     check(spec.reduction != Reduction::none, "[box_loss] reduction must be mean or sum");
     const Var t(target);
     const double rows = static_cast<double>(raw.dim(0));
     // Elementwise losses average over coordinates; `sum` then adds the samples up.
-    const auto over_batch = [&](const Var& batch_mean) { return spec.reduction == Reduction::sum ? batch_mean * rows : batch_mean; };
+    const auto over_batch = [&](const Var& batch_mean) {
+        return spec.reduction == Reduction::sum ? batch_mean * rows : batch_mean;
+    };
     if (spec.loss == BoxLoss::log_wh) {
         const Var p = sigmoid(xy(raw)), log_target = log(wh(t) + 1e-6);
         const Var size = decode.clamp_before_loss ? clamp(wh(raw), std::log(1e-6), 0) : wh(raw);
         // One batch mean per coordinate: the mean over a pair of columns, twice.
-        return weighted({{"xy", over_batch(smooth_l1_loss(p, xy(t)) * 2.0), 2}, {"wh", over_batch(smooth_l1_loss(size, log_target) * 2.0), 4}});
+        return weighted({{"xy", over_batch(smooth_l1_loss(p, xy(t)) * 2.0), 2},
+                         {"wh", over_batch(smooth_l1_loss(size, log_target) * 2.0), 4}});
     }
     const Var p = decode_boxes(raw, decode);
     const auto iou_term = [&](IouKind kind) {
@@ -131,12 +153,18 @@ LossValue box_loss(const Var& raw, const Tensor& target, const DecodeSpec& decod
         return 1.0 - iou_of_kind(kind, corners(p), corners(t), {spec.eps, spec.eps, spec.detach_alpha});
     };
     switch (spec.loss) {
-        case BoxLoss::mse: return weighted({{"mse", over_batch(mse_loss(p, t)), 1}});
-        case BoxLoss::smooth_l1: return weighted({{"smooth_l1", over_batch(smooth_l1_loss(p, t)), 1}});
-        case BoxLoss::iou: return weighted({{"iou", over_batch(mean(iou_term(IouKind::iou))), 1}});
-        case BoxLoss::giou: return weighted({{"giou", over_batch(mean(iou_term(IouKind::giou))), 1}});
-        case BoxLoss::diou: return weighted({{"diou", over_batch(mean(iou_term(IouKind::diou))), 1}});
-        case BoxLoss::ciou: return weighted({{"ciou", over_batch(mean(clamp(iou_term(IouKind::ciou), 0))), 1}});
+        case BoxLoss::mse:
+            return weighted({{"mse", over_batch(mse_loss(p, t)), 1}});
+        case BoxLoss::smooth_l1:
+            return weighted({{"smooth_l1", over_batch(smooth_l1_loss(p, t)), 1}});
+        case BoxLoss::iou:
+            return weighted({{"iou", over_batch(mean(iou_term(IouKind::iou))), 1}});
+        case BoxLoss::giou:
+            return weighted({{"giou", over_batch(mean(iou_term(IouKind::giou))), 1}});
+        case BoxLoss::diou:
+            return weighted({{"diou", over_batch(mean(iou_term(IouKind::diou))), 1}});
+        case BoxLoss::ciou:
+            return weighted({{"ciou", over_batch(mean(clamp(iou_term(IouKind::ciou), 0))), 1}});
         case BoxLoss::yolo_bbox: {
             const auto root = [&](const Var& sides) { return sqrt(clamp(sides, spec.eps)); };
             const auto squared = [&](const Var& a, const Var& b) { return over_batch(mean(sum(square(a - b), {1}))); };
@@ -170,28 +198,35 @@ LossValue yolo_v1_loss(const Var& prediction, const std::vector<CellTruth>& trut
     const std::int64_t n = prediction.dim(0), s = prediction.dim(1);
     // Everything that depends on which box is responsible is data, not graph: masks and targets of the full shape.
     Tensor target = Tensor::zeros(prediction.shape());
-    Tensor is_xy = Tensor::zeros(prediction.shape()), is_wh = is_xy.clone(), is_class = is_xy.clone(), responsible = is_xy.clone();
+    Tensor is_xy = Tensor::zeros(prediction.shape()), is_wh = is_xy.clone(), is_class = is_xy.clone(),
+           responsible = is_xy.clone();
     Tensor empty = is_xy.clone();
     for (std::int64_t i = 0; i < n * s * s * spec.boxes; ++i)
         empty.mutable_data()[i / spec.boxes * width + i % spec.boxes * 5 + 4] = 1;
     for (const CellTruth& t : truths) {
-        check(t.image >= 0 && t.image < n && t.class_id >= 0 && t.class_id < spec.classes, "[yolo_v1_loss] truth of image {} class {} is out of range", t.image, t.class_id);
-        const auto cell = [s](double c) { return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(c * static_cast<double>(s))), 0, s - 1); };
+        check(t.image >= 0 && t.image < n && t.class_id >= 0 && t.class_id < spec.classes,
+              "[yolo_v1_loss] truth of image {} class {} is out of range", t.image, t.class_id);
+        const auto cell = [s](double c) {
+            return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(c * static_cast<double>(s))), 0,
+                                            s - 1);
+        };
         const std::int64_t col = cell(t.cx), row = cell(t.cy), base = ((t.image * s + row) * s + col) * width;
         const Real* p = prediction.value().data() + base;
         const double truth[4] = {t.cx, t.cy, t.w, t.h};
         std::int64_t best = 0;
         double best_iou = -1;
         for (std::int64_t b = 0; b < spec.boxes; ++b) {
-            const double box[4] = {(static_cast<double>(col) + static_cast<double>(p[5 * b])) / static_cast<double>(s),
-                                   (static_cast<double>(row) + static_cast<double>(p[5 * b + 1])) / static_cast<double>(s),
-                                   static_cast<double>(p[5 * b + 2]), static_cast<double>(p[5 * b + 3])};
+            const double box[4] = {
+                (static_cast<double>(col) + static_cast<double>(p[5 * b])) / static_cast<double>(s),
+                (static_cast<double>(row) + static_cast<double>(p[5 * b + 1])) / static_cast<double>(s),
+                static_cast<double>(p[5 * b + 2]), static_cast<double>(p[5 * b + 3])};
             const double iou = unit_overlap(box, truth);
             if (iou > best_iou) best_iou = iou, best = b;
         }
         const std::int64_t at = base + 5 * best;
-        const double goal[5] = {t.cx * static_cast<double>(s) - static_cast<double>(col), t.cy * static_cast<double>(s) - static_cast<double>(row),
-                                std::sqrt(t.w), std::sqrt(t.h), best_iou};
+        const double goal[5] = {t.cx * static_cast<double>(s) - static_cast<double>(col),
+                                t.cy * static_cast<double>(s) - static_cast<double>(row), std::sqrt(t.w),
+                                std::sqrt(t.h), best_iou};
         for (std::int64_t k = 0; k < 5; ++k) {
             target.mutable_data()[at + k] = static_cast<Real>(goal[k]);
             (k < 2 ? is_xy : k < 4 ? is_wh : responsible).mutable_data()[at + k] = 1;

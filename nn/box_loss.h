@@ -50,7 +50,7 @@ struct BoxLossSpec {
 
 struct LossTerm {
     std::string name;
-    Var value;      // scalar, unweighted
+    Var value;  // scalar, unweighted
     double weight;
 };
 struct LossValue {

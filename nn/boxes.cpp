@@ -75,9 +75,11 @@ Var clip_boxes(const Var& boxes, double height, double width) {
 Var box_iou(const Var& a, const Var& b) {
     check_boxes("box_iou", a);
     check_boxes("box_iou", b);
-    check(a.rank() == 2 && b.rank() == 2, "[box_iou] {} and {}: expected (N, 4) and (M, 4)", a.shape().str(), b.shape().str());
+    check(a.rank() == 2 && b.rank() == 2, "[box_iou] {} and {}: expected (N, 4) and (M, 4)", a.shape().str(),
+          b.shape().str());
     const Corners p(reshape(a, {a.dim(0), 1, 4})), q(reshape(b, {1, b.dim(0), 4}));
-    const Var inter = clamp(minimum(p.x2, q.x2) - maximum(p.x1, q.x1), 0) * clamp(minimum(p.y2, q.y2) - maximum(p.y1, q.y1), 0);
+    const Var inter =
+        clamp(minimum(p.x2, q.x2) - maximum(p.x1, q.x1), 0) * clamp(minimum(p.y2, q.y2) - maximum(p.y1, q.y1), 0);
     return inter / (p.area() + q.area() - inter);
 }
 
@@ -97,10 +99,12 @@ Var iou_of_kind(IouKind kind, const Var& a, const Var& b, const IouSpec& spec) {
     const Var inter = intersection(p, t), both = p.area() + t.area() - inter;
     const Var iou = inter / (both + spec.eps);
     if (kind == IouKind::iou) return iou;
-    const Var w = maximum(p.x2, t.x2) - minimum(p.x1, t.x1), h = maximum(p.y2, t.y2) - minimum(p.y1, t.y1);  // enclosing
+    const Var w = maximum(p.x2, t.x2) - minimum(p.x1, t.x1),
+              h = maximum(p.y2, t.y2) - minimum(p.y1, t.y1);  // enclosing
     if (kind == IouKind::giou) return iou - (w * h - both) / (w * h + spec.eps);
     const Var diagonal = square(w) + square(h) + spec.eps;
-    const Var distance = square((p.x1 + p.x2) / 2.0 - (t.x1 + t.x2) / 2.0) + square((p.y1 + p.y2) / 2.0 - (t.y1 + t.y2) / 2.0);
+    const Var distance =
+        square((p.x1 + p.x2) / 2.0 - (t.x1 + t.x2) / 2.0) + square((p.y1 + p.y2) / 2.0 - (t.y1 + t.y2) / 2.0);
     const Var diou = iou - distance / diagonal;
     if (kind == IouKind::diou) return diou;
     const auto aspect = [](const Corners& c) { return atan((c.x2 - c.x1) / nonzero(c.y2 - c.y1)); };
@@ -128,7 +132,8 @@ IndexTensor nms(const Tensor& boxes, const Tensor& scores, double iou_threshold)
 }
 
 IndexTensor batched_nms(const Tensor& boxes, const Tensor& scores, const IndexTensor& classes, double iou_threshold) {
-    check(boxes.rank() == 2 && boxes.dim(1) == 4 && scores.shape() == Shape{boxes.dim(0)} && classes.shape() == scores.shape(),
+    check(boxes.rank() == 2 && boxes.dim(1) == 4 && scores.shape() == Shape{boxes.dim(0)} &&
+              classes.shape() == scores.shape(),
           "[nms] boxes {}, scores {}, classes {}: expected (N, 4), (N), (N)", boxes.shape().str(), scores.shape().str(),
           classes.shape().str());
     std::vector<std::int64_t> order(static_cast<std::size_t>(scores.numel())), kept;

@@ -11,17 +11,17 @@ namespace solobox::inline SOLOBOX_PRECISION {
 
 enum class BoxFormat { xyxy, xywh, cxcywh };
 Var box_convert(const Var& boxes, BoxFormat from, BoxFormat to);
-Var box_area(const Var& boxes);                                            // xyxy (N, 4) -> (N)
-Var clip_boxes(const Var& boxes, double height, double width);             // xyxy
-Var box_iou(const Var& a, const Var& b);                                   // xyxy (N, 4), (M, 4) -> (N, M), no epsilon
+Var box_area(const Var& boxes);                                 // xyxy (N, 4) -> (N)
+Var clip_boxes(const Var& boxes, double height, double width);  // xyxy
+Var box_iou(const Var& a, const Var& b);                        // xyxy (N, 4), (M, 4) -> (N, M), no epsilon
 
 enum class IouKind { iou, giou, diou, ciou };
 IouKind iou_kind(const std::string& name);  // ConfigError listing the names
 
 struct IouSpec {
-    double eps = 1e-7;            // union + eps, diagonal^2 + eps
-    double alpha_eps = 1e-7;      // CIoU: alpha = v / (1 - iou + v + alpha_eps)
-    bool detach_alpha = true;     // the paper's rule: alpha is a constant in backward
+    double eps = 1e-7;         // union + eps, diagonal^2 + eps
+    double alpha_eps = 1e-7;   // CIoU: alpha = v / (1 - iou + v + alpha_eps)
+    bool detach_alpha = true;  // the paper's rule: alpha is a constant in backward
 };
 // Row by row on corners (N, 4) -> (N). The intersection counts only where both overlaps are > 0; elsewhere it is 0 and
 // sends no gradient. Where two corners coincide, min and max give each side half of the gradient (torchvision's rule).

@@ -16,7 +16,8 @@ RawTensor raw_of(const char* dtype, const std::vector<std::int64_t>& shape, cons
 
 const RawTensor& find(const SafetensorsFile& file, const std::string& name, const std::string& path) {
     const auto found = file.tensors.find(name);
-    if (found == file.tensors.end()) throw DataError(fmt::format("{}: tensor '{}' is missing, the model needs it", path, name));
+    if (found == file.tensors.end())
+        throw DataError(fmt::format("{}: tensor '{}' is missing, the model needs it", path, name));
     return found->second;
 }
 
@@ -35,9 +36,12 @@ RawTensor to_raw(const Tensor& value) { return raw_of(real_dtype, value.shape().
 
 Tensor from_raw(const RawTensor& raw, const std::string& name) {
     Tensor value{Shape(raw.shape)};
-    if (raw.dtype == "F32") copy_numbers<float>(raw, value);
-    else if (raw.dtype == "F64") copy_numbers<double>(raw, value);
-    else throw DataError(fmt::format("{}: dtype {} where floating numbers are expected", name, raw.dtype));
+    if (raw.dtype == "F32")
+        copy_numbers<float>(raw, value);
+    else if (raw.dtype == "F64")
+        copy_numbers<double>(raw, value);
+    else
+        throw DataError(fmt::format("{}: dtype {} where floating numbers are expected", name, raw.dtype));
     return value;
 }
 
@@ -63,7 +67,9 @@ Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std
     };
     Visitor v;
     v.on_parameter = [read](const std::string& name, Parameter& p) {
-        p.value = from_torch_layout(read(name, p.layout == Layout::same ? p.value.shape() : Shape{p.value.dim(3), p.value.dim(2), p.value.dim(0), p.value.dim(1)}),
+        p.value = from_torch_layout(read(name, p.layout == Layout::same ? p.value.shape()
+                                                                        : Shape{p.value.dim(3), p.value.dim(2),
+                                                                                p.value.dim(0), p.value.dim(1)}),
                                     p.layout);
     };
     v.on_buffer = [read](const std::string& name, Tensor& b) { b = read(name, b.shape()); };

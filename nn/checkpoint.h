@@ -24,7 +24,8 @@ void save_state(Model& model, SafetensorsFile& file, const std::string& prefix =
     model.visit(v);
 }
 template <class Model>
-void load_state(Model& model, const SafetensorsFile& file, const std::string& path, const std::string& prefix = "model.") {
+void load_state(Model& model, const SafetensorsFile& file, const std::string& path,
+                const std::string& prefix = "model.") {
     Visitor v = loader(file, prefix, path);
     model.visit(v);
 }

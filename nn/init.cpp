@@ -12,7 +12,8 @@ Tensor uniform(const Shape& shape, double lo, double hi, Random random) {
 
 Tensor normal(const Shape& shape, double mean, double deviation, Random random) {
     Tensor t(shape);
-    for (std::int64_t i = 0; i < t.numel(); ++i) t.mutable_data()[i] = static_cast<Real>(mean + deviation * random.normal());
+    for (std::int64_t i = 0; i < t.numel(); ++i)
+        t.mutable_data()[i] = static_cast<Real>(mean + deviation * random.normal());
     return t;
 }
 

@@ -2,7 +2,8 @@
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
-Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvSpec& s, bool with_bias, Initializer& init)
+Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvSpec& s, bool with_bias,
+               Initializer& init)
     : spec(s) {
     const std::int64_t fan_in = kernel * kernel * in / s.groups;
     weight = Parameter(fan_in_uniform({kernel, kernel, in / s.groups, out}, fan_in, init.next()), ParamKind::weight,
@@ -40,7 +41,9 @@ void BatchNorm2d::visit(Visitor& v) {
 }
 
 GroupNorm::GroupNorm(std::int64_t g, std::int64_t channels)
-    : weight(Tensor::full({channels}, 1), ParamKind::norm), bias(Tensor::zeros({channels}), ParamKind::norm), groups(g) {}
+    : weight(Tensor::full({channels}, 1), ParamKind::norm),
+      bias(Tensor::zeros({channels}), ParamKind::norm),
+      groups(g) {}
 
 void GroupNorm::visit(Visitor& v) {
     v.parameter("weight", weight);
@@ -49,7 +52,9 @@ void GroupNorm::visit(Visitor& v) {
 
 LayerNorm::LayerNorm(const Shape& normalized_shape, double e)
     : weight(Tensor::full(normalized_shape, 1), ParamKind::norm),
-      bias(Tensor::zeros(normalized_shape), ParamKind::norm), shape(normalized_shape), eps(e) {}
+      bias(Tensor::zeros(normalized_shape), ParamKind::norm),
+      shape(normalized_shape),
+      eps(e) {}
 
 void LayerNorm::visit(Visitor& v) {
     v.parameter("weight", weight);

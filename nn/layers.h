@@ -13,7 +13,8 @@ struct Conv2d {
     ConvSpec spec;
 
     Conv2d() = default;
-    Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvSpec& spec, bool with_bias, Initializer& init);
+    Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvSpec& spec, bool with_bias,
+           Initializer& init);
     Var operator()(const Var& x) { return conv2d(x, use(weight), bias.value.defined() ? use(bias) : Var{}, spec); }
     void visit(Visitor& v);
 };

@@ -6,9 +6,12 @@ namespace solobox::inline SOLOBOX_PRECISION {
 
 Var reduced(const Var& x, Reduction reduction) {
     switch (reduction) {
-        case Reduction::mean: return mean(x);
-        case Reduction::sum: return sum(x);
-        case Reduction::none: return x;
+        case Reduction::mean:
+            return mean(x);
+        case Reduction::sum:
+            return sum(x);
+        case Reduction::none:
+            return x;
     }
     return x;
 }
@@ -55,8 +58,8 @@ Targets class_targets(const Shape& logits, const IndexTensor& target, const Cros
     const std::int64_t classes = logits[1];
     check(target.shape() == logits.without(1), "[cross_entropy] targets {} do not match logits {} (classes on axis 1)",
           target.shape().str(), logits.str());
-    check(!spec.weight.defined() || spec.weight.shape() == Shape{classes}, "[cross_entropy] {} classes need as many weights",
-          classes);
+    check(!spec.weight.defined() || spec.weight.shape() == Shape{classes},
+          "[cross_entropy] {} classes need as many weights", classes);
     Targets t{IndexTensor(logits.with(1, 1)), Tensor(target.shape()), Tensor(target.shape())};
     for (std::int64_t i = 0; i < target.numel(); ++i) {
         const bool keep = target[i] != spec.ignore_index;
@@ -149,13 +152,16 @@ Var dice_loss(const Var& x, const Tensor& target, double smooth, bool logits, Re
     check(target.shape() == x.shape() && x.rank() >= 1, "[dice_loss] target {} does not match input {}",
           target.shape().str(), x.shape().str());
     const Var p = logits ? sigmoid(x) : x, t(target);
-    const auto per_sample = [&](const Var& v) { return sum(reshape(v, {v.dim(0), v.numel() / std::max<std::int64_t>(v.dim(0), 1)}), {1}); };
+    const auto per_sample = [&](const Var& v) {
+        return sum(reshape(v, {v.dim(0), v.numel() / std::max<std::int64_t>(v.dim(0), 1)}), {1});
+    };
     return reduced(1.0 - (per_sample(p * t) * 2.0 + smooth) / (per_sample(p) + per_sample(t) + smooth), reduction);
 }
 
 Var distribution_focal_loss(const Var& logits, const Tensor& target, Reduction reduction) {
-    check(logits.rank() == 2 && target.shape() == Shape{logits.dim(0)}, "[distribution_focal_loss] logits {} and target {}: expected (M, K) and (M)",
-          logits.shape().str(), target.shape().str());
+    check(logits.rank() == 2 && target.shape() == Shape{logits.dim(0)},
+          "[distribution_focal_loss] logits {} and target {}: expected (M, K) and (M)", logits.shape().str(),
+          target.shape().str());
     const std::int64_t bins = logits.dim(1);
     IndexTensor left(target.shape()), right(target.shape());
     Tensor to_left(target.shape()), to_right(target.shape());
@@ -168,12 +174,14 @@ Var distribution_focal_loss(const Var& logits, const Tensor& target, Reduction r
         to_right.mutable_data()[i] = target[i] - static_cast<Real>(l);
     }
     const CrossEntropySpec each{{}, -100, 0, Reduction::none};
-    return reduced(cross_entropy(logits, left, each) * Var(to_left) + cross_entropy(logits, right, each) * Var(to_right), reduction);
+    return reduced(
+        cross_entropy(logits, left, each) * Var(to_left) + cross_entropy(logits, right, each) * Var(to_right),
+        reduction);
 }
 
 Var distribution_focal_decode(const Var& logits, std::int64_t bins) {
-    check(bins >= 1 && logits.rank() >= 1 && logits.dim(-1) == 4 * bins, "[distribution_focal_decode] input {} does not end in 4 x {} bins",
-          logits.shape().str(), bins);
+    check(bins >= 1 && logits.rank() >= 1 && logits.dim(-1) == 4 * bins,
+          "[distribution_focal_decode] input {} does not end in 4 x {} bins", logits.shape().str(), bins);
     auto dims = logits.shape().with(-1, 4).dims();
     const auto out = dims;
     dims.push_back(bins);

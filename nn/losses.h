@@ -18,7 +18,7 @@ Var smooth_l1_loss(const Var& x, const Var& target, double beta = 1, Reduction r
 Var huber_loss(const Var& x, const Var& target, double delta = 1, Reduction reduction = Reduction::mean);
 
 struct CrossEntropySpec {
-    Tensor weight;                     // (C) class weights, or undefined
+    Tensor weight;  // (C) class weights, or undefined
     std::int64_t ignore_index = -100;
     double label_smoothing = 0;
     Reduction reduction = Reduction::mean;

@@ -57,7 +57,8 @@ Json parse_header(const std::byte* begin, std::size_t size, const std::string& n
         fail(name, complaint);
     } catch (const Json::exception& e) {
         const bool encoding = std::string(e.what()).find("UTF-8") != std::string::npos;
-        fail(name, encoding ? "the header is not valid UTF-8" : "the header is not valid JSON (damaged, or not a safetensors file)");
+        fail(name, encoding ? "the header is not valid UTF-8"
+                            : "the header is not valid JSON (damaged, or not a safetensors file)");
     }
 }
 
@@ -71,39 +72,51 @@ struct Extent {
     std::string tensor;
 };
 
-Extent read_entry(const std::string& tensor, const Json& entry, std::uint64_t data_size, RawTensor& out, const std::string& name) {
+Extent read_entry(const std::string& tensor, const Json& entry, std::uint64_t data_size, RawTensor& out,
+                  const std::string& name) {
     if (!entry.is_object()) fail(name, fmt::format("tensor '{}': the header entry is not an object", tensor));
     for (const char* key : {"dtype", "shape", "data_offsets"})
         if (!entry.contains(key)) fail(name, fmt::format("tensor '{}': {} is missing", tensor, key));
     if (!entry["dtype"].is_string() || dtype_size(entry["dtype"].get<std::string>()) == 0)
-        fail(name, fmt::format("tensor '{}': unknown dtype {}", tensor, entry["dtype"].dump(-1, ' ', true).substr(0, 40)));
+        fail(name,
+             fmt::format("tensor '{}': unknown dtype {}", tensor, entry["dtype"].dump(-1, ' ', true).substr(0, 40)));
     out.dtype = entry["dtype"].get<std::string>();
     if (!entry["shape"].is_array()) fail(name, fmt::format("tensor '{}': the shape is not a list", tensor));
-    if (entry["shape"].size() > 8) fail(name, fmt::format("tensor '{}': shape of {} dimensions, at most 8 are taken", tensor, entry["shape"].size()));
+    if (entry["shape"].size() > 8)
+        fail(name,
+             fmt::format("tensor '{}': shape of {} dimensions, at most 8 are taken", tensor, entry["shape"].size()));
     std::uint64_t count = 1, bytes = 0;
     bool empty = false, overflow = false;
     for (const Json& dim : entry["shape"]) {
         const std::uint64_t size = natural(dim, name, tensor, "shape sizes");
         empty = empty || size == 0;
-        overflow = overflow || size > INT64_MAX || __builtin_mul_overflow(count, std::max<std::uint64_t>(size, 1), &count);
+        overflow =
+            overflow || size > INT64_MAX || __builtin_mul_overflow(count, std::max<std::uint64_t>(size, 1), &count);
         out.shape.push_back(static_cast<std::int64_t>(size));
     }
     overflow = overflow || __builtin_mul_overflow(count, dtype_size(out.dtype), &bytes) || bytes > INT64_MAX;
-    if (overflow) fail(name, fmt::format("tensor '{}': shape overflow, the product of its sizes is beyond 63 bits", tensor));
+    if (overflow)
+        fail(name, fmt::format("tensor '{}': shape overflow, the product of its sizes is beyond 63 bits", tensor));
     if (empty) bytes = 0;
     const Json& offsets = entry["data_offsets"];
-    if (!offsets.is_array() || offsets.size() != 2) fail(name, fmt::format("tensor '{}': data_offsets must be two numbers", tensor));
-    const std::uint64_t begin = natural(offsets[0], name, tensor, "data_offsets"), end = natural(offsets[1], name, tensor, "data_offsets");
+    if (!offsets.is_array() || offsets.size() != 2)
+        fail(name, fmt::format("tensor '{}': data_offsets must be two numbers", tensor));
+    const std::uint64_t begin = natural(offsets[0], name, tensor, "data_offsets"),
+                        end = natural(offsets[1], name, tensor, "data_offsets");
     if (begin > end || end > data_size)
-        fail(name, fmt::format("tensor '{}': data_offsets {}..{} lie outside the file's {} data bytes (size cut short?)", tensor, begin, end, data_size));
+        fail(name,
+             fmt::format("tensor '{}': data_offsets {}..{} lie outside the file's {} data bytes (size cut short?)",
+                         tensor, begin, end, data_size));
     if (end - begin != bytes)
-        fail(name, fmt::format("tensor '{}': shape and dtype need a size of {} bytes, data_offsets give {}", tensor, bytes, end - begin));
+        fail(name, fmt::format("tensor '{}': shape and dtype need a size of {} bytes, data_offsets give {}", tensor,
+                               bytes, end - begin));
     return {begin, end, tensor};
 }
 
 // Every data byte belongs to exactly one tensor.
 void check_cover(std::vector<Extent> extents, std::uint64_t data_size, const std::string& name) {
-    std::sort(extents.begin(), extents.end(), [](const auto& a, const auto& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+    std::sort(extents.begin(), extents.end(),
+              [](const auto& a, const auto& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
     std::uint64_t at = 0;
     for (const Extent& e : extents) {
         if (e.begin < at) fail(name, fmt::format("tensor '{}' overlaps another one", e.tensor));
@@ -143,7 +156,9 @@ SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std
     if (bytes.size() < 8) fail(name, fmt::format("too short for a safetensors file: {} bytes", bytes.size()));
     const std::uint64_t header = little_endian(bytes.data());
     if (header < 2 || header > max_header || header > bytes.size() - 8)
-        fail(name, fmt::format("header length {} does not fit a file of {} bytes: not a safetensors file, or a damaged one", header, bytes.size()));
+        fail(name,
+             fmt::format("header length {} does not fit a file of {} bytes: not a safetensors file, or a damaged one",
+                         header, bytes.size()));
     const Json json = parse_header(bytes.data() + 8, header, name);
     if (!json.is_object()) fail(name, "the header is not a JSON object");
     const std::byte* data = bytes.data() + 8 + header;
@@ -166,7 +181,8 @@ SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std
     for (const Extent& e : extents) file.tensors[e.tensor].bytes.assign(data + e.begin, data + e.end);
     const auto sum = file.metadata.find(checksum_key);
     if (sum != file.metadata.end()) {
-        if (sum->second != checksum(data, data_size)) fail(name, "the checksum does not match: the data was damaged after it was written");
+        if (sum->second != checksum(data, data_size))
+            fail(name, "the checksum does not match: the data was damaged after it was written");
         file.metadata.erase(sum);
     }
     return file;
@@ -189,7 +205,8 @@ std::vector<std::byte> serialize_safetensors(const SafetensorsFile& file) {
     // Wide elements first, so that every tensor is aligned to its own size; names in order: equal files, equal bytes.
     std::vector<const std::pair<const std::string, RawTensor>*> order;
     for (const auto& entry : file.tensors) order.push_back(&entry);
-    std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return dtype_size(a->second.dtype) > dtype_size(b->second.dtype); });
+    std::stable_sort(order.begin(), order.end(),
+                     [](auto* a, auto* b) { return dtype_size(a->second.dtype) > dtype_size(b->second.dtype); });
     std::vector<std::byte> data;
     nlohmann::ordered_json header = nlohmann::ordered_json::object();
     std::uint64_t at = 0;

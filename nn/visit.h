@@ -22,8 +22,8 @@ namespace solobox::inline SOLOBOX_PRECISION {
 class Visitor {
 public:
     std::function<void(const std::string& name, Parameter&)> on_parameter;
-    std::function<void(const std::string& name, Tensor&)> on_buffer;          // running statistics
-    std::function<void(const std::string& name, std::int64_t&)> on_counter;   // num_batches_tracked
+    std::function<void(const std::string& name, Tensor&)> on_buffer;         // running statistics
+    std::function<void(const std::string& name, std::int64_t&)> on_counter;  // num_batches_tracked
     std::function<void(bool& training)> on_mode;
 
     void parameter(const std::string& name, Parameter& p) {

@@ -74,7 +74,8 @@ double clip_grad_norm(const std::vector<NamedParameter>& params, double max_norm
             const double n = norm(g);
             total += n * n;
         } else {
-            for (std::int64_t i = 0; i < g.numel(); ++i) total += std::pow(std::abs(static_cast<double>(g[i])), norm_type);
+            for (std::int64_t i = 0; i < g.numel(); ++i)
+                total += std::pow(std::abs(static_cast<double>(g[i])), norm_type);
         }
     }
     if (!std::isinf(norm_type)) total = std::pow(total, 1 / norm_type);

@@ -44,7 +44,8 @@ private:
 };
 
 // weight_decay for parameters of kind `weight`, 0 for biases, norms and tokens; `decay_all` is the fault of seed 002.
-std::vector<Member> decay_weights_only(const std::vector<NamedParameter>& params, double weight_decay, bool decay_all = false);
+std::vector<Member> decay_weights_only(const std::vector<NamedParameter>& params, double weight_decay,
+                                       bool decay_all = false);
 
 // d = g + wd p;  b = momentum b + (1 - dampening) d (b = d at first);  p -= lr (nesterov ? d + momentum b : b)
 class Sgd : public Optimizer {
@@ -84,7 +85,8 @@ private:
 };
 
 // Clipping works on the gradients of all members, before the step. They are the only ones to write a gradient.
-// p-norm over all elements (infinity: the largest); scales by min(1, max_norm / (norm + 1e-6)); returns the norm before.
+// p-norm over all elements (infinity: the largest); scales by min(1, max_norm / (norm + 1e-6)); returns the norm
+// before.
 double clip_grad_norm(const std::vector<NamedParameter>& params, double max_norm, double norm_type = 2);
 void clip_grad_value(const std::vector<NamedParameter>& params, double limit);
 

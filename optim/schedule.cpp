@@ -52,7 +52,8 @@ double step_lr(double base, std::int64_t step_size, double gamma, std::int64_t t
 }
 
 double multistep_lr(double base, const std::vector<std::int64_t>& milestones, double gamma, std::int64_t t) {
-    return base * std::pow(gamma, d(std::count_if(milestones.begin(), milestones.end(), [t](auto m) { return m <= t; })));
+    return base *
+           std::pow(gamma, d(std::count_if(milestones.begin(), milestones.end(), [t](auto m) { return m <= t; })));
 }
 
 double exponential_lr(double base, double gamma, std::int64_t t) { return base * std::pow(gamma, d(t)); }

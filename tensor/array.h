@@ -17,7 +17,7 @@ namespace solobox {
 template <class T>
 class Array {
 public:
-    Array() = default;  // undefined: no storage; defined() is false
+    Array() = default;                  // undefined: no storage; defined() is false
     explicit Array(const Shape& shape)  // uninitialised numbers
         : shape_(shape), block_(pool::allocate(checked_mul(shape.numel(), sizeof(T)))) {}
 

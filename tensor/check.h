@@ -15,12 +15,12 @@ namespace solobox {
 
 enum class ExitCode : int {
     done = 0,
-    internal = 1,     // internal or I/O failure
-    usage = 2,        // usage or configuration error
-    data = 3,         // a file of the data set cannot be used
-    verdict = 4,      // the question was answered, and the answer is no
-    diverged = 5,     // NaN or infinity
-    interrupted = 130 // Ctrl-C
+    internal = 1,      // internal or I/O failure
+    usage = 2,         // usage or configuration error
+    data = 3,          // a file of the data set cannot be used
+    verdict = 4,       // the question was answered, and the answer is no
+    diverged = 5,      // NaN or infinity
+    interrupted = 130  // Ctrl-C
 };
 
 class Error : public std::runtime_error {

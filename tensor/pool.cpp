@@ -40,7 +40,8 @@ std::size_t block_size(std::int64_t bytes) {
 std::byte* from_system(std::size_t size) {
     const std::size_t align = size >= huge_page ? huge_page : alignment;
     void* block = std::aligned_alloc(align, (size + align - 1) / align * align);
-    if (!block) throw Error(fmt::format("out of memory: a block of {:.1f} MB was refused", static_cast<double>(size) / 1e6));
+    if (!block)
+        throw Error(fmt::format("out of memory: a block of {:.1f} MB was refused", static_cast<double>(size) / 1e6));
     // Fewer page faults and TLB misses where the system allows it; a refusal costs nothing.
     if (size >= huge_page) madvise(block, size, MADV_HUGEPAGE);
     return static_cast<std::byte*>(block);

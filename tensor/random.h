@@ -26,10 +26,10 @@ struct RandomKey {
 class Random {
 public:
     explicit Random(const RandomKey& key);
-    std::uint32_t next();          // 32 uniform bits
-    double uniform();              // [0, 1), 32 bits
+    std::uint32_t next();  // 32 uniform bits
+    double uniform();      // [0, 1), 32 bits
     double uniform(double lo, double hi) { return lo + (hi - lo) * uniform(); }
-    double normal();               // mean 0, variance 1 (Box-Muller)
+    double normal();                     // mean 0, variance 1 (Box-Muller)
     std::int64_t below(std::int64_t n);  // 0 .. n-1, unbiased; n >= 1
 
 private:

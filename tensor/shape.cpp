@@ -77,7 +77,8 @@ Shape broadcast_shape(const char* op, const Shape& a, const Shape& b) {
         const std::int64_t da = i <= a.rank() ? a[-i] : 1;
         const std::int64_t db = i <= b.rank() ? b[-i] : 1;
         check(da == db || da == 1 || db == 1,
-              "[{}] cannot broadcast {} with {}: sizes {} and {} differ and neither is 1", op, a.str(), b.str(), da, db);
+              "[{}] cannot broadcast {} with {}: sizes {} and {} differ and neither is 1", op, a.str(), b.str(), da,
+              db);
         dims[static_cast<std::size_t>(rank - i)] = da == 1 ? db : da;
     }
     return Shape(dims);

@@ -122,8 +122,8 @@ void Tape::backward(const std::vector<std::pair<Var, Tensor>>& roots_and_seeds) 
         for (std::size_t k = 0; k < grads.size(); ++k) {
             if (!node.wanted[k] || !grads[k].defined()) continue;
             if (check_finite_ && !all_finite(grads[k]))
-                throw NonFiniteError(
-                    fmt::format("NaN or infinity born in the backward pass of [{}] (node {}, input {})", node.op, i, k));
+                throw NonFiniteError(fmt::format(
+                    "NaN or infinity born in the backward pass of [{}] (node {}, input {})", node.op, i, k));
             add_to(slots[static_cast<std::size_t>(node.inputs[k])], std::move(grads[k]));
         }
     }

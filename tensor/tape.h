@@ -47,8 +47,8 @@ private:
     std::uint64_t tape_ = 0;
 };
 
-using Grads = std::vector<Tensor>;          // one per input of the op; undefined = no gradient
-using Wanted = std::vector<bool>;           // which inputs need one; computing the others is wasted, not wrong
+using Grads = std::vector<Tensor>;  // one per input of the op; undefined = no gradient
+using Wanted = std::vector<bool>;   // which inputs need one; computing the others is wasted, not wrong
 using Backward = std::function<Grads(const Tensor& dy, const Wanted& wanted)>;
 
 // Raised on a tape with `check_finite`: names the op and its place on the tape.

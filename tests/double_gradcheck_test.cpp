@@ -37,17 +37,21 @@ INSTANTIATE_TEST_SUITE_P(Rows, Gradcheck, ::testing::ValuesIn(row_names()), [](c
 // An op is what some source file records on the tape; each needs a row, or nobody checks its backward.
 TEST(OpsTable, EveryRecordedOpHasARow) {
     std::set<std::string> recorded;
-    const std::regex call("(?:record|pointwise|read_window|extremum|shared_extremum|first_extremum|spread|resample|finish)\\(\\s*\"([a-z0-9_]+)\"");
+    const std::regex call(
+        "(?:record|pointwise|read_window|extremum|shared_extremum|first_extremum|spread|resample|finish)\\(\\s*\"([a-"
+        "z0-9_]+)\"");
     for (const auto& entry : std::filesystem::directory_iterator(SOLOBOX_SOURCE_DIR "/tensor/ops")) {
         if (entry.path().extension() != ".cpp") continue;
         std::ifstream in(entry.path());
         const std::string text{std::istreambuf_iterator<char>(in), {}};
-        for (auto it = std::sregex_iterator(text.begin(), text.end(), call); it != std::sregex_iterator(); ++it) recorded.insert((*it)[1]);
+        for (auto it = std::sregex_iterator(text.begin(), text.end(), call); it != std::sregex_iterator(); ++it)
+            recorded.insert((*it)[1]);
     }
     EXPECT_GE(recorded.size(), 50U);
     recorded.erase("argmax");  // not differentiable
     const auto names = row_names();
-    for (const auto& op : recorded) EXPECT_NE(std::find(names.begin(), names.end(), op), names.end()) << op << " has no row in train/ops_table.cpp";
+    for (const auto& op : recorded)
+        EXPECT_NE(std::find(names.begin(), names.end(), op), names.end()) << op << " has no row in train/ops_table.cpp";
 }
 
 // The check itself must be able to fail: a case whose backward is wrong in one factor.

@@ -31,7 +31,9 @@ ResNetConfig small(const std::string& name, std::int64_t planes) {
     return c;
 }
 
-Tensor pictures(std::int64_t n, std::int64_t h, std::int64_t w) { return normal({n, h, w, 3}, 0, 1, Random({7, Stream::test, 0, 0, 0})); }
+Tensor pictures(std::int64_t n, std::int64_t h, std::int64_t w) {
+    return normal({n, h, w, 3}, 0, 1, Random({7, Stream::test, 0, 0, 0}));
+}
 
 // torchvision's state_dict, written down from its definition: "name shape", counters as "name counter".
 using Names = std::vector<std::string>;
@@ -40,7 +42,9 @@ struct StateDict {
     Names lines;
     std::size_t parameters = 0, entries = 0;
 
-    void parameter(const std::string& name, const std::string& shape) { lines.push_back(name + " " + shape), ++parameters, ++entries; }
+    void parameter(const std::string& name, const std::string& shape) {
+        lines.push_back(name + " " + shape), ++parameters, ++entries;
+    }
     void conv(const std::string& name, std::int64_t out, std::int64_t in, std::int64_t kernel) {
         parameter(name + ".weight", Shape({out, in, kernel, kernel}).str());
     }
@@ -91,7 +95,9 @@ template <class Model>
 Names state_of(Model& model) {
     Names lines;
     Visitor v;
-    v.on_parameter = [&](const std::string& name, Parameter& p) { lines.push_back(name + " " + to_torch_layout(p.value, p.layout).shape().str()); };
+    v.on_parameter = [&](const std::string& name, Parameter& p) {
+        lines.push_back(name + " " + to_torch_layout(p.value, p.layout).shape().str());
+    };
     v.on_buffer = [&](const std::string& name, Tensor& b) { lines.push_back(name + " " + b.shape().str()); };
     v.on_counter = [&](const std::string& name, std::int64_t&) { lines.push_back(name + " counter"); };
     model.visit(v);
@@ -105,12 +111,12 @@ TEST(ResNet, DescriptionsHaveThePublishedSizes) {
     EXPECT_EQ(parameters_in(describe(resnet_config("resnet18"))), 11'689'512);
     EXPECT_EQ(parameters_in(describe(resnet_config("resnet34"))), 21'797'672);
     EXPECT_EQ(parameters_in(describe(resnet_config("resnet50"))), 25'557'032);
-    const std::pair<const char*, std::int64_t> stages18[] = {{"layer1", 147'968}, {"layer2", 525'568}, {"layer3", 2'099'712},
-                                                             {"layer4", 8'393'728}, {"fc", 2'565}};
+    const std::pair<const char*, std::int64_t> stages18[] = {
+        {"layer1", 147'968}, {"layer2", 525'568}, {"layer3", 2'099'712}, {"layer4", 8'393'728}, {"fc", 2'565}};
     for (const auto& [stage, count] : stages18) EXPECT_EQ(parameters_in(r18, stage), count) << stage;
-    const std::pair<const char*, std::int64_t> stages50[] = {{"conv1", 9'408},      {"bn1", 128},          {"layer1", 215'808},
-                                                             {"layer2", 1'219'584}, {"layer3", 7'098'368}, {"layer4", 14'964'736},
-                                                             {"fc", 10'245}};
+    const std::pair<const char*, std::int64_t> stages50[] = {
+        {"conv1", 9'408},      {"bn1", 128},           {"layer1", 215'808}, {"layer2", 1'219'584},
+        {"layer3", 7'098'368}, {"layer4", 14'964'736}, {"fc", 10'245}};
     for (const auto& [stage, count] : stages50) EXPECT_EQ(parameters_in(r50, stage), count) << stage;
     EXPECT_NEAR(gmacs(r18), 1.814, 5e-4);
     EXPECT_NEAR(gmacs(r50), 4.087, 5e-4);
@@ -147,7 +153,8 @@ TEST(ResNet, BuildsWhatItDescribes) {
         ResNet model(config, 1);
         EXPECT_EQ(count_parameters(model), parameters_in(describe(config))) << config.name;
         const NoGrad quiet;
-        for (const auto& [h, w] : {std::pair{32, 32}, {33, 47}}) EXPECT_EQ(model(pictures(2, h, w)).shape(), (Shape{2, 5}));
+        for (const auto& [h, w] : {std::pair{32, 32}, {33, 47}})
+            EXPECT_EQ(model(pictures(2, h, w)).shape(), (Shape{2, 5}));
     }
     ResNet full(resnet_config("resnet18", 5), 1);
     EXPECT_EQ(count_parameters(full), 11'179'077);
@@ -172,7 +179,8 @@ TEST(ResNet, StartsAsTorchvisionDoes) {
     for (const auto& [name, p] : parameters_of(model)) {
         const double n = static_cast<double>(p->value.numel());
         if (p->layout == Layout::hwio && p->value.numel() >= 4096) {  // normal(0, sqrt(2 / fan_out))
-            const double expected = std::sqrt(2.0 / static_cast<double>(p->value.dim(0) * p->value.dim(1) * p->value.dim(3)));
+            const double expected =
+                std::sqrt(2.0 / static_cast<double>(p->value.dim(0) * p->value.dim(1) * p->value.dim(3)));
             EXPECT_NEAR(norm(p->value) / std::sqrt(n) / expected, 1, 0.05) << name;
         }
         if (p->kind == ParamKind::norm && name.ends_with("weight")) {
@@ -232,13 +240,16 @@ TEST(VitDet, TheEncoderHasThePublishedSize) {
 TEST(MultiheadAttention, HiddenKeysHaveNoSay) {
     Initializer init(2);
     MultiheadAttention attention(8, 2, init);
-    const auto tokens = [](std::int64_t n, std::int64_t l) { return normal({n, l, 8}, 0, 1, Random({9, Stream::test, 0, 0, 0})); };
+    const auto tokens = [](std::int64_t n, std::int64_t l) {
+        return normal({n, l, 8}, 0, 1, Random({9, Stream::test, 0, 0, 0}));
+    };
     const Tensor x = tokens(2, 4);
     Tensor changed = x.clone();
     for (int i = 0; i < 8; ++i) changed.mutable_data()[3 * 8 + i] = 100;  // the last token of the first sequence
     const auto same = [&](AttentionSpec spec) {
         spec.need_weights = true;
-        const AttentionResult a = attention(Var(x), Var(x), Var(x), spec), b = attention(Var(x), Var(changed), Var(changed), spec);
+        const AttentionResult a = attention(Var(x), Var(x), Var(x), spec),
+                              b = attention(Var(x), Var(changed), Var(changed), spec);
         return a.output.value().to_vector() == b.output.value().to_vector() && a.weights.value()[3] == 0;
     };
     AttentionSpec barred, additive, padded;

@@ -5,14 +5,16 @@
 #include <cmath>
 #include <cstring>
 
+#include "tensor/check.h"
 #include "tensor/kernels/conv.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
-#include "tensor/check.h"
 #include "tensor/random.h"
 #include "train/parity.h"
 
-namespace solobox::f64 { std::vector<RowResult> evaluate_row(const std::string& name); }
+namespace solobox::f64 {
+std::vector<RowResult> evaluate_row(const std::string& name);
+}
 
 namespace solobox {
 namespace {
@@ -26,7 +28,8 @@ TEST_P(Parity, FloatAgreesWithDouble) {
         ASSERT_EQ(single[i].numbers.size(), twice[i].numbers.size()) << single[i].what;
         double scale = 1e-2, off = 0;
         for (const double v : twice[i].numbers) scale = std::max(scale, std::abs(v));
-        for (std::size_t k = 0; k < single[i].numbers.size(); ++k) off = std::max(off, std::abs(single[i].numbers[k] - twice[i].numbers[k]));
+        for (std::size_t k = 0; k < single[i].numbers.size(); ++k)
+            off = std::max(off, std::abs(single[i].numbers[k] - twice[i].numbers[k]));
         // A whole network of many layers adds up the rounding of each; an op alone must be close.
         const double allowed = GetParam() == "toy" ? 5e-3 : 2e-4;
         EXPECT_LE(off, allowed * scale) << single[i].what;
@@ -97,8 +100,11 @@ TEST(Convolution, FastEqualsReferenceOnOddShapes) {
         s.dilation_w = pick(1, 2);
         s.pad_h = pick(0, 2);
         s.pad_w = pick(0, 2);
-        if (s.h + 2 * s.pad_h < s.dilation_h * (s.kh - 1) + 1 || s.w + 2 * s.pad_w < s.dilation_w * (s.kw - 1) + 1) continue;
-        const std::string what = fmt::format("n{} {}x{}x{} k{}x{} o{} s{}x{} p{}x{} d{}x{} g{}", s.n, s.h, s.w, s.c, s.kh, s.kw, s.o, s.stride_h, s.stride_w, s.pad_h, s.pad_w, s.dilation_h, s.dilation_w, s.groups);
+        if (s.h + 2 * s.pad_h < s.dilation_h * (s.kh - 1) + 1 || s.w + 2 * s.pad_w < s.dilation_w * (s.kw - 1) + 1)
+            continue;
+        const std::string what =
+            fmt::format("n{} {}x{}x{} k{}x{} o{} s{}x{} p{}x{} d{}x{} g{}", s.n, s.h, s.w, s.c, s.kh, s.kw, s.o,
+                        s.stride_h, s.stride_w, s.pad_h, s.pad_w, s.dilation_h, s.dilation_w, s.groups);
         const Passes quick = convolve(s, true), slow = convolve(s, false);
         expect_near(quick.y, slow.y, "forward " + what);
         expect_near(quick.dx, slow.dx, "grad input " + what);

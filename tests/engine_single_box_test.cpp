@@ -78,15 +78,19 @@ TEST(SingleBox, OtherPictureSizesArePooledToTheSameMap) {
     EXPECT_EQ(model(Var(Tensor::zeros({1, 96, 128, 3}))).shape(), (Shape{1, 4}));
 }
 
-double total(const std::vector<Real>& box, const std::vector<Real>& truth, BoxLossSpec spec, Decode decode = Decode::identity) {
-    return static_cast<double>(box_loss(Var(Tensor::from({1, 4}, box)), Tensor::from({1, 4}, truth), {decode}, spec).total.value().item());
+double total(const std::vector<Real>& box, const std::vector<Real>& truth, BoxLossSpec spec,
+             Decode decode = Decode::identity) {
+    return static_cast<double>(
+        box_loss(Var(Tensor::from({1, 4}, box)), Tensor::from({1, 4}, truth), {decode}, spec).total.value().item());
 }
 
 TEST(BoxLoss, GivesTheSpecifiedNumbers) {
     const std::vector<Real> p{0.5F, 0.5F, 0.4F, 0.2F}, g{0.55F, 0.45F, 0.3F, 0.4F};
     const std::vector<Real> far_p{0.2F, 0.2F, 0.2F, 0.2F}, far_g{0.8F, 0.7F, 0.2F, 0.4F};
     const auto iou = [](const std::vector<Real>& a, const std::vector<Real>& b, IouKind kind) {
-        const auto corners = [](const std::vector<Real>& c) { return box_convert(Var(Tensor::from({1, 4}, c)), BoxFormat::cxcywh, BoxFormat::xyxy); };
+        const auto corners = [](const std::vector<Real>& c) {
+            return box_convert(Var(Tensor::from({1, 4}, c)), BoxFormat::cxcywh, BoxFormat::xyxy);
+        };
         return static_cast<double>(iou_of_kind(kind, corners(a), corners(b)).value().item());
     };
     EXPECT_NEAR(iou(p, g, IouKind::iou), 0.42857143, 1e-4);
@@ -118,7 +122,8 @@ TEST(BoxLoss, ABoxWithoutAreaHasAFiniteLossAndGradient) {
     for (const IouKind kind : {IouKind::iou, IouKind::giou, IouKind::diou, IouKind::ciou}) {
         Parameter p(Tensor::from({2, 4}, {0.3F, 0.2F, 0.3F, 0.2F, 0, 0, 0, 0}));
         Tape tape;
-        const Var y = iou_of_kind(kind, use(p), Var(Tensor::from({2, 4}, {0.1F, 0.1F, 0.6F, 0.7F, 0.2F, 0.2F, 0.5F, 0.4F})));
+        const Var y =
+            iou_of_kind(kind, use(p), Var(Tensor::from({2, 4}, {0.1F, 0.1F, 0.6F, 0.7F, 0.2F, 0.2F, 0.5F, 0.4F})));
         EXPECT_TRUE(all_finite(y.value()));
         tape.backward(sum(y));
         EXPECT_TRUE(all_finite(p.grad));
@@ -135,7 +140,10 @@ TEST(YoloV1, GivesTheGoldenCase) {
 TEST(HeadBias, DecodesToTheStatedBoxes) {
     const auto decoded = [](HeadBias preset, Decode decode) {
         const auto b = head_bias(preset, {}, {decode});
-        return static_cast<double>(decode_boxes(Var(Tensor::from({1, 4}, {Real(b[0]), Real(b[1]), Real(b[2]), Real(b[3])})), {decode, 0.25, 0.35}).value()[2]);
+        return static_cast<double>(
+            decode_boxes(Var(Tensor::from({1, 4}, {Real(b[0]), Real(b[1]), Real(b[2]), Real(b[3])})),
+                         {decode, 0.25, 0.35})
+                .value()[2]);
     };
     EXPECT_NEAR(decoded(HeadBias::logit, Decode::sigmoid), 0.2, 1e-6);
     EXPECT_NEAR(decoded(HeadBias::logit, Decode::log_wh), 0.25, 1e-6);
@@ -146,17 +154,22 @@ TEST(HeadBias, DecodesToTheStatedBoxes) {
 
 TEST(HeadBias, ThePriorDecodesToTheGivenBoxUnderEveryDecode) {
     const std::array<double, 4> box{0.4, 0.6, 0.3, 0.7};
-    for (const Decode decode : {Decode::identity, Decode::sigmoid, Decode::sigmoid_softplus, Decode::sigmoid_exp, Decode::log_wh}) {
+    for (const Decode decode :
+         {Decode::identity, Decode::sigmoid, Decode::sigmoid_softplus, Decode::sigmoid_exp, Decode::log_wh}) {
         const auto b = head_bias(HeadBias::prior, box, {decode});
-        const Tensor out = decode_boxes(Var(Tensor::from({1, 4}, {Real(b[0]), Real(b[1]), Real(b[2]), Real(b[3])})), {decode}).value();
-        for (std::int64_t i = 0; i < 4; ++i) EXPECT_NEAR(static_cast<double>(out[i]), box[static_cast<std::size_t>(i)], 1e-5) << name_of(decode);
+        const Tensor out =
+            decode_boxes(Var(Tensor::from({1, 4}, {Real(b[0]), Real(b[1]), Real(b[2]), Real(b[3])})), {decode}).value();
+        for (std::int64_t i = 0; i < 4; ++i)
+            EXPECT_NEAR(static_cast<double>(out[i]), box[static_cast<std::size_t>(i)], 1e-5) << name_of(decode);
     }
 }
 
 TEST(Staircase, IsTheSeeds) {
-    const std::pair<int, double> five[] = {{0, .0028}, {1, .0046}, {2, .0064}, {3, .0082}, {4, .01}, {5, .01}, {79, .01}, {80, .001}, {109, .001}, {110, .0001}};
+    const std::pair<int, double> five[] = {{0, .0028}, {1, .0046}, {2, .0064}, {3, .0082},  {4, .01},
+                                           {5, .01},   {79, .01},  {80, .001}, {109, .001}, {110, .0001}};
     for (const auto& [epoch, lr] : five) EXPECT_NEAR(schedule::staircase(5, epoch), lr, 1e-12) << epoch;
-    const std::pair<int, double> three[] = {{0, .004}, {1, .007}, {2, .01}, {77, .01}, {78, .001}, {107, .001}, {108, .0001}};
+    const std::pair<int, double> three[] = {{0, .004},  {1, .007},   {2, .01},    {77, .01},
+                                            {78, .001}, {107, .001}, {108, .0001}};
     for (const auto& [epoch, lr] : three) EXPECT_NEAR(schedule::staircase(3, epoch), lr, 1e-12) << epoch;
 }
 

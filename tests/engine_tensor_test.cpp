@@ -55,9 +55,11 @@ TEST(Pool, GivesTheSameMemoryAgain) {
 
 TEST(Random, PhiloxMatchesThePublishedVectors) {
     // Known answers of Random123 (kat_vectors, philox4x32 10 rounds).
-    EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}), (std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+    EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}),
+              (std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
     const std::uint32_t f = 0xffffffff;
-    EXPECT_EQ(philox({f, f, f, f}, {f, f}), (std::array<std::uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+    EXPECT_EQ(philox({f, f, f, f}, {f, f}),
+              (std::array<std::uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
 }
 
 TEST(Random, DrawsDependOnTheKeyAlone) {
@@ -83,7 +85,11 @@ TEST(Parallel, RunsEveryTileOnceAndRethrowsTheFirstError) {
         std::vector<std::atomic<int>> hits(1000);
         parallel_for(1000, [&](std::int64_t i) { ++hits[static_cast<std::size_t>(i)]; });
         for (const auto& h : hits) EXPECT_EQ(h.load(), 1);
-        EXPECT_THROW(parallel_for(10, [](std::int64_t i) { if (i > 2) fail_shape("tile {}", i); }), ShapeError);
+        EXPECT_THROW(parallel_for(10,
+                                  [](std::int64_t i) {
+                                      if (i > 2) fail_shape("tile {}", i);
+                                  }),
+                     ShapeError);
         std::atomic<int> nested{0};
         parallel_for(4, [&](std::int64_t) { parallel_for(5, [&](std::int64_t) { ++nested; }); });
         EXPECT_EQ(nested.load(), 20);

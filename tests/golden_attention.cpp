@@ -11,8 +11,10 @@ AttentionSpec attention_spec(Case& c) {
     spec.need_weights = c.args.flag("need_weights");
     spec.average_weights = c.args.flag("average_attn_weights");
     if (c.has("buffer.attn_mask")) {
-        if (c.is_float("buffer.attn_mask")) spec.additive = c.floats("buffer.attn_mask");
-        else spec.barred = c.mask("buffer.attn_mask");
+        if (c.is_float("buffer.attn_mask"))
+            spec.additive = c.floats("buffer.attn_mask");
+        else
+            spec.barred = c.mask("buffer.attn_mask");
     }
     if (c.has("buffer.key_padding_mask")) {
         if (c.is_float("buffer.key_padding_mask")) throw Unsupported("an additive key_padding_mask");

@@ -22,12 +22,18 @@ std::vector<double> numbers(const RawTensor& raw) {
             out[i] = static_cast<double>(v);
         }
     };
-    if (raw.dtype == "F64") each(double{});
-    else if (raw.dtype == "F32") each(float{});
-    else if (raw.dtype == "I64") each(std::int64_t{});
-    else if (raw.dtype == "I32") each(std::int32_t{});
-    else if (raw.dtype == "U8" || raw.dtype == "BOOL") each(std::uint8_t{});
-    else throw Unsupported("dtype " + raw.dtype);
+    if (raw.dtype == "F64")
+        each(double{});
+    else if (raw.dtype == "F32")
+        each(float{});
+    else if (raw.dtype == "I64")
+        each(std::int64_t{});
+    else if (raw.dtype == "I32")
+        each(std::int32_t{});
+    else if (raw.dtype == "U8" || raw.dtype == "BOOL")
+        each(std::uint8_t{});
+    else
+        throw Unsupported("dtype " + raw.dtype);
     return out;
 }
 
@@ -60,7 +66,8 @@ std::vector<double> digest_of(const std::vector<double>& x) {
 
 Case::Case(SafetensorsFile file, std::string name)
     : args(Json::parse(file.metadata.contains("args") ? file.metadata.at("args") : "{}")),
-      file_(std::make_shared<SafetensorsFile>(std::move(file))), name_(std::move(name)) {
+      file_(std::make_shared<SafetensorsFile>(std::move(file))),
+      name_(std::move(name)) {
     rtol = std::stod(file_->metadata.at("rtol"));
     atol = std::stod(file_->metadata.at("atol"));
     scaled = file_->metadata.contains("compare") && file_->metadata.at("compare") == "scaled";
@@ -75,7 +82,9 @@ Case::Case(SafetensorsFile file, std::string name)
 Case::Case(const Case& parent, Json json, std::vector<Var> operands)
     : args(std::move(json)), rtol(parent.rtol), atol(parent.atol), operands_(std::move(operands)) {}
 
-std::string Case::operand(int i) const { return "input." + std::to_string(operand_index_.at(static_cast<std::size_t>(i))); }
+std::string Case::operand(int i) const {
+    return "input." + std::to_string(operand_index_.at(static_cast<std::size_t>(i)));
+}
 
 const RawTensor& Case::raw(const std::string& name) const {
     if (!has(name)) throw Unsupported("tensor " + name + " is expected");
@@ -94,7 +103,8 @@ Tensor Case::floats(const std::string& name) {
 IndexTensor Case::index(const std::string& name) {
     read(name);
     const RawTensor& t = raw(name);
-    if (t.dtype != "I64" && t.dtype != "I32" && t.dtype != "U8") throw Unsupported(name + " is expected to hold indices");
+    if (t.dtype != "I64" && t.dtype != "I32" && t.dtype != "U8")
+        throw Unsupported(name + " is expected to hold indices");
     IndexTensor out{Shape(t.shape)};
     const auto values = numbers(t);
     for (std::size_t i = 0; i < values.size(); ++i) out.mutable_data()[i] = static_cast<std::int64_t>(values[i]);
@@ -144,8 +154,8 @@ void Case::compare(const std::string& name, const std::vector<double>& got, cons
     for (std::size_t i = 0; i < want.size(); ++i) {
         const double allowed = exact ? 0 : atol + rtol * (scaled ? largest : std::abs(want[i]));
         if (!(std::abs(got[i] - want[i]) <= allowed))
-            throw Mismatch(fmt::format("{}[{}]: {:.17g}, expected {:.17g} (off by {:.3g}, allowed {:.3g})", name, i, got[i],
-                                       want[i], std::abs(got[i] - want[i]), allowed));
+            throw Mismatch(fmt::format("{}[{}]: {:.17g}, expected {:.17g} (off by {:.3g}, allowed {:.3g})", name, i,
+                                       got[i], want[i], std::abs(got[i] - want[i]), allowed));
     }
 }
 
@@ -170,13 +180,15 @@ void Case::expect_digest(const std::string& name, const Tensor& value) {
     read(key);
     const auto want = numbers(raw(key));  // F64 in every case
     const auto got = digest_of(widened(value));
-    if (got.size() != want.size()) throw Mismatch(fmt::format("{}: {} numbers, expected {}", key, got.size(), want.size()));
+    if (got.size() != want.size())
+        throw Mismatch(fmt::format("{}: {} numbers, expected {}", key, got.size(), want.size()));
     for (std::size_t i = 0; i < got.size(); ++i) {
         // Sums may be off by as much as their absolute terms allow, the norm by itself, elements by the largest one.
         const double scale = want[i == 2 ? 2 : i < 4 ? 1 : 4];
         const double off = std::abs(got[i] - want[i]), allowed = atol + rtol * scale;
         if (!(off <= allowed))
-            throw Mismatch(fmt::format("{}[{}]: {:.17g}, expected {:.17g} (off by {:.3g}, allowed {:.3g})", key, i, got[i], want[i], off, allowed));
+            throw Mismatch(fmt::format("{}[{}]: {:.17g}, expected {:.17g} (off by {:.3g}, allowed {:.3g})", key, i,
+                                       got[i], want[i], off, allowed));
     }
 }
 
@@ -189,8 +201,8 @@ void Case::finish() {
         compare("grad." + name, widened(grad), grad.shape());
     }
     for (const auto& [name, tensor] : file_->tensors) {
-        const bool result = name.starts_with("output.") || name.starts_with("grad.input.") || name.starts_with("grad.param.") ||
-                            name.starts_with("buffer_after.");
+        const bool result = name.starts_with("output.") || name.starts_with("grad.input.") ||
+                            name.starts_with("grad.param.") || name.starts_with("buffer_after.");
         if (result && !checked_.contains(name)) throw Unsupported("result " + name);
         if (!result && !read_.contains(name)) throw Unsupported("tensor " + name);
     }

@@ -51,8 +51,12 @@ public:
     double number(const std::string& key) const { return at(key).get<double>(); }
     bool flag(const std::string& key) const { return at(key).get<bool>(); }
     std::string text(const std::string& key) const { return at(key).get<std::string>(); }
-    std::vector<std::int64_t> integers(const std::string& key) const { return at(key).get<std::vector<std::int64_t>>(); }
-    Pair pair(const std::string& key) const { return {at(key).at(0).get<std::int64_t>(), at(key).at(1).get<std::int64_t>()}; }
+    std::vector<std::int64_t> integers(const std::string& key) const {
+        return at(key).get<std::vector<std::int64_t>>();
+    }
+    Pair pair(const std::string& key) const {
+        return {at(key).at(0).get<std::int64_t>(), at(key).at(1).get<std::int64_t>()};
+    }
     void ignore(std::initializer_list<const char*> keys) const {  // says nothing that changes a number
         for (const char* key : keys) used_.insert(key);
     }
@@ -76,15 +80,15 @@ public:
     Args args;
 
     int inputs() const { return static_cast<int>(operands_.size()); }
-    Var input(int i);                              // a floating operand; tracked when the file has its gradient
-    IndexTensor index(const std::string& name);    // I64 / I32 / U8
-    MaskTensor mask(const std::string& name);      // BOOL / U8
-    Tensor floats(const std::string& name);        // any floating tensor, untracked
-    Var param(const std::string& name);            // "param." + name; undefined when the file has none
+    Var input(int i);                            // a floating operand; tracked when the file has its gradient
+    IndexTensor index(const std::string& name);  // I64 / I32 / U8
+    MaskTensor mask(const std::string& name);    // BOOL / U8
+    Tensor floats(const std::string& name);      // any floating tensor, untracked
+    Var param(const std::string& name);          // "param." + name; undefined when the file has none
     bool has(const std::string& name) const { return file_ && file_->tensors.contains(name); }
     bool is_float(const std::string& name) const;
     int rank(const std::string& name) const { return static_cast<int>(raw(name).shape.size()); }
-    std::string operand(int i) const;              // the tensor name of operand i
+    std::string operand(int i) const;  // the tensor name of operand i
     std::vector<std::string> names(const std::string& prefix) const;
 
     void output(const std::string& name, const Var& value);

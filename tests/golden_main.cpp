@@ -13,7 +13,9 @@
 #include "nn/safetensors.h"
 #include "tests/golden_case.h"
 
-namespace solobox::f64 { Outcome run_golden(const std::string& path); }
+namespace solobox::f64 {
+Outcome run_golden(const std::string& path);
+}
 
 namespace {
 
@@ -40,8 +42,10 @@ int main(int argc, char** argv) {
     std::string directory;
     bool verbose = false;
     for (int i = 1; i < argc; ++i) {
-        if (std::string(argv[i]) == "-v") verbose = true;
-        else directory = argv[i];
+        if (std::string(argv[i]) == "-v")
+            verbose = true;
+        else
+            directory = argv[i];
     }
     if (directory.empty()) directory = default_directory();
     if (!fs::exists(directory)) {
@@ -49,7 +53,8 @@ int main(int argc, char** argv) {
         return 3;
     }
     std::vector<std::string> files;
-    if (fs::is_regular_file(directory)) files.push_back(directory);
+    if (fs::is_regular_file(directory))
+        files.push_back(directory);
     else
         for (const auto& entry : fs::recursive_directory_iterator(directory))
             if (entry.path().extension() == ".safetensors") files.push_back(entry.path().string());
@@ -60,7 +65,8 @@ int main(int argc, char** argv) {
     for (const auto& path : files) {
         const solobox::Outcome outcome = is_double(path) ? solobox::f64::run_golden(path) : solobox::run_golden(path);
         ++counts[outcome.kind];
-        if (outcome.kind == solobox::Outcome::failed) fmt::print("FAILED {} ({}): {}\n", path, outcome.op, outcome.message);
+        if (outcome.kind == solobox::Outcome::failed)
+            fmt::print("FAILED {} ({}): {}\n", path, outcome.op, outcome.message);
         if (outcome.kind == solobox::Outcome::unsupported) ++unsupported[outcome.op + ": " + outcome.message];
         if (verbose && outcome.kind == solobox::Outcome::passed) fmt::print("passed {}\n", path);
     }

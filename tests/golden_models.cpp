@@ -39,7 +39,9 @@ State state_of(const Network& net) {
     Visitor v;
     v.on_parameter = [&](const std::string& name, Parameter& p) { s.params[name] = &p, s.param_order.push_back(name); };
     v.on_buffer = [&](const std::string& name, Tensor& t) { s.buffers[name] = &t, s.buffer_order.push_back(name); };
-    v.on_counter = [&](const std::string& name, std::int64_t& n) { s.counters[name] = &n, s.buffer_order.push_back(name); };
+    v.on_counter = [&](const std::string& name, std::int64_t& n) {
+        s.counters[name] = &n, s.buffer_order.push_back(name);
+    };
     net.visit(v);
     return s;
 }
@@ -73,7 +75,8 @@ Tensor recipe_tensor(const std::string& name, const Shape& shape, std::uint64_t 
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
         z ^= z >> 31;
-        t.mutable_data()[i] = static_cast<Real>(static_cast<float>(lo + (hi - lo) * (static_cast<double>(z >> 40) * 0x1p-24)));
+        t.mutable_data()[i] =
+            static_cast<Real>(static_cast<float>(lo + (hi - lo) * (static_cast<double>(z >> 40) * 0x1p-24)));
     }
     return t;
 }
@@ -96,12 +99,14 @@ Tensor initial(Case& c, const std::string& prefix, const std::string& name) {
 // The stored shape must be the one that the model gave itself: the arithmetic of its widths is part of the case.
 Tensor fitting(const std::string& name, const Tensor& value, const Tensor& own) {
     if (value.shape() != own.shape())
-        throw std::runtime_error(fmt::format("{}: the case has {}, the model {}", name, value.shape().str(), own.shape().str()));
+        throw std::runtime_error(
+            fmt::format("{}: the case has {}, the model {}", name, value.shape().str(), own.shape().str()));
     return value.clone();
 }
 
 void load(Case& c, State& s) {
-    for (auto& [name, p] : s.params) p->value = fitting(name, from_torch_layout(initial(c, "param.", name), p->layout), p->value);
+    for (auto& [name, p] : s.params)
+        p->value = fitting(name, from_torch_layout(initial(c, "param.", name), p->layout), p->value);
     for (auto& [name, b] : s.buffers) *b = fitting(name, initial(c, "buffer.", name), *b);
     for (auto& [name, n] : s.counters) *n = c.has("buffer." + name) ? c.index("buffer." + name).item() : 0;
 }
@@ -155,7 +160,8 @@ std::unique_ptr<Optimizer> optimizer_of(const std::string& kind, const Args& o, 
     if (kind == "sgd") return std::make_unique<Sgd>(std::move(members), Sgd::Config{o.number("momentum"), 0, false});
     if (kind != "adamw") throw Unsupported("optimizer " + kind);
     const Json& betas = o.at("betas");
-    return std::make_unique<Adam>(std::move(members), Adam::Config{betas.at(0).get<double>(), betas.at(1).get<double>(), o.number("eps"), true});
+    return std::make_unique<Adam>(
+        std::move(members), Adam::Config{betas.at(0).get<double>(), betas.at(1).get<double>(), o.number("eps"), true});
 }
 
 void train(Case& c, const Network& net, const Loss& loss_fn, State& s, const Var& images, const std::string& kind) {
@@ -166,7 +172,8 @@ void train(Case& c, const Network& net, const Loss& loss_fn, State& s, const Var
     const Args o(c.args.at("train").at(kind));
     const double lr = o.number("lr"), decay = o.number("weight_decay");
     for (auto& [name, p] : s.params) {
-        check((p->kind == ParamKind::weight) == decayed.contains(name), "parameter {} would {}decay here", name, decayed.contains(name) ? "not " : "");
+        check((p->kind == ParamKind::weight) == decayed.contains(name), "parameter {} would {}decay here", name,
+              decayed.contains(name) ? "not " : "");
         members.push_back({{name, p}, {}, decayed.contains(name) ? decay : 0.0, 1});
     }
     const auto optimizer = optimizer_of(kind, o, std::move(members));
@@ -190,7 +197,8 @@ void train(Case& c, const Network& net, const Loss& loss_fn, State& s, const Var
 void expect_evaluation(Case& c, const Network& net, const Loss& loss_fn, const Tensor& images) {
     const NoGrad quiet;
     const auto outputs = net.forward(nhwc_from_nchw(images));
-    for (std::size_t i = 0; i < outputs.size(); ++i) expect_if(c, "output.eval." + std::to_string(i), outputs[i].value());
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+        expect_if(c, "output.eval." + std::to_string(i), outputs[i].value());
     if (c.has("output.eval.loss")) c.expect("output.eval.loss", loss_fn(outputs).total.value());
 }
 
@@ -204,14 +212,17 @@ void expect_first_step(Case& c, const Network& net, const Loss& loss_fn, const S
     if (c.has("output.decoded")) c.expect("output.decoded", sigmoid(Var(outputs.back().value())).value());
     if (c.has("output.terms")) {
         Tensor terms(Shape{static_cast<std::int64_t>(loss.terms.size())});
-        for (std::size_t i = 0; i < loss.terms.size(); ++i) terms.mutable_data()[i] = loss.terms[i].value.value().item();
+        for (std::size_t i = 0; i < loss.terms.size(); ++i)
+            terms.mutable_data()[i] = loss.terms[i].value.value().item();
         c.expect("output.terms", terms);
     }
     tape.backward(loss.total);
     for (const auto& [name, p] : s.params) {
         const std::string key = "grad.param." + name;
-        if (p->grad.defined()) expect_if(c, key, to_torch_layout(p->grad, p->layout));
-        else if (c.has(key) || c.has("digest." + key)) throw std::runtime_error("no gradient reached " + name);
+        if (p->grad.defined())
+            expect_if(c, key, to_torch_layout(p->grad, p->layout));
+        else if (c.has(key) || c.has("digest." + key))
+            throw std::runtime_error("no gradient reached " + name);
     }
     expect_if(c, "grad.input.0", images.grad);
     expect_buffers(c, s, "buffer_after.");
@@ -252,7 +263,8 @@ std::int64_t square_image(Case& c, const Args& arch) {
 void run_single_box(Case& c, const Args& arch, const SingleBoxConfig& config) {
     arch.ignore({"family"});  // the op says it too
     all_read(arch, "arch");
-    run_network(c, network_of(std::make_shared<SingleBox>(config, 0), [](SingleBox& m, const Var& x) { return std::vector<Var>{m(x)}; }));
+    run_network(c, network_of(std::make_shared<SingleBox>(config, 0),
+                              [](SingleBox& m, const Var& x) { return std::vector<Var>{m(x)}; }));
 }
 
 void tiny_case(Case& c) {
@@ -312,7 +324,8 @@ void resnet_case(Case& c) {
     if (block != "BasicBlock" && block != "Bottleneck") throw Unsupported("arch.block " + block);
     config.block = block == "Bottleneck" ? ResidualBlock::bottleneck : ResidualBlock::basic;
     const auto layers = arch.integers("layers");
-    if (layers.size() != config.layers.size()) throw Unsupported(fmt::format("a residual network of {} stages", layers.size()));
+    if (layers.size() != config.layers.size())
+        throw Unsupported(fmt::format("a residual network of {} stages", layers.size()));
     std::copy(layers.begin(), layers.end(), config.layers.begin());
     config.classes = arch.integer("num_classes");
     config.planes = arch.integer("base_planes");
@@ -321,7 +334,8 @@ void resnet_case(Case& c) {
     image_size(c, arch);
     arch.ignore({"family"});
     all_read(arch, "arch");
-    run_network(c, network_of(std::make_shared<ResNet>(config, 0), [](ResNet& m, const Var& x) { return std::vector<Var>{m(x)}; }));
+    run_network(c, network_of(std::make_shared<ResNet>(config, 0),
+                              [](ResNet& m, const Var& x) { return std::vector<Var>{m(x)}; }));
 }
 
 void vit_case(Case& c) {

@@ -41,7 +41,8 @@ void argmax_case(Case& c) {
     }
     const Tensor x = c.input(0).value();
     const IndexTensor flat = argmax(x.reshaped(Shape{x.numel()}), 0);
-    c.output(0, flat.reshaped(keepdim(c) ? Shape(std::vector<std::int64_t>(static_cast<std::size_t>(x.rank()), 1)) : Shape{}));
+    c.output(0, flat.reshaped(keepdim(c) ? Shape(std::vector<std::int64_t>(static_cast<std::size_t>(x.rank()), 1))
+                                         : Shape{}));
 }
 
 std::vector<Var> operands(Case& c) {
@@ -113,7 +114,8 @@ void chain_case(Case& c) {
 
 void clamp_case(Case& c) {
     const double inf = std::numeric_limits<double>::infinity();
-    const double lo = c.args.has("min") ? c.args.number("min") : -inf, hi = c.args.has("max") ? c.args.number("max") : inf;
+    const double lo = c.args.has("min") ? c.args.number("min") : -inf,
+                 hi = c.args.has("max") ? c.args.number("max") : inf;
     c.output(0, clamp(c.input(0), lo, hi));
 }
 
@@ -139,7 +141,9 @@ const bool registered = [] {
         const std::string form = c.args.has("approximate") ? c.args.text("approximate") : "none";
         c.output(0, gelu(c.input(0), form == "tanh" ? GeluForm::tanh : GeluForm::exact));
     };
-    a["softplus"] = [](Case& c) { c.output(0, softplus(c.input(0), c.args.number("beta"), c.args.number("threshold"))); };
+    a["softplus"] = [](Case& c) {
+        c.output(0, softplus(c.input(0), c.args.number("beta"), c.args.number("threshold")));
+    };
     a["dropout"] = [](Case& c) {
         if (c.args.flag("training")) throw Unsupported("dropout with training = true: PyTorch's random numbers");
         c.output(0, dropout(c.input(0), c.args.number("p"), false, {}));
@@ -160,11 +164,18 @@ const bool registered = [] {
     a["stack"] = [](Case& c) { c.output(0, stack(operands(c), static_cast<int>(c.args.integer("dim")))); };
     a["split"] = split_case;
     a["reshape"] = [](Case& c) { c.output(0, reshape(c.input(0), c.args.integers("shape"))); };
-    a["transpose"] = [](Case& c) { c.output(0, transpose(c.input(0), static_cast<int>(c.args.integer("dim0")), static_cast<int>(c.args.integer("dim1")))); };
+    a["transpose"] = [](Case& c) {
+        c.output(0, transpose(c.input(0), static_cast<int>(c.args.integer("dim0")),
+                              static_cast<int>(c.args.integer("dim1"))));
+    };
     a["permute"] = [](Case& c) { c.output(0, permute(c.input(0), c.args.at("dims").get<std::vector<int>>())); };
     a["slice"] = slice_case;
-    a["gather"] = [](Case& c) { c.output(0, gather(c.input(0), static_cast<int>(c.args.integer("dim")), c.index(c.operand(1)))); };
-    a["index_select"] = [](Case& c) { c.output(0, index_select(c.input(0), static_cast<int>(c.args.integer("dim")), c.index(c.operand(1)))); };
+    a["gather"] = [](Case& c) {
+        c.output(0, gather(c.input(0), static_cast<int>(c.args.integer("dim")), c.index(c.operand(1))));
+    };
+    a["index_select"] = [](Case& c) {
+        c.output(0, index_select(c.input(0), static_cast<int>(c.args.integer("dim")), c.index(c.operand(1))));
+    };
     a["pad"] = [](Case& c) {
         if (c.args.text("mode") != "constant") throw Unsupported("pad mode " + c.args.text("mode"));
         c.output(0, pad(c.input(0), c.args.integers("pad"), c.args.has("value") ? c.args.number("value") : 0));

@@ -20,7 +20,8 @@ struct Clip {
         if (!by_norm && !by_value) throw Unsupported("clip type " + j.at("type").dump());
         limit = j.at(by_norm ? "max_norm" : "clip_value").get<double>();
         if (by_norm && j.contains("norm_type"))
-            norm_type = j.at("norm_type").is_string() ? std::numeric_limits<double>::infinity() : j.at("norm_type").get<double>();
+            norm_type = j.at("norm_type").is_string() ? std::numeric_limits<double>::infinity()
+                                                      : j.at("norm_type").get<double>();
     }
     double apply(const std::vector<NamedParameter>& params) const {
         if (by_value) clip_grad_value(params, limit);
@@ -43,17 +44,23 @@ std::vector<Parameter> read_parameters(Case& c, std::vector<NamedParameter>& nam
 }
 
 // One optimizer per group: each may have its own hyper-parameters.
-std::unique_ptr<Optimizer> make_group(const Json& g, const std::string& kind, const std::vector<NamedParameter>& named) {
+std::unique_ptr<Optimizer> make_group(const Json& g, const std::string& kind,
+                                      const std::vector<NamedParameter>& named) {
     std::vector<Member> members;
-    for (const auto& i : g.at("params")) members.push_back({named.at(i.get<std::size_t>()), {}, g.at("weight_decay").get<double>(), 1});
+    for (const auto& i : g.at("params"))
+        members.push_back({named.at(i.get<std::size_t>()), {}, g.at("weight_decay").get<double>(), 1});
     for (const auto& [key, value] : g.items()) {
-        static const std::set<std::string> known{"params", "lr", "weight_decay", "momentum", "dampening", "nesterov", "betas", "eps"};
+        static const std::set<std::string> known{"params",    "lr",       "weight_decay", "momentum",
+                                                 "dampening", "nesterov", "betas",        "eps"};
         if (!known.contains(key)) throw Unsupported("group option " + key);
     }
     if (kind == "sgd")
-        return std::make_unique<Sgd>(std::move(members), Sgd::Config{g.value("momentum", 0.0), g.value("dampening", 0.0), g.value("nesterov", false)});
+        return std::make_unique<Sgd>(
+            std::move(members),
+            Sgd::Config{g.value("momentum", 0.0), g.value("dampening", 0.0), g.value("nesterov", false)});
     const auto betas = g.at("betas").get<std::vector<double>>();
-    return std::make_unique<Adam>(std::move(members), Adam::Config{betas.at(0), betas.at(1), g.at("eps").get<double>(), kind == "adamw"});
+    return std::make_unique<Adam>(std::move(members),
+                                  Adam::Config{betas.at(0), betas.at(1), g.at("eps").get<double>(), kind == "adamw"});
 }
 
 void check_states(Case& c, const std::vector<std::unique_ptr<Optimizer>>& groups) {
@@ -96,7 +103,8 @@ void trajectory(Case& c) {
         }
         norms.mutable_data()[k - 1] = static_cast<Real>(clip.apply(named));
         for (std::size_t g = 0; g < groups.size(); ++g)
-            groups[g]->step(scheduled ? static_cast<double>(lr[(k - 1) * lr.dim(1) + static_cast<std::int64_t>(g)]) : rates[g]);
+            groups[g]->step(scheduled ? static_cast<double>(lr[(k - 1) * lr.dim(1) + static_cast<std::int64_t>(g)])
+                                      : rates[g]);
         for (std::size_t i = 0; i < params.size(); ++i) {
             const std::string suffix = fmt::format(".step.{}.{}", k, i);
             if (c.has("param_after" + suffix)) c.expect("param_after" + suffix, params[i].value);
@@ -134,8 +142,10 @@ void ema_case(Case& c) {
     std::map<std::string, Tensor> averages;  // "ema.0" and "ema_buffer.running_mean"
     for (const char* prefix : {"ema.", "ema_buffer."})
         for (const auto& name : c.names(prefix))
-            if (c.is_float(name)) averages[name] = c.floats(name).clone();
-            else c.index(name);
+            if (c.is_float(name))
+                averages[name] = c.floats(name).clone();
+            else
+                c.index(name);
     for (std::int64_t k = 1; k <= steps; ++k)
         for (auto& [name, average] : averages) {
             const bool buffer = name.starts_with("ema_buffer.");
@@ -156,10 +166,12 @@ void ema_case(Case& c) {
 void rates(Case& c, const char* base_key, const std::function<double(double base, std::int64_t t)>& f) {
     const Json& base = c.args.at(base_key);
     const std::int64_t n = c.args.integer("n");
-    const std::vector<double> bases = base.is_array() ? base.get<std::vector<double>>() : std::vector<double>{base.get<double>()};
+    const std::vector<double> bases =
+        base.is_array() ? base.get<std::vector<double>>() : std::vector<double>{base.get<double>()};
     const std::int64_t groups = static_cast<std::int64_t>(bases.size());
     Tensor out(base.is_array() ? Shape{n, groups} : Shape{n});
-    for (std::int64_t i = 0; i < n * groups; ++i) out.mutable_data()[i] = static_cast<Real>(f(bases[static_cast<std::size_t>(i % groups)], i / groups));
+    for (std::int64_t i = 0; i < n * groups; ++i)
+        out.mutable_data()[i] = static_cast<Real>(f(bases[static_cast<std::size_t>(i % groups)], i / groups));
     c.expect("output.0", out);
 }
 
@@ -181,7 +193,8 @@ void one_cycle_case(Case& c) {
     if (!c.has("output.1")) return;
     Tensor momentum(Shape(c.floats("output.1").shape()));
     const std::int64_t groups = momentum.rank() > 1 ? momentum.dim(1) : 1;
-    for (std::int64_t i = 0; i < momentum.numel(); ++i) momentum.mutable_data()[i] = static_cast<Real>(schedule::one_cycle_momentum(s, i / groups));
+    for (std::int64_t i = 0; i < momentum.numel(); ++i)
+        momentum.mutable_data()[i] = static_cast<Real>(schedule::one_cycle_momentum(s, i / groups));
     c.expect("output.1", momentum);
 }
 
@@ -225,28 +238,38 @@ const bool registered = [] {
         });
     };
     a["schedule.step_lr"] = [](Case& c) {
-        rates(c, "base_lr", [&](double b, std::int64_t t) { return schedule::step_lr(b, c.args.integer("step_size"), c.args.number("gamma"), t); });
+        rates(c, "base_lr", [&](double b, std::int64_t t) {
+            return schedule::step_lr(b, c.args.integer("step_size"), c.args.number("gamma"), t);
+        });
     };
     a["schedule.multistep_lr"] = [](Case& c) {
-        rates(c, "base_lr", [&](double b, std::int64_t t) { return schedule::multistep_lr(b, c.args.integers("milestones"), c.args.number("gamma"), t); });
+        rates(c, "base_lr", [&](double b, std::int64_t t) {
+            return schedule::multistep_lr(b, c.args.integers("milestones"), c.args.number("gamma"), t);
+        });
     };
     a["schedule.exponential_lr"] = [](Case& c) {
-        rates(c, "base_lr", [&](double b, std::int64_t t) { return schedule::exponential_lr(b, c.args.number("gamma"), t); });
+        rates(c, "base_lr",
+              [&](double b, std::int64_t t) { return schedule::exponential_lr(b, c.args.number("gamma"), t); });
     };
     a["schedule.cosine_annealing_lr"] = [](Case& c) {
-        rates(c, "base_lr", [&](double b, std::int64_t t) { return schedule::cosine_annealing_lr(b, c.args.number("T_max"), c.args.number("eta_min"), t); });
+        rates(c, "base_lr", [&](double b, std::int64_t t) {
+            return schedule::cosine_annealing_lr(b, c.args.number("T_max"), c.args.number("eta_min"), t);
+        });
     };
     a["schedule.linear_lr"] = [](Case& c) {
         rates(c, "base_lr", [&](double b, std::int64_t t) {
-            return schedule::linear_lr(b, c.args.number("start_factor"), c.args.number("end_factor"), c.args.integer("total_iters"), t);
+            return schedule::linear_lr(b, c.args.number("start_factor"), c.args.number("end_factor"),
+                                       c.args.integer("total_iters"), t);
         });
     };
     a["schedule.staircase"] = [](Case& c) {
-        if (c.args.number("start") != 1e-3 || c.args.at("levels") != Json({1e-2, 1e-3, 1e-4}) || c.args.at("lengths") != Json({75, 30}))
+        if (c.args.number("start") != 1e-3 || c.args.at("levels") != Json({1e-2, 1e-3, 1e-4}) ||
+            c.args.at("lengths") != Json({75, 30}))
             throw Unsupported("a staircase other than the seed's");
         const std::int64_t n = c.args.integer("n");
         Tensor out(Shape{n});
-        for (std::int64_t t = 0; t < n; ++t) out.mutable_data()[t] = static_cast<Real>(schedule::staircase(c.args.integer("warmup"), t));
+        for (std::int64_t t = 0; t < n; ++t)
+            out.mutable_data()[t] = static_cast<Real>(schedule::staircase(c.args.integer("warmup"), t));
         c.expect("output.0", out);
     };
     a["schedule.one_cycle_lr"] = one_cycle_case;

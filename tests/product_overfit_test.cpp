@@ -18,13 +18,15 @@ namespace fs = std::filesystem;
 class Overfit : public ::testing::Test {
 protected:
     void SetUp() override {
-        dir_ = fs::temp_directory_path() / fmt::format("solobox-overfit-{}-{}", ::getpid(), ::testing::UnitTest::GetInstance()->current_test_info()->name());
+        dir_ = fs::temp_directory_path() / fmt::format("solobox-overfit-{}-{}", ::getpid(),
+                                                       ::testing::UnitTest::GetInstance()->current_test_info()->name());
         fs::remove_all(dir_);
     }
     void TearDown() override { fs::remove_all(dir_); }
 
     // A network of a few thousand weights on pictures of 64 px: a run takes about a second.
-    OverfitResult run(std::vector<std::string> words, std::int64_t steps, std::function<void(SingleBox&)> patch = {}, std::int64_t n = 4, const std::string& name = "run") {
+    OverfitResult run(std::vector<std::string> words, std::int64_t steps, std::function<void(SingleBox&)> patch = {},
+                      std::int64_t n = 4, const std::string& name = "run") {
         Config config;
         words.push_back("image=64");
         words.push_back("hidden=32");
@@ -53,7 +55,8 @@ TEST_F(Overfit, LearnsAndSaysSo) {
     EXPECT_LT(r.loss_last, r.loss_first / 4);
     EXPECT_LT(r.constant_box_iou, 0.9);
     EXPECT_GE(r.constant_box_iou, r.mean_box_iou - 1e-9);
-    for (const char* file : {"args.yaml", "results.csv", "layers.csv", "report.html", "pictures.png", "weights/last.safetensors"})
+    for (const char* file :
+         {"args.yaml", "results.csv", "layers.csv", "report.html", "pictures.png", "weights/last.safetensors"})
         EXPECT_TRUE(fs::exists(dir_ / "run" / file) || std::string(file) == "args.yaml") << file;
 }
 
@@ -91,14 +94,16 @@ TEST_F(Overfit, NamesALearningRateOfZero) {
 }
 
 TEST_F(Overfit, NamesADetachedTrunk) {
-    const OverfitResult r = run({}, 20, [](SingleBox& m) { m.between_trunk_and_head = [](const Var& x) { return x.detached(); }; });
+    const OverfitResult r =
+        run({}, 20, [](SingleBox& m) { m.between_trunk_and_head = [](const Var& x) { return x.detached(); }; });
     EXPECT_FALSE(r.pass);
     EXPECT_EQ(first_id(r), "detached") << r.verdict_text;
     EXPECT_NE(r.verdict_text.find("fc.1.weight"), std::string::npos) << r.verdict_text;
 }
 
 TEST_F(Overfit, ADetachedTrunkIsCaughtEvenWhenTheHeadAloneLearnsThePictures) {
-    const OverfitResult r = run({}, 300, [](SingleBox& m) { m.between_trunk_and_head = [](const Var& x) { return x.detached(); }; }, 2);
+    const OverfitResult r = run(
+        {}, 300, [](SingleBox& m) { m.between_trunk_and_head = [](const Var& x) { return x.detached(); }; }, 2);
     EXPECT_FALSE(r.pass);
     EXPECT_EQ(first_id(r), "detached") << r.verdict_text;
 }
@@ -123,7 +128,8 @@ TEST_F(Overfit, NamesATrunkThatLosesThePicture) {
 }
 
 TEST_F(Overfit, APlantedConstantFeatureMapGetsTheSameWords) {
-    const OverfitResult r = run({}, 20, [](SingleBox& m) { m.between_trunk_and_head = [](const Var& x) { return x * 0.0 + 1.0; }; });
+    const OverfitResult r =
+        run({}, 20, [](SingleBox& m) { m.between_trunk_and_head = [](const Var& x) { return x * 0.0 + 1.0; }; });
     EXPECT_FALSE(r.pass);
     EXPECT_EQ(first_id(r), "no-image-signal") << r.verdict_text;
 }
@@ -161,7 +167,8 @@ TEST_F(Overfit, RefusesWhatItWouldIgnore) {
 
 TEST_F(Overfit, NamesADivergedStepAndItsOp) {
     try {
-        (void)run({"lr0=1"}, 5, [](SingleBox& m) { m.head().bias.value.mutable_data()[1] = std::numeric_limits<Real>::quiet_NaN(); });
+        (void)run({"lr0=1"}, 5,
+                  [](SingleBox& m) { m.head().bias.value.mutable_data()[1] = std::numeric_limits<Real>::quiet_NaN(); });
         FAIL() << "a NaN in the head must not go unnoticed";
     } catch (const NonFiniteError& e) {
         EXPECT_NE(std::string(e.what()).find("step 1"), std::string::npos) << e.what();

@@ -14,11 +14,15 @@ namespace {
 
 using Keys = std::vector<ConfigKey>;
 
-ConfigKey integer(std::string name, std::int64_t value, double min, double max, std::string meaning, std::vector<std::string> aliases = {}) {
-    return {std::move(name), std::move(aliases), KeyType::integer, std::to_string(value), min, max, {}, std::move(meaning)};
+ConfigKey integer(std::string name, std::int64_t value, double min, double max, std::string meaning,
+                  std::vector<std::string> aliases = {}) {
+    return {std::move(name),   std::move(aliases), KeyType::integer, std::to_string(value), min, max, {},
+            std::move(meaning)};
 }
-ConfigKey number(std::string name, double value, double min, double max, std::string meaning, std::vector<std::string> aliases = {}) {
-    return {std::move(name), std::move(aliases), KeyType::number, fmt::format("{}", value), min, max, {}, std::move(meaning)};
+ConfigKey number(std::string name, double value, double min, double max, std::string meaning,
+                 std::vector<std::string> aliases = {}) {
+    return {std::move(name),   std::move(aliases), KeyType::number, fmt::format("{}", value), min, max, {},
+            std::move(meaning)};
 }
 ConfigKey flag(std::string name, bool value, std::string meaning) {
     return {std::move(name), {}, KeyType::flag, value ? "true" : "false", 0, 0, {}, std::move(meaning)};
@@ -37,7 +41,8 @@ Keys make_schema() {
         choice("norm", {"group", "none", "batch"}, "normalisation after each convolution"),
         integer("groups", 8, 1, 4096, "groups of the group norm"),
         number("dropout", 0, 0, 0.99, "probability after the first linear"),
-        choice("decode", {"sigmoid", "identity", "sigmoid_softplus", "sigmoid_exp", "log_wh"}, "how the raw output becomes a box"),
+        choice("decode", {"sigmoid", "identity", "sigmoid_softplus", "sigmoid_exp", "log_wh"},
+               "how the raw output becomes a box"),
         choice("loss", {"box", "mse", "smooth_l1", "yolo_bbox", "log_wh", "iou", "giou", "diou", "ciou"}, "box loss"),
         choice("iou_type", {"ciou", "diou", "giou", "iou"}, "IoU in the terms 1 - IoU of box and yolo_bbox"),
         number("lambda_coord", 5, 0, 1e6, "weight of the centre term"),
@@ -48,7 +53,8 @@ Keys make_schema() {
         flag("clamp_before_loss", false, "fault of seed 002: clamps boxes before the loss, which blocks gradients"),
         number("prior_w", 0.25, 1e-3, 0.999, "sigmoid_exp: width that a zero output decodes to"),
         number("prior_h", 0.35, 1e-3, 0.999, "sigmoid_exp: height that a zero output decodes to"),
-        choice("head_bias", {"logit", "zero", "log", "prior"}, "bias of the last linear: logit of 0.2, 0, ln 0.2, or the mean box"),
+        choice("head_bias", {"logit", "zero", "log", "prior"},
+               "bias of the last linear: logit of 0.2, 0, ln 0.2, or the mean box"),
         choice("head_init", {"default", "normal"}, "weight of the last linear: uniform, or N(0, 1e-3)"),
         choice("optimizer", {"AdamW", "Adam", "SGD"}, "optimizer"),
         number("lr0", 1e-3, 0, 100, "learning rate after warmup"),
@@ -70,11 +76,16 @@ Keys make_schema() {
 
 std::string type_name(const ConfigKey& k) {
     switch (k.type) {
-        case KeyType::integer: return fmt::format("integer {:g}..{:g}", k.min, k.max);
-        case KeyType::number: return fmt::format("number {:g}..{:g}", k.min, k.max);
-        case KeyType::flag: return "true|false";
-        case KeyType::text: return "text";
-        case KeyType::choice: return fmt::format("{}", fmt::join(k.choices, "|"));
+        case KeyType::integer:
+            return fmt::format("integer {:g}..{:g}", k.min, k.max);
+        case KeyType::number:
+            return fmt::format("number {:g}..{:g}", k.min, k.max);
+        case KeyType::flag:
+            return "true|false";
+        case KeyType::text:
+            return "text";
+        case KeyType::choice:
+            return fmt::format("{}", fmt::join(k.choices, "|"));
     }
     return "";
 }
@@ -87,7 +98,8 @@ std::string shown(const std::string& text) {
 
 void check_range(const ConfigKey& k, double value) {
     if (!(value >= k.min && value <= k.max))
-        throw ConfigError(fmt::format("{}={}: expected {:g} to {:g} ({})", k.name, fmt::format("{:g}", value), k.min, k.max, k.meaning));
+        throw ConfigError(fmt::format("{}={}: expected {:g} to {:g} ({})", k.name, fmt::format("{:g}", value), k.min,
+                                      k.max, k.meaning));
 }
 
 // The value in the form in which it is kept and hashed: "1e-3" and "0.001" are the same setting.
@@ -109,8 +121,10 @@ std::string checked_value(const ConfigKey& k, const std::string& value) {
         case KeyType::choice:
             for (const auto& c : k.choices)
                 if (c == value) return value;
-            throw ConfigError(fmt::format("{}={}: expected one of {}{}", k.name, shown(value), fmt::join(k.choices, ", "), did_you_mean(value, k.choices)));
-        case KeyType::text: return value;
+            throw ConfigError(fmt::format("{}={}: expected one of {}{}", k.name, shown(value),
+                                          fmt::join(k.choices, ", "), did_you_mean(value, k.choices)));
+        case KeyType::text:
+            return value;
     }
     return value;
 }
@@ -150,7 +164,8 @@ const ConfigKey& config_key(const std::string& name) {
             names.push_back(alias);
         }
     }
-    throw ConfigError(fmt::format("unknown key '{}'{} `solobox config --schema` lists all keys", shown(name), did_you_mean(name, names)));
+    throw ConfigError(fmt::format("unknown key '{}'{} `solobox config --schema` lists all keys", shown(name),
+                                  did_you_mean(name, names)));
 }
 
 Config::Config() {
@@ -169,7 +184,8 @@ void Config::set_words(const std::vector<std::string>& words, const std::string&
         if (equals == std::string::npos || equals == 0)
             throw ConfigError(fmt::format("'{}' is not understood: expected key=value", shown(word)));
         const std::string key = config_key(word.substr(0, equals)).name;
-        if (seen.contains(key)) throw ConfigError(fmt::format("key '{}' is set twice: {} and {}", key, shown(seen[key]), shown(word)));
+        if (seen.contains(key))
+            throw ConfigError(fmt::format("key '{}' is set twice: {} and {}", key, shown(seen[key]), shown(word)));
         seen[key] = word;
         set(key, word.substr(equals + 1), origin);
     }
@@ -210,7 +226,11 @@ std::string schema_text() {
 std::string schema_json() {
     nlohmann::ordered_json keys = nlohmann::ordered_json::array();
     for (const ConfigKey& k : config_schema())
-        keys.push_back({{"name", k.name}, {"aliases", k.aliases}, {"type", type_name(k)}, {"default", k.default_value}, {"meaning", k.meaning}});
+        keys.push_back({{"name", k.name},
+                        {"aliases", k.aliases},
+                        {"type", type_name(k)},
+                        {"default", k.default_value},
+                        {"meaning", k.meaning}});
     return nlohmann::ordered_json{{"keys", keys}}.dump();
 }
 

@@ -17,8 +17,8 @@ struct ConfigKey {
     std::vector<std::string> aliases;
     KeyType type = KeyType::text;
     std::string default_value;
-    double min = 0, max = 0;            // integer, number: the allowed range, ends included
-    std::vector<std::string> choices;   // choice
+    double min = 0, max = 0;           // integer, number: the allowed range, ends included
+    std::vector<std::string> choices;  // choice
     std::string meaning;
 };
 

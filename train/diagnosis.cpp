@@ -7,10 +7,10 @@ namespace solobox::inline SOLOBOX_PRECISION {
 namespace {
 
 // Thresholds, all in one place.
-constexpr double no_signal_spread = 1e-4;     // pictures that differ by less look alike to a float network
-constexpr double vanished_gradient = 1e-7;    // of the largest gradient norm in the network
+constexpr double no_signal_spread = 1e-4;   // pictures that differ by less look alike to a float network
+constexpr double vanished_gradient = 1e-7;  // of the largest gradient norm in the network
 constexpr double many_dead = 0.5;
-constexpr double off_target = 1e-3;           // of a box coordinate
+constexpr double off_target = 1e-3;  // of a box coordinate
 constexpr double flat_gradient = 1e-4;
 constexpr std::size_t first_steps = 3;
 
@@ -50,11 +50,18 @@ void nothing_moves(const Measurements& m, Findings& out) {
     }
     if (gradient == 0) return;
     if (m.largest_lr == 0)
-        out.push_back({"FAIL", "zero-step", fmt::format("Gradients flow (largest norm {:.3g}), but no weight moved in the first {} steps: the learning rate in force was 0.", gradient, first_steps),
+        out.push_back({"FAIL", "zero-step",
+                       fmt::format("Gradients flow (largest norm {:.3g}), but no weight moved in the first {} steps: "
+                                   "the learning rate in force was 0.",
+                                   gradient, first_steps),
                        "Set a learning rate above 0 (lr0=1e-3)."});
     else
-        out.push_back({"FAIL", "no-update", fmt::format("Gradients flow (largest norm {:.3g}) and the learning rate was {:.3g}, but no weight moved: the optimizer holds none of these tensors, or its steps round to nothing.", gradient, m.largest_lr),
-                       "Check which parameters the optimizer was given, and raise lr0."});
+        out.push_back(
+            {"FAIL", "no-update",
+             fmt::format("Gradients flow (largest norm {:.3g}) and the learning rate was {:.3g}, but no weight moved: "
+                         "the optimizer holds none of these tensors, or its steps round to nothing.",
+                         gradient, m.largest_lr),
+             "Check which parameters the optimizer was given, and raise lr0."});
 }
 
 void gradient_missing(const Measurements& m, Findings& out) {
@@ -63,15 +70,21 @@ void gradient_missing(const Measurements& m, Findings& out) {
     double its_norm = 0;
     for (const auto& f : m.flows) {
         const double g = first_gradient(f);
-        if (std::isnan(g)) missing.push_back(f.name);
-        else if (first_with.empty() && !missing.empty() && is_weight(f)) first_with = f.name, its_norm = g;
+        if (std::isnan(g))
+            missing.push_back(f.name);
+        else if (first_with.empty() && !missing.empty() && is_weight(f))
+            first_with = f.name, its_norm = g;
     }
     if (missing.empty()) return;
     if (missing.size() == m.flows.size()) first_with.clear();
-    out.push_back({"FAIL", "detached",
-                   fmt::format("No gradient ever arrives at {}: it stops {}. The layers before that point run forward, but backward does not reach them: the graph is cut (detached) there.",
-                               listed(missing), first_with.empty() ? "before the loss" : fmt::format("in front of {} (gradient norm {:.3g})", first_with, its_norm)),
-                   "Look for a detach, a value copied out of the graph, or a frozen trunk at that place."});
+    out.push_back(
+        {"FAIL", "detached",
+         fmt::format("No gradient ever arrives at {}: it stops {}. The layers before that point run forward, but "
+                     "backward does not reach them: the graph is cut (detached) there.",
+                     listed(missing),
+                     first_with.empty() ? "before the loss"
+                                        : fmt::format("in front of {} (gradient norm {:.3g})", first_with, its_norm)),
+         "Look for a detach, a value copied out of the graph, or a frozen trunk at that place."});
 }
 
 void zero_weights(const Measurements& m, Findings& out) {
@@ -83,7 +96,9 @@ void zero_weights(const Measurements& m, Findings& out) {
     }
     if (zero.empty() || starved.empty()) return;
     out.push_back({"FAIL", "zero-weights",
-                   fmt::format("The weights of {} are all zero, and the gradient of {} is exactly 0: a gradient that passes through a zero weight is zero, so nothing behind it can learn.", listed(zero), listed(starved)),
+                   fmt::format("The weights of {} are all zero, and the gradient of {} is exactly 0: a gradient that "
+                               "passes through a zero weight is zero, so nothing behind it can learn.",
+                               listed(zero), listed(starved)),
                    "Initialise these layers with random weights (head_init=default)."});
 }
 
@@ -92,12 +107,17 @@ void blocked_outputs(const Measurements& m, Findings& out) {
     if (o.blocked == 0 || 10 * o.blocked < o.numbers) return;
     const double share = 100.0 * static_cast<double>(o.blocked) / static_cast<double>(o.numbers);
     if (2 * o.outside >= o.blocked)
-        out.push_back({"FAIL", "clamped",
-                       fmt::format("{} of {} output numbers ({:.0f} %) are off target and receive a gradient of exactly 0, {} of them where the box coordinate has left 0..1: a clamp in front of the loss blocks them.", o.blocked, o.numbers, share, o.outside),
-                       "Give the loss unclamped boxes (clamp_before_loss=false) and squash the output (decode=sigmoid)."});
+        out.push_back(
+            {"FAIL", "clamped",
+             fmt::format("{} of {} output numbers ({:.0f} %) are off target and receive a gradient of exactly 0, {} of "
+                         "them where the box coordinate has left 0..1: a clamp in front of the loss blocks them.",
+                         o.blocked, o.numbers, share, o.outside),
+             "Give the loss unclamped boxes (clamp_before_loss=false) and squash the output (decode=sigmoid)."});
     else
         out.push_back({"FAIL", "blocked-outputs",
-                       fmt::format("{} of {} output numbers ({:.0f} %) are off target and receive a gradient of exactly 0: the loss does not see them.", o.blocked, o.numbers, share),
+                       fmt::format("{} of {} output numbers ({:.0f} %) are off target and receive a gradient of "
+                                   "exactly 0: the loss does not see them.",
+                                   o.blocked, o.numbers, share),
                        "Check the weights of the loss terms and what stands between the output and the loss."});
 }
 
@@ -117,10 +137,13 @@ void no_image_signal(const Measurements& m, Findings& out) {
         if (first.empty()) first = f.name, smallest = g;
         largest = std::max(largest, g);
     }
-    out.push_back({"FAIL", "no-image-signal",
-                   fmt::format("No image signal reaches the head: the features of different pictures agree to {:.1g} (relative); the signal is lost at {}. The head sees one and the same input and can only learn one box. First layer's gradient: {:.1g} of the network's largest.",
-                               features->spread, lost_at, largest > 0 ? smallest / largest : 0.0),
-                   "Put a normalisation after each convolution (norm=group), or use an initialisation that keeps the variance."});
+    out.push_back(
+        {"FAIL", "no-image-signal",
+         fmt::format("No image signal reaches the head: the features of different pictures agree to {:.1g} (relative); "
+                     "the signal is lost at {}. The head sees one and the same input and can only learn one box. First "
+                     "layer's gradient: {:.1g} of the network's largest.",
+                     features->spread, lost_at, largest > 0 ? smallest / largest : 0.0),
+         "Put a normalisation after each convolution (norm=group), or use an initialisation that keeps the variance."});
 }
 
 void vanishing(const Measurements& m, Findings& out) {
@@ -131,34 +154,44 @@ void vanishing(const Measurements& m, Findings& out) {
     for (const auto& f : m.flows)
         if (first_gradient(f) > 0 && first_gradient(f) < vanished_gradient * largest) weak.push_back(f.name);
     if (!weak.empty())
-        out.push_back({"WARN", "vanishing-gradient", fmt::format("The gradient of {} is below {:.0e} of the largest ({:.3g}).", listed(weak), vanished_gradient, largest),
+        out.push_back({"WARN", "vanishing-gradient",
+                       fmt::format("The gradient of {} is below {:.0e} of the largest ({:.3g}).", listed(weak),
+                                   vanished_gradient, largest),
                        "Add normalisation, or shorten the path to these layers."});
     Names starved;
     for (const auto& f : m.flows)
         if (first_gradient(f) == 0) starved.push_back(f.name);
     if (!starved.empty())
-        out.push_back({"FAIL", "zero-gradient", fmt::format("The gradient of {} was exactly 0 in the first {} steps.", listed(starved), first_steps),
-                       "Look at what follows these layers: dead units, a clamp, a zero weight."});
+        out.push_back(
+            {"FAIL", "zero-gradient",
+             fmt::format("The gradient of {} was exactly 0 in the first {} steps.", listed(starved), first_steps),
+             "Look at what follows these layers: dead units, a clamp, a zero weight."});
 }
 
 void dead_units(const Measurements& m, Findings& out) {
     for (const auto& a : m.activations)
         if (a.dead_fraction >= many_dead && a.name != "raw")
-            out.push_back({"WARN", "dead-units", fmt::format("{:.0f} % of the units of {} say the same for every picture and place.", 100 * a.dead_fraction, a.name),
+            out.push_back({"WARN", "dead-units",
+                           fmt::format("{:.0f} % of the units of {} say the same for every picture and place.",
+                                       100 * a.dead_fraction, a.name),
                            "Lower the learning rate, or use an activation with a slope on both sides."});
 }
 
 void saturation(const Measurements& m, Findings& out) {
     const OutputSignal& o = m.outputs;
     if (4 * o.saturated < o.numbers || o.numbers == 0) return;
-    out.push_back({"WARN", "saturated-outputs", fmt::format("{} of {} output numbers are off target with almost no gradient: the decode is saturated there.", o.saturated, o.numbers),
-                   "Lower the learning rate, start the head near the data (head_bias=prior)."});
+    out.push_back(
+        {"WARN", "saturated-outputs",
+         fmt::format("{} of {} output numbers are off target with almost no gradient: the decode is saturated there.",
+                     o.saturated, o.numbers),
+         "Lower the learning rate, start the head near the data (head_bias=prior)."});
 }
 
 void slow_or_unstable(const Measurements& m, Findings& out) {
     const std::size_t n = m.losses.size();
     if (n < 4) {
-        out.push_back({"INFO", "too-short", fmt::format("Only {} steps were taken.", n), "Allow more steps (--steps)."});
+        out.push_back(
+            {"INFO", "too-short", fmt::format("Only {} steps were taken.", n), "Allow more steps (--steps)."});
         return;
     }
     const auto average = [&](std::size_t begin, std::size_t end) {
@@ -167,13 +200,21 @@ void slow_or_unstable(const Measurements& m, Findings& out) {
         return sum / static_cast<double>(end - begin);
     };
     const double early = average(0, n / 4), before = average(n / 2, 3 * n / 4), late = average(3 * n / 4, n);
-    const std::string trend = fmt::format("mean loss {:.4g} in the first quarter, {:.4g} in the third, {:.4g} in the last; mean IoU {:.3f}, smallest {:.3f}", early, before, late, m.mean_iou, m.min_iou);
+    const std::string trend = fmt::format(
+        "mean loss {:.4g} in the first quarter, {:.4g} in the third, {:.4g} in the last; mean IoU {:.3f}, smallest "
+        "{:.3f}",
+        early, before, late, m.mean_iou, m.min_iou);
     if (late > early)
-        out.push_back({"WARN", "loss-rises", "The loss rises: " + trend + ".", "Lower the learning rate (lr0) by a factor of 10."});
+        out.push_back({"WARN", "loss-rises", "The loss rises: " + trend + ".",
+                       "Lower the learning rate (lr0) by a factor of 10."});
     else if (late < 0.9 * before)
-        out.push_back({"INFO", "still-learning", "Gradients and signals flow, and the loss is still falling: " + trend + ".", "Allow more steps (--steps), or raise lr0."});
+        out.push_back({"INFO", "still-learning",
+                       "Gradients and signals flow, and the loss is still falling: " + trend + ".",
+                       "Allow more steps (--steps), or raise lr0."});
     else
-        out.push_back({"INFO", "plateau", "Gradients and signals flow, but the loss has stopped falling: " + trend + ".", "Try another learning rate, or a larger model (hidden)."});
+        out.push_back({"INFO", "plateau",
+                       "Gradients and signals flow, but the loss has stopped falling: " + trend + ".",
+                       "Try another learning rate, or a larger model (hidden)."});
 }
 
 }  // namespace
@@ -232,7 +273,8 @@ OutputSignal measure_outputs(const Tensor& raw, const Tensor& target, const std:
 }
 
 bool everything_moved(const std::vector<ParameterFlow>& flows) {
-    return std::all_of(flows.begin(), flows.end(), [](const auto& f) { return first_gradient(f) > 0 && first_change(f); });
+    return std::all_of(flows.begin(), flows.end(),
+                       [](const auto& f) { return first_gradient(f) > 0 && first_change(f); });
 }
 
 std::vector<ReportFinding> diagnose(const Measurements& m) {
@@ -245,7 +287,8 @@ std::vector<ReportFinding> diagnose(const Measurements& m) {
     if (out.empty()) vanishing(m, out);
     dead_units(m, out);
     saturation(m, out);
-    if (std::none_of(out.begin(), out.end(), [](const auto& f) { return f.severity == "FAIL"; })) slow_or_unstable(m, out);
+    if (std::none_of(out.begin(), out.end(), [](const auto& f) { return f.severity == "FAIL"; }))
+        slow_or_unstable(m, out);
     return out;
 }
 

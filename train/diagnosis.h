@@ -33,14 +33,15 @@ struct Measurements {
     std::vector<ActivationSignal> activations;  // in the order of the forward pass; "features" feeds the linears
     OutputSignal outputs;
     std::vector<double> losses;
-    double largest_lr = 0;                      // that the optimizer was told
+    double largest_lr = 0;  // that the optimizer was told
     double mean_iou = 0, min_iou = 0;
 };
 
 // Runs `forward` once without a tape and watches the activations.
 std::vector<ActivationSignal> measure_activations(const std::function<void()>& forward);
 // raw (N, 4) is what the head says, `loss` what the training makes of it.
-OutputSignal measure_outputs(const Tensor& raw, const Tensor& target, const std::function<LossValue(const Var& raw)>& loss,
+OutputSignal measure_outputs(const Tensor& raw, const Tensor& target,
+                             const std::function<LossValue(const Var& raw)>& loss,
                              const std::function<Tensor(const Tensor& raw)>& boxes);
 
 // Did every tensor receive a non-zero gradient and change within the first three steps?

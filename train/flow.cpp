@@ -30,7 +30,8 @@ void FlowRecorder::after_update() {
         }
         FlowSample& sample = flows_[i].samples.back();
         sample.update_norm = std::sqrt(square);
-        sample.changed = std::memcmp(now.data(), then.data(), static_cast<std::size_t>(now.numel()) * sizeof(Real)) != 0;
+        sample.changed =
+            std::memcmp(now.data(), then.data(), static_cast<std::size_t>(now.numel()) * sizeof(Real)) != 0;
     }
     before_.clear();
 }

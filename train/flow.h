@@ -14,7 +14,7 @@ struct FlowSample {
     double grad_norm = 0;    // NaN: no gradient arrived
     double weight_norm = 0;  // before the update
     double update_norm = 0;
-    bool changed = false;    // some bit of the tensor
+    bool changed = false;  // some bit of the tensor
 };
 
 struct ParameterFlow {

@@ -36,8 +36,8 @@ std::vector<std::int64_t> choose(std::int64_t n, std::int64_t limit, Random& ran
     return order;
 }
 
-void compare(const OpCase& c, const TensorCheck& t, const Tensor& upstream, FreezeConstants& freeze,
-             std::int64_t limit, Random& random, GradcheckResult& result) {
+void compare(const OpCase& c, const TensorCheck& t, const Tensor& upstream, FreezeConstants& freeze, std::int64_t limit,
+             Random& random, GradcheckResult& result) {
     const double base = objective(c, upstream, freeze);
     double scale = max_abs(t.analytic), worst = 0;
     std::string worst_text;
@@ -78,7 +78,8 @@ GradcheckResult gradcheck(const OpRow& row, const OpCase& c, std::uint64_t seed,
     static_assert(sizeof(Real) >= 4);
     GradcheckResult result{row.name, row.group, c.shapes, 0, 0, 0, "", false};
     std::vector<TensorCheck> tensors;
-    for (std::size_t i = 0; i < c.inputs.size(); ++i) tensors.push_back({fmt::format("input {}", i), c.inputs[i].get(), {}});
+    for (std::size_t i = 0; i < c.inputs.size(); ++i)
+        tensors.push_back({fmt::format("input {}", i), c.inputs[i].get(), {}});
     for (const auto& p : c.more) tensors.push_back({p.name, p.param, {}});
     Random random({seed, Stream::test, 0, 0, 77});
     FreezeConstants freeze;
@@ -86,7 +87,8 @@ GradcheckResult gradcheck(const OpRow& row, const OpCase& c, std::uint64_t seed,
     std::vector<Tensor> before;
     for (auto& t : tensors) {  // gradients start at noise: backward must add to it
         before.push_back(Tensor(t.param->value.shape()));
-        for (std::int64_t i = 0; i < before.back().numel(); ++i) before.back().mutable_data()[i] = static_cast<Real>(random.normal());
+        for (std::int64_t i = 0; i < before.back().numel(); ++i)
+            before.back().mutable_data()[i] = static_cast<Real>(random.normal());
         t.param->grad = before.back().clone();
     }
     {
@@ -112,10 +114,16 @@ std::vector<GradcheckResult> run_gradcheck(const std::string& only, std::uint64_
     for (const OpRow& row : ops_table()) {
         names.push_back(row.name);
         if (!only.empty() && only != row.name && only != row.group) continue;
-        const std::int64_t limit = row.group == "model" ? 12 : 200;
-        for (const OpCase& c : row.cases(seed)) results.push_back(gradcheck(row, c, seed, limit));
+        for (const OpCase& c : row.cases(seed)) {
+            // A model has dozens of tensors: a few numbers of each, several hundred in all.
+            const auto tensors = static_cast<std::int64_t>(c.inputs.size() + c.more.size());
+            const std::int64_t limit =
+                row.group == "model" ? std::clamp<std::int64_t>(240 / std::max<std::int64_t>(tensors, 1), 3, 12) : 200;
+            results.push_back(gradcheck(row, c, seed, limit));
+        }
     }
-    if (results.empty()) throw ConfigError(fmt::format("no op or model is called '{}'{}", only, did_you_mean(only, names)));
+    if (results.empty())
+        throw ConfigError(fmt::format("no op or model is called '{}'{}", only, did_you_mean(only, names)));
     return results;
 }
 

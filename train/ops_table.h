@@ -23,7 +23,7 @@ struct OpCase {
 
 struct OpRow {
     std::string name;   // the op's name on the tape, or the layer's, loss's or model's
-    std::string group;  // op | loss | model
+    std::string group;  // op | layer | loss | model
     std::function<std::vector<OpCase>(std::uint64_t seed)> cases;
 };
 

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <numeric>
 
 #include "data/dataset.h"
 #include "data/image.h"
-#include "data/synthetic.h"
 #include "nn/checkpoint.h"
 #include "train/diagnosis.h"
 #include "train/single_box_setup.h"
@@ -20,8 +18,8 @@ namespace {
 constexpr std::int64_t check_every = 10;
 constexpr double enough_mean = 0.985, enough_min = 0.95;  // learned: stop early
 constexpr double pass_mean = 0.95, pass_min = 0.90;       // the verdict
-constexpr std::int64_t cycle = 300;                       // steps from one warm restart of the learning rate to the next
-constexpr double worth_going_on = 0.02;                   // gain in mean IoU that a cycle must bring to earn another
+constexpr std::int64_t cycle = 300;      // steps from one warm restart of the learning rate to the next
+constexpr double worth_going_on = 0.02;  // gain in mean IoU that a cycle must bring to earn another
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -54,7 +52,8 @@ struct Job {
     void batch(std::int64_t step, Tensor& x, Tensor& t) const;
 };
 
-Job::Job(const OverfitPictures& d, const Config& c, const RunDirectory& r, const OverfitOptions& o) : data(d), config(c), run(r), options(o) {
+Job::Job(const OverfitPictures& d, const Config& c, const RunDirectory& r, const OverfitOptions& o)
+    : data(d), config(c), run(r), options(o) {
     const int size = static_cast<int>(config.integer("image"));
     const auto n = static_cast<std::int64_t>(data.pictures.size());
     images = Tensor(Shape{n, size, size, 3});
@@ -98,7 +97,8 @@ std::vector<UnitBox> Job::predictions(SingleBox& net) const {
     const Tensor boxes = metric_boxes(raw_outputs(net), decode);
     std::vector<UnitBox> out;
     for (std::int64_t i = 0; i < count(); ++i)
-        out.push_back({static_cast<double>(boxes[4 * i]), static_cast<double>(boxes[4 * i + 1]), static_cast<double>(boxes[4 * i + 2]), static_cast<double>(boxes[4 * i + 3])});
+        out.push_back({static_cast<double>(boxes[4 * i]), static_cast<double>(boxes[4 * i + 1]),
+                       static_cast<double>(boxes[4 * i + 2]), static_cast<double>(boxes[4 * i + 3])});
     return out;
 }
 
@@ -120,10 +120,12 @@ void Job::batch(std::int64_t step, Tensor& x, Tensor& t) const {
         return;
     }
     // A fresh order every epoch, a function of (seed, epoch); the last, smaller batch counts too.
-    const std::int64_t per_epoch = (count() + size - 1) / size, epoch = step / per_epoch, first = step % per_epoch * size;
+    const std::int64_t per_epoch = (count() + size - 1) / size, epoch = step / per_epoch,
+                       first = step % per_epoch * size;
     std::vector<std::int64_t> order(static_cast<std::size_t>(count()));
     std::iota(order.begin(), order.end(), 0);
-    Random random({static_cast<std::uint64_t>(config.integer("seed")), Stream::order, static_cast<std::uint32_t>(epoch)});
+    Random random(
+        {static_cast<std::uint64_t>(config.integer("seed")), Stream::order, static_cast<std::uint32_t>(epoch)});
     shuffle(order.data(), count(), random);
     order = {order.begin() + first, order.begin() + std::min(first + size, count())};
     x = rows(images, order);
@@ -159,7 +161,9 @@ public:
     void flows(const std::vector<ParameterFlow>& flows) {
         for (const auto& f : flows) {
             const FlowSample& s = f.samples.back();
-            layers_.row({std::to_string(s.step), f.name, std::isnan(s.grad_norm) ? "" : number_text(s.grad_norm), number_text(s.weight_norm), number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0)});
+            layers_.row({std::to_string(s.step), f.name, std::isnan(s.grad_norm) ? "" : number_text(s.grad_norm),
+                         number_text(s.weight_norm),
+                         number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0)});
         }
     }
 
@@ -167,7 +171,9 @@ private:
     static std::vector<std::string> header(const LossValue& sample) {
         std::vector<std::string> names{"step", "time", "train/loss"};
         for (const auto& term : sample.terms) names.push_back("train/" + term.name);
-        for (const char* name : {"metrics/iou", "metrics/min_iou", "metrics/mean_box_iou", "metrics/constant_box_iou", "lr"}) names.push_back(name);
+        for (const char* name :
+             {"metrics/iou", "metrics/min_iou", "metrics/mean_box_iou", "metrics/constant_box_iou", "lr"})
+            names.push_back(name);
         return names;
     }
     CsvFile results_, layers_;
@@ -183,16 +189,21 @@ Measurements train(Job& job, OverfitResult& result, History& history) {
     double largest_lr = 0;
     const std::int64_t cycle_steps = std::min(job.options.steps, cycle);
     const auto schedule = make_schedule(job.config, cycle_steps);
-    double iou_before = result.constant_box_iou;  // of the last cycle; a network that knows no more than that learned nothing
+    double iou_before =
+        result.constant_box_iou;  // of the last cycle; a network that knows no more than that learned nothing
     Trainer trainer(params, *optimizer, {schedule, job.config.number("clip")});
     Tensor x, t;
     std::int64_t step = 0;
     const auto loss = [&] {
-        const RandomKey key{static_cast<std::uint64_t>(job.config.integer("seed")), Stream::dropout, static_cast<std::uint32_t>(step)};
+        const RandomKey key{static_cast<std::uint64_t>(job.config.integer("seed")), Stream::dropout,
+                            static_cast<std::uint32_t>(step)};
         return box_loss((*job.model)(Var(x), key), t, job.decode, job.loss);
     };
     job.batch(0, x, t);
-    Tables tables(job.run, [&] { const NoGrad quiet; return loss(); }());
+    Tables tables(job.run, [&] {
+        const NoGrad quiet;
+        return loss();
+    }());
     const auto start = Clock::now();
     Measurements m;
     for (; step < job.options.steps; ++step) {
@@ -213,12 +224,18 @@ Measurements train(Job& job, OverfitResult& result, History& history) {
         history.mean_iou.push_back(ious.mean);
         history.min_iou.push_back(ious.min);
         tables.result(seconds_since(start), s, ious, result.mean_box_iou, result.constant_box_iou);
-        const double rate = static_cast<double>(s.step) * static_cast<double>(x.dim(0)) / std::max(seconds_since(start), 1e-9);
-        job.talk(fmt::format("step {:>4}/{}  loss {:.4f}  mean IoU {:.4f} (constant box {:.4f})  min {:.4f}  lr {:.2e}  {:.0f} img/s", s.step, job.options.steps, s.loss, ious.mean, result.constant_box_iou, ious.min, s.lr, rate), true);
+        const double rate =
+            static_cast<double>(s.step) * static_cast<double>(x.dim(0)) / std::max(seconds_since(start), 1e-9);
+        job.talk(
+            fmt::format("step {:>4}/{}  loss {:.4f}  mean IoU {:.4f} (constant box {:.4f})  min {:.4f}  lr {:.2e}  "
+                        "{:.0f} img/s",
+                        s.step, job.options.steps, s.loss, ious.mean, result.constant_box_iou, ious.min, s.lr, rate),
+            true);
         if (learned(ious) && s.step >= 3) break;
         if (s.step % cycle_steps != 0) continue;
         if (ious.mean < iou_before + worth_going_on && s.step < job.options.steps) {
-            job.talk(fmt::format("stopping: {} steps brought nothing (mean IoU {:.4f}, {:.4f} before)", cycle_steps, ious.mean, iou_before));
+            job.talk(fmt::format("stopping: {} steps brought nothing (mean IoU {:.4f}, {:.4f} before)", cycle_steps,
+                                 ious.mean, iou_before));
             break;
         }
         iou_before = ious.mean;
@@ -245,25 +262,39 @@ void add_layers(Report& report, const Measurements& m) {
     }
 }
 
-Report make_report(const Job& job, const OverfitResult& r, const History& h, const Measurements& m, const std::vector<UnitBox>& predicted, const Ious& ious) {
+Report make_report(const Job& job, const OverfitResult& r, const History& h, const Measurements& m,
+                   const std::vector<UnitBox>& predicted, const Ious& ious) {
     Report report;
     report.title = fmt::format("overfit: {} pictures, {}", job.count(), job.config.text("model"));
     report.verdict = r.pass ? "pass" : "fail";
     report.verdict_text = r.verdict_text;
-    report.summary = {{"mean IoU", fmt::format("{:.4f}", r.mean_iou)}, {"smallest IoU", fmt::format("{:.4f}", r.min_iou)},
-                      {"mean-box IoU", fmt::format("{:.4f}", r.mean_box_iou)}, {"best constant box", fmt::format("{:.4f}", r.constant_box_iou)},
-                      {"lift over constant", fmt::format("{:+.4f}", r.mean_iou - r.constant_box_iou)}, {"steps", std::to_string(r.steps)},
-                      {"seconds", fmt::format("{:.1f}", r.seconds)}, {"parameters", fmt::format("{}", r.parameters)}, {"data", job.data.source}};
-    report.plots.push_back({"Training loss", "step", {{"loss", h.loss_step, h.loss, true}}, "Should fall towards 0: the same pictures in every step."});
-    const std::vector<double> ends = h.check_step.empty() ? std::vector<double>{} : std::vector<double>{h.check_step.front(), h.check_step.back()};
+    report.summary = {{"mean IoU", fmt::format("{:.4f}", r.mean_iou)},
+                      {"smallest IoU", fmt::format("{:.4f}", r.min_iou)},
+                      {"mean-box IoU", fmt::format("{:.4f}", r.mean_box_iou)},
+                      {"best constant box", fmt::format("{:.4f}", r.constant_box_iou)},
+                      {"lift over constant", fmt::format("{:+.4f}", r.mean_iou - r.constant_box_iou)},
+                      {"steps", std::to_string(r.steps)},
+                      {"seconds", fmt::format("{:.1f}", r.seconds)},
+                      {"parameters", fmt::format("{}", r.parameters)},
+                      {"data", job.data.source}};
+    report.plots.push_back({"Training loss",
+                            "step",
+                            {{"loss", h.loss_step, h.loss, true}},
+                            "Should fall towards 0: the same pictures in every step."});
+    const std::vector<double> ends =
+        h.check_step.empty() ? std::vector<double>{} : std::vector<double>{h.check_step.front(), h.check_step.back()};
     const auto level = [&](double v) { return std::vector<double>(ends.size(), v); };
-    report.plots.push_back({"IoU on the same pictures, evaluation mode", "step",
-                            {{"mean IoU", h.check_step, h.mean_iou, false}, {"smallest IoU", h.check_step, h.min_iou, false},
-                             {"best constant box", ends, level(r.constant_box_iou), false}, {"pass", ends, level(pass_mean), false}},
+    report.plots.push_back({"IoU on the same pictures, evaluation mode",
+                            "step",
+                            {{"mean IoU", h.check_step, h.mean_iou, false},
+                             {"smallest IoU", h.check_step, h.min_iou, false},
+                             {"best constant box", ends, level(r.constant_box_iou), false},
+                             {"pass", ends, level(pass_mean), false}},
                             "A network that only learned one box stays at the constant-box line."});
     report.plots.push_back({"Learning rate", "step", {{"lr", h.loss_step, h.lr, false}}, ""});
     for (std::size_t i = 0; i < job.data.pictures.size(); ++i)
-        report.pictures.push_back({job.data.pictures[i].name, job.data.pictures[i].image, job.truths[i], predicted[i], ious.each[i]});
+        report.pictures.push_back(
+            {job.data.pictures[i].name, job.data.pictures[i].image, job.truths[i], predicted[i], ious.each[i]});
     add_layers(report, m);
     report.findings = r.findings;
     for (const auto& [key, value] : job.config.all()) report.config.push_back({key, value.value, value.origin});
@@ -276,7 +307,10 @@ void judge(OverfitResult& r, const Measurements& m) {
     r.all_moved = everything_moved(m.flows);
     r.pass = ious && r.all_moved && r.stopped_by == 0;
     if (r.pass) {
-        r.verdict_text = fmt::format("Learned: in evaluation mode, from the reloaded checkpoint, mean IoU {:.4f} and smallest {:.4f}; every tensor had a gradient and moved within the first 3 steps.", r.mean_iou, r.min_iou);
+        r.verdict_text = fmt::format(
+            "Learned: in evaluation mode, from the reloaded checkpoint, mean IoU {:.4f} and smallest {:.4f}; every "
+            "tensor had a gradient and moved within the first 3 steps.",
+            r.mean_iou, r.min_iou);
         return;
     }
     if (r.stopped_by) {
@@ -284,74 +318,19 @@ void judge(OverfitResult& r, const Measurements& m) {
         return;
     }
     r.findings = diagnose(m);
-    r.verdict_text = ious ? "The pictures were learned, but some tensor had no gradient or did not move in the first 3 steps."
-                          : fmt::format("Not learned: mean IoU {:.4f} (needs {:.2f}), smallest {:.4f} (needs {:.2f}); a constant box reaches {:.4f}.", r.mean_iou, pass_mean, r.min_iou, pass_min, r.constant_box_iou);
+    r.verdict_text =
+        ious ? "The pictures were learned, but some tensor had no gradient or did not move in the first 3 steps."
+             : fmt::format(
+                   "Not learned: mean IoU {:.4f} (needs {:.2f}), smallest {:.4f} (needs {:.2f}); a constant box "
+                   "reaches {:.4f}.",
+                   r.mean_iou, pass_mean, r.min_iou, pass_min, r.constant_box_iou);
     if (!r.findings.empty()) r.verdict_text += " " + r.findings.front().message;
-}
-
-std::vector<std::string> notes_of(const std::vector<Tally>& tallies) {
-    std::vector<std::string> notes;
-    for (const Tally& t : tallies) notes.push_back(fmt::format("{}: {} (first: {})", t.what, t.count, t.example));
-    return notes;
 }
 
 }  // namespace
 
-OverfitPictures load_overfit_pictures(const std::string& dir, const std::string& format, std::int64_t n, bool skip_bad, const Config& config) {
-    OverfitPictures out;
-    if (dir.empty()) {
-        const int size = static_cast<int>(std::max<std::int64_t>(config.integer("image"), 16));
-        for (std::int64_t i = 0; i < n; ++i) {
-            SyntheticSample s = make_synthetic(0, static_cast<std::uint64_t>(i), size);
-            const double w = s.image.width, h = s.image.height;
-            const UnitBox box{(s.object.x1 + s.object.x2) / 2 / w, (s.object.y1 + s.object.y2) / 2 / h, (s.object.x2 - s.object.x1) / w, (s.object.y2 - s.object.y1) / h};
-            out.pictures.push_back({fmt::format("shape {}", i + 1), std::move(s.image), box});
-        }
-        out.source = "synthetic shapes, made in memory";
-        return out;
-    }
-    OpenOptions options;
-    options.format = format;
-    options.skip_bad = skip_bad;
-    options.exif_boxes = config.text("exif_boxes") == "upright" ? ExifBoxes::upright : ExifBoxes::stored;
-    DataSet set = open_dataset(dir, options);
-    out.source = fmt::format("{} data set {}", set.format, dir);
-    std::vector<Sample> all = std::move(set.train);
-    all.insert(all.end(), std::make_move_iterator(set.val.begin()), std::make_move_iterator(set.val.end()));
-    std::sort(all.begin(), all.end(), [](const Sample& a, const Sample& b) { return a.path < b.path; });
-    const std::string& policy = config.text("box");
-    const auto targets = usable(all, policy == "first" ? BoxPolicy::first : policy == "error" ? BoxPolicy::error : BoxPolicy::largest, set.tallies);
-    std::int64_t bad = 0;
-    for (const Target& t : targets) {
-        if (static_cast<std::int64_t>(out.pictures.size()) == n) break;
-        try {
-            out.pictures.push_back({std::filesystem::path(t.sample.path).filename().string(), read_image(t.sample.path), t.box});
-        } catch (const DataError& e) {
-            if (!skip_bad) throw DataError(fmt::format("{}\nThis picture cannot be used: mend or remove it, or leave such pictures out with --skip-bad.", e.what()));
-            ++bad;
-            out.notes.push_back(fmt::format("left out: {}", e.what()));
-        }
-    }
-    for (auto& note : notes_of(set.tallies)) out.notes.push_back(std::move(note));
-    if (static_cast<std::int64_t>(out.pictures.size()) < n)
-        throw DataError(fmt::format("{}: only {} usable pictures{}, asked for {}: use -n {} or another data set", dir, out.pictures.size(),
-                                    bad ? fmt::format(" ({} left out)", bad) : "", n, std::max<std::size_t>(out.pictures.size(), 1)));
-    return out;
-}
-
-void apply_overfit_settings(Config& config, std::int64_t n) {
-    const std::pair<std::string, std::string> fixed[] = {{"weight_decay", "0"}, {"dropout", "0"}, {"batch", std::to_string(std::min<std::int64_t>(n, 16))}};
-    for (const auto& [key, value] : fixed) {
-        const ConfigValue& asked = config.at(key);
-        if (!config.is_default(key) && parse_number(key, asked.value) != parse_number(key, value))
-            throw ConfigError(fmt::format("{}={} ({}) would be ignored: overfit always uses {}={}", key, asked.value, asked.origin, key, value));
-        config.set(key, value, "overfit");
-    }
-    // Under BatchNorm a head that starts far from the boxes can lose a picture for good (one in five runs did).
-    if (config.is_default("head_bias") && config.text("decode") != "identity") config.set("head_bias", "prior", "overfit");
-}
-
-OverfitResult overfit(const OverfitPictures& data, const Config& config, const RunDirectory& run, const OverfitOptions& options) {
+OverfitResult overfit(const OverfitPictures& data, const Config& config, const RunDirectory& run,
+                      const OverfitOptions& options) {
     OverfitResult result;
     Job job(data, config, run, options);
     result.mean_box_iou = mean_unit_iou(mean_box(job.truths), job.truths);
@@ -377,13 +356,15 @@ OverfitResult overfit(const OverfitPictures& data, const Config& config, const R
     std::iota(some.begin(), some.end(), 0);
     set_training(*reloaded, false);
     m.activations = measure_activations([&] { (void)(*reloaded)(Var(rows(job.images, some))); });
-    m.outputs = measure_outputs(raw, job.targets, [&](const Var& r) { return box_loss(r, job.targets, job.decode, job.loss); },
-                                [&](const Tensor& r) { return metric_boxes(r, job.decode); });
+    m.outputs = measure_outputs(
+        raw, job.targets, [&](const Var& r) { return box_loss(r, job.targets, job.decode, job.loss); },
+        [&](const Tensor& r) { return metric_boxes(r, job.decode); });
     judge(result, m);
     result.report = make_report(job, result, history, m, predicted, ious);
     run.write_text("report.html", render_report(result.report));
     auto worst_first = result.report.pictures;
-    std::stable_sort(worst_first.begin(), worst_first.end(), [](const auto& a, const auto& b) { return a.iou < b.iou; });
+    std::stable_sort(worst_first.begin(), worst_first.end(),
+                     [](const auto& a, const auto& b) { return a.iou < b.iou; });
     write_png(run.file("pictures.png"), draw_pictures(worst_first, 4, 224));
     return result;
 }

@@ -25,13 +25,14 @@ struct OverfitPicture {
 
 struct OverfitPictures {
     std::vector<OverfitPicture> pictures;
-    std::string source;               // "synthetic shapes (made in memory)", "VOC data set /data/raccoon"
-    std::vector<std::string> notes;   // what was skipped, converted or counted
+    std::string source;              // "synthetic shapes (made in memory)", "VOC data set /data/raccoon"
+    std::vector<std::string> notes;  // what was skipped, converted or counted
 };
 
 // The first n usable pictures of a data set in byte order of their paths; or n synthetic ones when `dir` is empty. A
 // picture without an object is not usable. One that does not decode is a DataError, or left out with `skip_bad`.
-OverfitPictures load_overfit_pictures(const std::string& dir, const std::string& format, std::int64_t n, bool skip_bad, const Config& config);
+OverfitPictures load_overfit_pictures(const std::string& dir, const std::string& format, std::int64_t n, bool skip_bad,
+                                      const Config& config);
 
 struct OverfitOptions {
     std::int64_t steps = 900;
@@ -58,6 +59,7 @@ struct OverfitResult {
 void apply_overfit_settings(Config& config, std::int64_t n);
 
 // Trains, writes CSVs, checkpoint, pictures and report into `run`, judges the reloaded checkpoint.
-OverfitResult overfit(const OverfitPictures& data, const Config& config, const RunDirectory& run, const OverfitOptions& options);
+OverfitResult overfit(const OverfitPictures& data, const Config& config, const RunDirectory& run,
+                      const OverfitOptions& options);
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -30,11 +30,14 @@ std::vector<RowResult> evaluate_row(const std::string& name) {
             const Var y = c.run();
             Tensor upstream(y.shape());
             Random random({4, Stream::test, 0, 0, 9});
-            for (std::int64_t i = 0; i < y.numel(); ++i) upstream.mutable_data()[i] = static_cast<Real>(static_cast<float>(random.normal()));
+            for (std::int64_t i = 0; i < y.numel(); ++i)
+                upstream.mutable_data()[i] = static_cast<Real>(static_cast<float>(random.normal()));
             tape.backward({{y, upstream}});
             results.push_back({label + " output", numbers_of(y.value())});
-            for (std::size_t i = 0; i < c.inputs.size(); ++i) results.push_back({fmt::format("{} grad {}", label, i), numbers_of(c.inputs[i]->grad)});
-            for (const auto& p : c.more) results.push_back({fmt::format("{} grad {}", label, p.name), numbers_of(p.param->grad)});
+            for (std::size_t i = 0; i < c.inputs.size(); ++i)
+                results.push_back({fmt::format("{} grad {}", label, i), numbers_of(c.inputs[i]->grad)});
+            for (const auto& p : c.more)
+                results.push_back({fmt::format("{} grad {}", label, p.name), numbers_of(p.param->grad)});
         }
     }
     return results;

@@ -31,11 +31,11 @@ struct ReportPicture {
 
 // One parameter tensor over time. All series are as long as Report::layer_steps; a NaN is a gap.
 struct ReportLayer {
-    std::string name;                      // "feat.0.weight"
-    std::vector<double> grad_norm;         // L2 norm of the gradient
+    std::string name;               // "feat.0.weight"
+    std::vector<double> grad_norm;  // L2 norm of the gradient
     std::vector<double> weight_norm;
-    std::vector<double> update_ratio;      // norm of the update / norm of the weight
-    std::vector<double> dead_fraction;     // of the layer's outputs; empty when it has no activation
+    std::vector<double> update_ratio;   // norm of the update / norm of the weight
+    std::vector<double> dead_fraction;  // of the layer's outputs; empty when it has no activation
 };
 
 struct ReportFinding {
@@ -50,14 +50,14 @@ struct ReportConfigRow {
 };
 
 struct Report {
-    std::string title;                 // "overfit: 8 images of raccoon"
-    std::string verdict;               // "pass" | "fail" | ""
-    std::string verdict_text;          // one or two sentences
+    std::string title;                                         // "overfit: 8 images of raccoon"
+    std::string verdict;                                       // "pass" | "fail" | ""
+    std::string verdict_text;                                  // one or two sentences
     std::vector<std::pair<std::string, std::string>> summary;  // "mean IoU", "0.991"
     std::vector<ReportPlot> plots;
     std::vector<ReportPicture> pictures;  // shown worst first
     std::vector<double> layer_steps;
-    std::vector<ReportLayer> layers;      // from the input to the output
+    std::vector<ReportLayer> layers;  // from the input to the output
     std::vector<ReportFinding> findings;
     std::vector<ReportConfigRow> config;
     std::vector<std::pair<std::string, std::string>> environment;

@@ -48,20 +48,22 @@ void point_latest(const std::string& path) {
 }  // namespace
 
 Facts environment_facts() {
-    return {{"cpu", cpu_name()},
-            {"threads", std::to_string(thread_count())},
-            {"kernels", name_of(active_kernels())},
-            {"blas", blas_name()},
-            {"compiler", __VERSION__},
+    return {
+        {"cpu", cpu_name()}, {"threads", std::to_string(thread_count())}, {"kernels", name_of(active_kernels())},
+            {"blas", blas_name()}, {"compiler", __VERSION__},
 #if defined(NDEBUG)
             {"build", "release"},
 #else
             {"build", "debug"},
 #endif
-            {"version", SOLOBOX_VERSION}};
+        {
+            "version", SOLOBOX_VERSION
+        }
+    };
 }
 
-RunDirectory::RunDirectory(const std::string& command, const std::string& name, const std::string& wanted, bool exist_ok) {
+RunDirectory::RunDirectory(const std::string& command, const std::string& name, const std::string& wanted,
+                           bool exist_ok) {
     path_ = wanted;
     const bool automatic = wanted.empty();
     if (automatic) {
@@ -69,8 +71,11 @@ RunDirectory::RunDirectory(const std::string& command, const std::string& name, 
         for (int i = 2; occupied(path_); ++i) path_ = fmt::format("runs/{}/{}-{}", command, name, i);
     } else if (occupied(path_)) {
         std::error_code error;
-        if (!fs::is_directory(path_, error)) throw ConfigError(fmt::format("--out {}: exists and is not a directory", path_));
-        if (!exist_ok) throw ConfigError(fmt::format("--out {}: exists and is not empty: choose another, or add --exist-ok", path_));
+        if (!fs::is_directory(path_, error))
+            throw ConfigError(fmt::format("--out {}: exists and is not a directory", path_));
+        if (!exist_ok)
+            throw ConfigError(
+                fmt::format("--out {}: exists and is not empty: choose another, or add --exist-ok", path_));
     }
     make_directories(path_ + "/weights");
     if (automatic) point_latest(path_);
@@ -85,9 +90,13 @@ void RunDirectory::write_inputs(const std::vector<std::string>& command_line, co
     write_text("args.yaml", config.to_yaml());
     std::string line;
     for (const auto& word : command_line) {
-        const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+") == std::string::npos;
+        const bool plain =
+            !word.empty() &&
+            word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+") ==
+                std::string::npos;
         std::string quoted = word;
-        for (std::size_t at = 0; (at = quoted.find('\'', at)) != std::string::npos; at += 4) quoted.replace(at, 1, "'\\''");
+        for (std::size_t at = 0; (at = quoted.find('\'', at)) != std::string::npos; at += 4)
+            quoted.replace(at, 1, "'\\''");
         line += (line.empty() ? "" : " ") + (plain ? word : "'" + quoted + "'");
     }
     write_text("cmd.txt", line + "\n");
@@ -96,7 +105,8 @@ void RunDirectory::write_inputs(const std::vector<std::string>& command_line, co
     write_text("env.json", env.dump(2) + "\n");
 }
 
-CsvFile::CsvFile(const std::string& path, const std::vector<std::string>& header) : path_(path), out_(path, std::ios::binary | std::ios::trunc) {
+CsvFile::CsvFile(const std::string& path, const std::vector<std::string>& header)
+    : path_(path), out_(path, std::ios::binary | std::ios::trunc) {
     if (!out_) throw IoError(fmt::format("{}: cannot be written: {}", path, std::strerror(errno)));
     row(header);
 }

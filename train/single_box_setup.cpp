@@ -6,7 +6,8 @@ namespace solobox::inline SOLOBOX_PRECISION {
 
 void apply_model_defaults(Config& config) {
     if (config.text("model") != "toy") {
-        if (!config.is_default("width_mult")) throw ConfigError("width_mult applies to model=toy only: tiny has fixed widths");
+        if (!config.is_default("width_mult"))
+            throw ConfigError("width_mult applies to model=toy only: tiny has fixed widths");
         return;
     }
     const std::pair<const char*, const char*> defaults[] = {{"image", "448"}, {"hidden", "4096"}, {"norm", "none"}};
@@ -25,7 +26,8 @@ SingleBoxConfig model_config(const Config& config) {
 }
 
 DecodeSpec decode_spec(const Config& config) {
-    return {decode_of(config.text("decode")), config.number("prior_w"), config.number("prior_h"), config.flag("clamp_before_loss")};
+    return {decode_of(config.text("decode")), config.number("prior_w"), config.number("prior_h"),
+            config.flag("clamp_before_loss")};
 }
 
 BoxLossSpec loss_spec(const Config& config) {
@@ -38,7 +40,8 @@ BoxLossSpec loss_spec(const Config& config) {
     s.detach_alpha = config.flag("detach_alpha");
     s.reduction = config.text("reduction") == "sum" ? Reduction::sum : Reduction::mean;
     if ((s.loss == BoxLoss::log_wh) != (config.text("decode") == "log_wh"))
-        throw ConfigError("decode=log_wh and loss=log_wh belong together: the loss compares raw outputs with logarithms of sides");
+        throw ConfigError(
+            "decode=log_wh and loss=log_wh belong together: the loss compares raw outputs with logarithms of sides");
     return s;
 }
 
@@ -47,7 +50,10 @@ std::unique_ptr<SingleBox> make_single_box(const Config& config, const UnitBox& 
     auto model = std::make_unique<SingleBox>(model_config(config), seed);
     if (config.text("head_init") == "normal") model->set_head_normal(1e-3, seed);
     const std::string& preset = config.text("head_bias");
-    const HeadBias bias = preset == "zero" ? HeadBias::zero : preset == "log" ? HeadBias::log : preset == "prior" ? HeadBias::prior : HeadBias::logit;
+    const HeadBias bias = preset == "zero"    ? HeadBias::zero
+                          : preset == "log"   ? HeadBias::log
+                          : preset == "prior" ? HeadBias::prior
+                                              : HeadBias::logit;
     model->set_head_bias(head_bias(bias, {mean_box.cx, mean_box.cy, mean_box.w, mean_box.h}, decode_spec(config)));
     return model;
 }
@@ -55,9 +61,13 @@ std::unique_ptr<SingleBox> make_single_box(const Config& config, const UnitBox& 
 std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params) {
     auto members = decay_weights_only(params, config.number("weight_decay"));
     const std::string& name = config.text("optimizer");
-    if (name == "SGD") return std::make_unique<Sgd>(std::move(members), Sgd::Config{config.number("momentum"), 0, config.flag("nesterov")});
-    if (config.flag("nesterov")) throw ConfigError(fmt::format("nesterov=true applies to optimizer=SGD only, not to {}", name));
-    return std::make_unique<Adam>(std::move(members), Adam::Config{config.number("momentum"), config.number("beta2"), 1e-8, name == "AdamW"});
+    if (name == "SGD")
+        return std::make_unique<Sgd>(std::move(members),
+                                     Sgd::Config{config.number("momentum"), 0, config.flag("nesterov")});
+    if (config.flag("nesterov"))
+        throw ConfigError(fmt::format("nesterov=true applies to optimizer=SGD only, not to {}", name));
+    return std::make_unique<Adam>(
+        std::move(members), Adam::Config{config.number("momentum"), config.number("beta2"), 1e-8, name == "AdamW"});
 }
 
 std::function<double(std::int64_t)> make_schedule(const Config& config, std::int64_t cycle_steps) {
@@ -66,7 +76,8 @@ std::function<double(std::int64_t)> make_schedule(const Config& config, std::int
     s.min = s.base * config.number("lrf");
     s.warmup = std::min(config.integer("warmup_steps"), cycle_steps);
     s.total = cycle_steps;
-    if (config.text("schedule") == "cosine") return [s](std::int64_t t) { return schedule::warmup_cosine(s, t % s.total); };
+    if (config.text("schedule") == "cosine")
+        return [s](std::int64_t t) { return schedule::warmup_cosine(s, t % s.total); };
     return [s](std::int64_t t) { return t < s.warmup ? schedule::warmup_cosine(s, t) : s.base; };
 }
 

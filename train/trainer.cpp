@@ -12,11 +12,16 @@ void Trainer::check_leaves(const Tape& tape) const {
     for (const auto& p : params_) {
         const auto& leaves = tape.leaves();
         if (!p.param->trainable || std::find(leaves.begin(), leaves.end(), p.param) != leaves.end()) continue;
-        throw Error(fmt::format("parameter '{}' is never used in the forward pass: the model forgot it, or visit() names too much", p.name));
+        throw Error(fmt::format(
+            "parameter '{}' is never used in the forward pass: the model forgot it, or visit() names too much",
+            p.name));
     }
     for (const Parameter* leaf : tape.leaves())
         if (std::none_of(params_.begin(), params_.end(), [leaf](const auto& p) { return p.param == leaf; }))
-            throw Error(fmt::format("a parameter of shape {} is trained but visit() does not name it: it would be neither updated nor saved", leaf->value.shape().str()));
+            throw Error(
+                fmt::format("a parameter of shape {} is trained but visit() does not name it: it would be neither "
+                            "updated nor saved",
+                            leaf->value.shape().str()));
 }
 
 void Trainer::name_the_culprit(const std::function<LossValue()>& loss, const std::string& what) const {
@@ -39,7 +44,8 @@ StepReport Trainer::step(const std::function<LossValue()>& loss, FlowRecorder* f
         Tape tape;
         const LossValue value = loss();
         report.loss = static_cast<double>(value.total.value().item());
-        for (const auto& term : value.terms) report.terms.emplace_back(term.name, static_cast<double>(term.value.value().item()));
+        for (const auto& term : value.terms)
+            report.terms.emplace_back(term.name, static_cast<double>(term.value.value().item()));
         if (steps_ == 0) check_leaves(tape);
         if (!std::isfinite(report.loss)) name_the_culprit(loss, "the loss");
         tape.backward(value.total);

@@ -19,7 +19,7 @@ struct TrainerConfig {
 struct StepReport {
     std::int64_t step = 0;  // from 1
     double loss = 0, lr = 0;
-    double grad_norm = 0;   // before clipping
+    double grad_norm = 0;  // before clipping
     std::vector<std::pair<std::string, double>> terms;
 };
 

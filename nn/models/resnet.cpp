@@ -28,7 +28,8 @@ ConvPlan stem_plan(const ResNetConfig& c) {
     return {"conv1", "bn1", 3, c.planes, c.small_stem ? 3 : 7, c.small_stem ? 1 : 2, 1};
 }
 
-BlockPlan block_plan(const ResNetConfig& c, std::string name, std::int64_t in, std::int64_t planes, std::int64_t stride) {
+BlockPlan block_plan(const ResNetConfig& c, std::string name, std::int64_t in, std::int64_t planes,
+                     std::int64_t stride) {
     BlockPlan b{std::move(name), {}, {}};
     if (c.block == ResidualBlock::basic) {
         b.path = {{"conv1", "bn1", in, planes, 3, stride, 1}, {"conv2", "bn2", planes, planes, 3, 1, 1}};
@@ -48,7 +49,8 @@ std::vector<BlockPlan> block_plans(const ResNetConfig& c) {
     for (std::size_t stage = 0; stage < c.layers.size(); ++stage)
         for (std::int64_t i = 0; i < c.layers[stage]; ++i) {
             const std::int64_t stride = stage > 0 && i == 0 ? 2 : 1;
-            plans.push_back(block_plan(c, fmt::format("layer{}.{}", stage + 1, i), channels, c.planes << stage, stride));
+            plans.push_back(
+                block_plan(c, fmt::format("layer{}.{}", stage + 1, i), channels, c.planes << stage, stride));
             channels = plans.back().out();
         }
     return plans;
@@ -59,7 +61,8 @@ void validate(const ResNetConfig& c) {
         if (!ok) throw ConfigError(message);
     };
     for (const std::int64_t blocks : c.layers)
-        require(blocks >= 1 && blocks <= 1000, fmt::format("layers has a stage of {} blocks: expected 1 to 1000", blocks));
+        require(blocks >= 1 && blocks <= 1000,
+                fmt::format("layers has a stage of {} blocks: expected 1 to 1000", blocks));
     require(c.classes >= 1 && c.classes <= 1 << 20, fmt::format("classes={}: expected at least 1", c.classes));
     require(c.planes >= 1 && c.planes <= 1 << 16, fmt::format("planes={}: expected 1 to 65536", c.planes));
     require(c.image >= 1 && c.image <= 4096, fmt::format("image={}: expected 1 to 4096 pixels", c.image));
@@ -68,15 +71,18 @@ void validate(const ResNetConfig& c) {
             fmt::format("width_per_group={}: expected at least 1", c.width_per_group));
     if (c.block == ResidualBlock::basic)
         require(c.groups == 1 && c.width_per_group == 64,
-                fmt::format("groups={} width_per_group={}: basic blocks have only 1 and 64, use bottlenecks", c.groups, c.width_per_group));
+                fmt::format("groups={} width_per_group={}: basic blocks have only 1 and 64, use bottlenecks", c.groups,
+                            c.width_per_group));
     else
         require(c.planes * c.width_per_group >= 64,
-                fmt::format("planes={} width_per_group={}: no channel is left in a group, expected a product of at least 64",
-                            c.planes, c.width_per_group));
+                fmt::format(
+                    "planes={} width_per_group={}: no channel is left in a group, expected a product of at least 64",
+                    c.planes, c.width_per_group));
 }
 
 // The rows of one convolution and its norm; `side` goes from the input's to the output's.
-void describe_conv(std::vector<LayerRow>& rows, const std::string& prefix, const ConvPlan& p, bool relu, std::int64_t& side) {
+void describe_conv(std::vector<LayerRow>& rows, const std::string& prefix, const ConvPlan& p, bool relu,
+                   std::int64_t& side) {
     const Shape in{side, side, p.in};
     side = (side + 2 * (p.kernel / 2) - p.kernel) / p.stride + 1;
     const Shape out{side, side, p.out};
@@ -126,7 +132,8 @@ std::vector<LayerRow> describe(const ResNetConfig& c) {
         rows.push_back({block.name, "add, relu", out, out});
     }
     rows.push_back({"avgpool", "global average", Shape{side, side, channels}, Shape{channels}});
-    rows.push_back({"fc", "linear", Shape{channels}, Shape{c.classes}, checked_mul(channels, c.classes) + c.classes, channels * c.classes});
+    rows.push_back({"fc", "linear", Shape{channels}, Shape{c.classes}, checked_mul(channels, c.classes) + c.classes,
+                    channels * c.classes});
     return rows;
 }
 
@@ -164,7 +171,8 @@ Var ResNet::Block::operator()(const Var& x) {
 }
 
 Var ResNet::operator()(const Var& images) {
-    check(images.rank() == 4 && images.dim(3) == 3, "[resnet] images are {}, expected (N, H, W, 3)", images.shape().str());
+    check(images.rank() == 4 && images.dim(3) == 3, "[resnet] images are {}, expected (N, H, W, 3)",
+          images.shape().str());
     Var x = stem_(images, relu_slope);
     if (observed()) observe("bn1", x.value());
     if (!config_.small_stem) x = max_pool2d(x, stem_pool);

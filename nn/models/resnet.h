@@ -1,5 +1,6 @@
-// Residual networks (He et al., "Deep residual learning for image recognition", CVPR 2016) in torchvision's form: names,
-// shapes and the place of the stride (in the 3x3 of a bottleneck, "v1.5") are its own, so weights can be exchanged.
+// Residual networks (He et al., "Deep residual learning for image recognition", CVPR 2016) in torchvision's form:
+// names, shapes and the place of the stride (in the 3x3 of a bottleneck, "v1.5") are its own, so weights can be
+// exchanged.
 //
 //   conv1 7x7/2, bn1, ReLU, maxpool 3x3/2 -> layer1 .. layer4, strides 1, 2, 2, 2 -> global average -> fc
 //   basic        3x3, 3x3                 (resnet18, resnet34)

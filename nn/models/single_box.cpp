@@ -72,7 +72,8 @@ SingleBoxConfig tiny_config() {
 }
 
 SingleBoxConfig toy_config(double width_mult) {
-    if (!(width_mult > 0 && width_mult <= 4)) throw ConfigError(fmt::format("width_mult={}: expected 0 < width_mult <= 4", width_mult));
+    if (!(width_mult > 0 && width_mult <= 4))
+        throw ConfigError(fmt::format("width_mult={}: expected 0 < width_mult <= 4", width_mult));
     SingleBoxConfig c;
     c.name = "toy";
     c.nested_names = true;
@@ -111,7 +112,9 @@ std::vector<LayerRow> describe(const SingleBoxConfig& c) {
             side = (side + 2 * (row.kernel / 2) - row.kernel) / row.stride + 1;
             channels = row.out;
         }
-        if (side < 1) throw ConfigError(fmt::format("image={} is too small: nothing is left after {} ({}): use a larger image", c.image, names[i].pool + names[i].conv, c.name));
+        if (side < 1)
+            throw ConfigError(fmt::format("image={} is too small: nothing is left after {} ({}): use a larger image",
+                                          c.image, names[i].pool + names[i].conv, c.name));
         const Shape out{side, side, channels};
         if (row.pool) {
             rows.push_back({names[i].pool, "maxpool 2x2", in, out});
@@ -121,19 +124,25 @@ std::vector<LayerRow> describe(const SingleBoxConfig& c) {
         rows.push_back({names[i].conv, fmt::format("conv {}x{} s{}", row.kernel, row.kernel, row.stride), in, out,
                         weights + (normed ? 0 : channels), checked_mul(weights, side * side)});
         if (normed)
-            rows.push_back({names[i].norm, c.norm == NormKind::batch ? "batchnorm" : fmt::format("groupnorm({})", std::gcd(c.groups, channels)), out, out, 2 * channels});
-        rows.push_back({c.nested_names ? fmt::format("{}.{}", names[i].act, normed ? 2 : 1) : names[i].act, "leakyrelu", out, out});
+            rows.push_back(
+                {names[i].norm,
+                 c.norm == NormKind::batch ? "batchnorm" : fmt::format("groupnorm({})", std::gcd(c.groups, channels)),
+                 out, out, 2 * channels});
+        rows.push_back({c.nested_names ? fmt::format("{}.{}", names[i].act, normed ? 2 : 1) : names[i].act, "leakyrelu",
+                        out, out});
     }
     const std::int64_t flat = checked_mul(side * side, channels);
     rows.push_back({"fc.0", "flatten C,H,W", Shape{side, side, channels}, Shape{flat}});
-    rows.push_back({"fc.1", "linear", Shape{flat}, Shape{c.hidden}, checked_mul(flat, c.hidden) + c.hidden, flat * c.hidden});
+    rows.push_back(
+        {"fc.1", "linear", Shape{flat}, Shape{c.hidden}, checked_mul(flat, c.hidden) + c.hidden, flat * c.hidden});
     rows.push_back({"fc.2", "leakyrelu", Shape{c.hidden}, Shape{c.hidden}});
     if (c.dropout > 0) rows.push_back({"fc.3", fmt::format("dropout {}", c.dropout), Shape{c.hidden}, Shape{c.hidden}});
     rows.push_back({head_name(c), "linear", Shape{c.hidden}, Shape{4}, 4 * c.hidden + 4, 4 * c.hidden});
     return rows;
 }
 
-SingleBox::SingleBox(const SingleBoxConfig& config, std::uint64_t seed) : config_(config), head_name_(head_name(config)) {
+SingleBox::SingleBox(const SingleBoxConfig& config, std::uint64_t seed)
+    : config_(config), head_name_(head_name(config)) {
     validate(config_);
     Initializer init(seed);
     const auto names = row_names(config_);
@@ -163,7 +172,8 @@ SingleBox::SingleBox(const SingleBoxConfig& config, std::uint64_t seed) : config
 }
 
 Var SingleBox::operator()(const Var& images, const RandomKey& key) {
-    check(images.rank() == 4 && images.dim(3) == 3, "[single_box] images are {}, expected (N, H, W, 3)", images.shape().str());
+    check(images.rank() == 4 && images.dim(3) == 3, "[single_box] images are {}, expected (N, H, W, 3)",
+          images.shape().str());
     Var x = images;
     for (Block& block : blocks_) {
         if (block.pool) {
@@ -171,9 +181,12 @@ Var SingleBox::operator()(const Var& images, const RandomKey& key) {
             continue;
         }
         x = block.conv(x);
-        if (block.batch_norm) x = (*block.batch_norm)(x, config_.slope);
-        else if (block.group_norm) x = (*block.group_norm)(x, config_.slope);
-        else x = leaky_relu(x, config_.slope);
+        if (block.batch_norm)
+            x = (*block.batch_norm)(x, config_.slope);
+        else if (block.group_norm)
+            x = (*block.group_norm)(x, config_.slope);
+        else
+            x = leaky_relu(x, config_.slope);
         if (observed()) observe(block.act_name, x.value());
     }
     x = flatten_chw(adaptive_avg_pool2d(x, {map_, map_}));

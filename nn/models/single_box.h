@@ -28,12 +28,12 @@ struct SingleBoxConfig {
     std::vector<TrunkRow> trunk;
     // PyTorch's names count every module (feat.4.weight), or one entry a row (feat.2.0.weight).
     bool nested_names = false;
-    std::int64_t image = 128;   // pixels; other sizes are pooled to the same map before the linears
+    std::int64_t image = 128;  // pixels; other sizes are pooled to the same map before the linears
     std::int64_t hidden = 256;
     NormKind norm = NormKind::group;
-    std::int64_t groups = 8;    // of GroupNorm; where they do not divide the channels, the greatest common divisor
-    double dropout = 0;         // after the first linear
-    double slope = 0.1;         // LeakyReLU
+    std::int64_t groups = 8;  // of GroupNorm; where they do not divide the channels, the greatest common divisor
+    double dropout = 0;       // after the first linear
+    double slope = 0.1;       // LeakyReLU
 };
 SingleBoxConfig tiny_config();
 SingleBoxConfig toy_config(double width_mult = 1);

@@ -11,13 +11,19 @@ void validate(const VitDetConfig& c) {
     const auto require = [](bool ok, const std::string& message) {
         if (!ok) throw ConfigError(message);
     };
-    for (const auto& [what, value] : {std::pair{"patch", c.patch}, {"dim", c.dim}, {"heads", c.heads}, {"mlp", c.mlp},
-                                      {"layers", c.layers}, {"det_tokens", c.det_tokens}, {"classes", c.classes}})
+    for (const auto& [what, value] : {std::pair{"patch", c.patch},
+                                      {"dim", c.dim},
+                                      {"heads", c.heads},
+                                      {"mlp", c.mlp},
+                                      {"layers", c.layers},
+                                      {"det_tokens", c.det_tokens},
+                                      {"classes", c.classes}})
         require(value >= 1 && value <= 1 << 20, fmt::format("{}={}: expected at least 1", what, value));
     require(c.dim % c.heads == 0, fmt::format("dim={} does not divide into heads={}", c.dim, c.heads));
     const auto cut = [&](std::int64_t side) { return side >= c.patch && side <= 4096 && side % c.patch == 0; };
-    require(cut(c.image.h) && cut(c.image.w),
-            fmt::format("image={}x{}: expected multiples of patch={}, at most 4096 pixels", c.image.h, c.image.w, c.patch));
+    require(
+        cut(c.image.h) && cut(c.image.w),
+        fmt::format("image={}x{}: expected multiples of patch={}, at most 4096 pixels", c.image.h, c.image.w, c.patch));
 }
 
 Linear xavier_linear(std::int64_t in, std::int64_t out, Initializer& init) {
@@ -39,8 +45,9 @@ std::vector<LayerRow> describe(const VitDetConfig& c) {
         rows.push_back({name, "linear", in, in.with(-1, out), weights + out, checked_mul(weights, in.outer(-1))});
     };
     const std::int64_t patch_weights = checked_mul(c.patch * c.patch * 3, c.dim);
-    rows.push_back({"conv_proj", fmt::format("conv {}x{} s{}", c.patch, c.patch, c.patch), Shape{c.image.h, c.image.w, 3},
-                    Shape{c.image.h / c.patch, c.image.w / c.patch, c.dim}, patch_weights + c.dim, checked_mul(patch_weights, c.patches())});
+    rows.push_back({"conv_proj", fmt::format("conv {}x{} s{}", c.patch, c.patch, c.patch),
+                    Shape{c.image.h, c.image.w, 3}, Shape{c.image.h / c.patch, c.image.w / c.patch, c.dim},
+                    patch_weights + c.dim, checked_mul(patch_weights, c.patches())});
     rows.push_back({"class_token", "token", Shape{c.patches(), c.dim}, Shape{c.patches() + 1, c.dim}, c.dim});
     rows.push_back({"det_tokens", "token", Shape{c.patches() + 1, c.dim}, sequence, c.det_tokens * c.dim});
     rows.push_back({"encoder.pos_embedding", "positions", sequence, sequence, sequence.numel()});
@@ -48,8 +55,8 @@ std::vector<LayerRow> describe(const VitDetConfig& c) {
         const std::string name = layer_name(static_cast<std::size_t>(i));
         rows.push_back({name + ".ln_1", "layernorm", sequence, sequence, 2 * c.dim});
         const std::int64_t weights = 4 * c.dim * c.dim;
-        rows.push_back({name + ".self_attention", fmt::format("attention, {} heads", c.heads), sequence, sequence, weights + 4 * c.dim,
-                        checked_mul(c.tokens(), weights + 2 * c.tokens() * c.dim)});
+        rows.push_back({name + ".self_attention", fmt::format("attention, {} heads", c.heads), sequence, sequence,
+                        weights + 4 * c.dim, checked_mul(c.tokens(), weights + 2 * c.tokens() * c.dim)});
         rows.push_back({name + ".ln_2", "layernorm", sequence, sequence, 2 * c.dim});
         linear(name + ".mlp.0", sequence, c.mlp);
         rows.push_back({name + ".mlp.1", "gelu", wide, wide});
@@ -76,8 +83,9 @@ VitDet::VitDet(const VitDetConfig& config, std::uint64_t seed) : config_(config)
     det_tokens_ = Parameter(normal({1, c.det_tokens, c.dim}, 0, 0.02, init.next()), ParamKind::token);
     pos_embedding_ = Parameter(normal({1, c.tokens(), c.dim}, 0, 0.02, init.next()), ParamKind::token);
     patches_.spec.stride = {c.patch, c.patch};
-    patches_.weight = Parameter(normal({c.patch, c.patch, 3, c.dim}, 0, 1 / std::sqrt(static_cast<double>(3 * c.patch * c.patch)), init.next()),
-                                ParamKind::weight, Layout::hwio);
+    patches_.weight = Parameter(
+        normal({c.patch, c.patch, 3, c.dim}, 0, 1 / std::sqrt(static_cast<double>(3 * c.patch * c.patch)), init.next()),
+        ParamKind::weight, Layout::hwio);
     patches_.bias = Parameter(Tensor::zeros({c.dim}), ParamKind::bias);
     for (std::int64_t i = 0; i < c.layers; ++i) {
         EncoderLayer layer{LayerNorm({c.dim}, c.eps), LayerNorm({c.dim}, c.eps), {}, {}, {}};
@@ -100,10 +108,12 @@ Var VitDet::EncoderLayer::operator()(const Var& x) {
 VitDetOutput VitDet::operator()(const Var& images) {
     const VitDetConfig& c = config_;
     check(images.rank() == 4 && images.dim(1) == c.image.h && images.dim(2) == c.image.w && images.dim(3) == 3,
-          "[vit_det] images are {}, expected Nx{}x{}x3: the positions are learned for this size", images.shape().str(), c.image.h, c.image.w);
+          "[vit_det] images are {}, expected Nx{}x{}x3: the positions are learned for this size", images.shape().str(),
+          c.image.h, c.image.w);
     const std::int64_t n = images.dim(0);
     const Var patches = reshape(patches_(images), {n, c.patches(), c.dim});
-    Var x = cat({expand(use(class_token_), {n, 1, c.dim}), patches, expand(use(det_tokens_), {n, c.det_tokens, c.dim})}, 1);
+    Var x =
+        cat({expand(use(class_token_), {n, 1, c.dim}), patches, expand(use(det_tokens_), {n, c.det_tokens, c.dim})}, 1);
     x = x + use(pos_embedding_);  // (N, tokens, dim)
     for (std::size_t i = 0; i < layers_.size(); ++i) {
         x = layers_[i](x);

@@ -15,11 +15,11 @@ namespace solobox::inline SOLOBOX_PRECISION {
 
 struct VitDetConfig {
     std::string name = "vit_det";
-    Pair image{224, 224};         // pixels; multiples of `patch`, the positions are learned for this size alone
+    Pair image{224, 224};  // pixels; multiples of `patch`, the positions are learned for this size alone
     std::int64_t patch = 16;
     std::int64_t dim = 192, heads = 3, mlp = 768, layers = 12;
     std::int64_t det_tokens = 100, classes = 1000;
-    double eps = 1e-6;            // of every norm
+    double eps = 1e-6;  // of every norm
 
     std::int64_t patches() const { return image.h / patch * (image.w / patch); }
     std::int64_t tokens() const { return 1 + patches() + det_tokens; }
@@ -60,9 +60,9 @@ private:
     Parameter pos_embedding_;  // (1, tokens, dim)
     Conv2d patches_;           // conv_proj
     std::vector<EncoderLayer> layers_;
-    LayerNorm norm_;           // encoder.ln
-    Linear class_head_[2];     // head_cls.0 GELU .2
-    Linear box_head_[3];       // head_box.0 ReLU .2 ReLU .4
+    LayerNorm norm_;        // encoder.ln
+    Linear class_head_[2];  // head_cls.0 GELU .2
+    Linear box_head_[3];    // head_box.0 ReLU .2 ReLU .4
 };
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -19,8 +19,8 @@
 namespace solobox::fast {
 namespace {
 
-constexpr std::int64_t k_block = 384;              // depth of one pass through the register tile: a panel fits L1
-constexpr std::int64_t patch_floats = 24 * 1024;   // gathered patches: under half of a 512 KB L2, beside the weights
+constexpr std::int64_t k_block = 384;             // depth of one pass through the register tile: a panel fits L1
+constexpr std::int64_t patch_floats = 24 * 1024;  // gathered patches: under half of a 512 KB L2, beside the weights
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -107,7 +107,9 @@ void multiply(const Isa& cpu, std::int64_t m, std::int64_t n, std::int64_t k, co
 }
 
 // Pixels per tile, so that their patches fit the buffer: a multiple of 12, which suits every register tile well enough.
-std::int64_t tile_pixels(std::int64_t patch) { return std::clamp<std::int64_t>(patch_floats / patch / 12 * 12, 24, 240); }
+std::int64_t tile_pixels(std::int64_t patch) {
+    return std::clamp<std::int64_t>(patch_floats / patch / 12 * 12, 24, 240);
+}
 
 std::vector<Tap> forward_taps(const ConvShape& s) {
     std::vector<Tap> taps;
@@ -157,13 +159,14 @@ namespace {
 // The input pixels (y, x) = (first_y + i * stride_h, first_x + j * stride_w) and the taps that reach them.
 struct Phase {
     std::int64_t first_y, first_x, rows, cols;
-    std::int64_t origin_y, origin_x;     // output position of the first pixel's patch origin
-    std::vector<Tap> taps;               // output offsets
-    std::vector<std::int64_t> kernel;    // tap number in the weight
+    std::int64_t origin_y, origin_x;   // output position of the first pixel's patch origin
+    std::vector<Tap> taps;             // output offsets
+    std::vector<std::int64_t> kernel;  // tap number in the weight
 };
 
 Phase make_phase(const ConvShape& s, std::int64_t first_y, std::int64_t first_x) {
-    Phase phase{first_y, first_x, ceil_div(s.h - first_y, s.stride_h), ceil_div(s.w - first_x, s.stride_w), 0, 0, {}, {}};
+    Phase phase{first_y, first_x, ceil_div(s.h - first_y, s.stride_h), ceil_div(s.w - first_x, s.stride_w), 0, 0,
+                {},      {}};
     // Input pixel iy is read by output oy through tap ky when oy * stride = iy + pad - ky * dilation.
     // Last tap first: the outputs then lie in the order of memory, and neighbours are copied in one run.
     for (std::int64_t ky = s.kh - 1; ky >= 0; --ky)
@@ -181,7 +184,8 @@ void grad_input_phase(const ConvShape& s, const Isa& cpu, const Phase& phase, st
     const std::int64_t gc = s.group_c(), go = s.group_o(), k = static_cast<std::int64_t>(phase.taps.size()) * go;
     const std::int64_t pixels = s.n * phase.rows * phase.cols, tile = tile_pixels(k);
     const Block panels = pack_panels(k, gc, cpu.nr, [&](std::int64_t i, std::int64_t j, std::int64_t n, float* to) {
-        const float* column = weight + (phase.kernel[static_cast<std::size_t>(i / go)] * gc + j) * s.o + g * go + i % go;
+        const float* column =
+            weight + (phase.kernel[static_cast<std::size_t>(i / go)] * gc + j) * s.o + g * go + i % go;
         for (std::int64_t v = 0; v < n; ++v) to[v] = column[v * s.o];
     });
     const PatchSource source{dy, s.out_h(), s.out_w(), s.o, g * go, go, phase.taps};
@@ -194,7 +198,8 @@ void grad_input_phase(const ConvShape& s, const Isa& cpu, const Phase& phase, st
             float* patches = scratch(0, tile * k);
             for (std::int64_t r = 0; r < rows; ++r) {
                 const std::int64_t p = begin + r;
-                source.gather(p / (phase.rows * phase.cols), p / phase.cols % phase.rows, p % phase.cols, patches + r * k);
+                source.gather(p / (phase.rows * phase.cols), p / phase.cols % phase.rows, p % phase.cols,
+                              patches + r * k);
             }
             a = patches;
             lda = k;
@@ -292,13 +297,16 @@ void conv2d_grad_weight(const ConvShape& s, const float* x, const float* dy, flo
     const std::int64_t per_group = plan.blocks() * plan.chunks;
     parallel_for(s.groups * per_group, [&](std::int64_t task) {
         const std::int64_t g = task / per_group, chunk = task % per_group / plan.blocks();
-        const std::int64_t tap_block = task % plan.blocks() / plan.channel_blocks, channels = task % plan.channel_blocks;
+        const std::int64_t tap_block = task % plan.blocks() / plan.channel_blocks,
+                           channels = task % plan.channel_blocks;
         const std::int64_t first_tap = tap_block * plan.taps_per_block;
         const auto last_tap = std::min<std::int64_t>(first_tap + plan.taps_per_block, s.kh * s.kw);
-        const std::int64_t first = channels * plan.channels_per_block, width = std::min(plan.channels_per_block, gc - first);
-        const PatchSource source{x, s.h, s.w, s.c, g * gc + first, width,
-                                 {taps.begin() + first_tap, taps.begin() + last_tap}};
-        float* out = (chunk == 0 ? dw : partial + (chunk - 1) * size) + (first_tap * gc + first) * s.o + g * s.group_o();
+        const std::int64_t first = channels * plan.channels_per_block,
+                           width = std::min(plan.channels_per_block, gc - first);
+        const PatchSource source{
+            x, s.h, s.w, s.c, g * gc + first, width, {taps.begin() + first_tap, taps.begin() + last_tap}};
+        float* out =
+            (chunk == 0 ? dw : partial + (chunk - 1) * size) + (first_tap * gc + first) * s.o + g * s.group_o();
         grad_weight_block(s, cpu, source, g, pixels * chunk / plan.chunks, pixels * (chunk + 1) / plan.chunks, dy, out);
     });
     if (plan.chunks == 1) return;

@@ -33,8 +33,10 @@ Kernels from_environment() {
 bool cpu_supports(Kernels kernels) {
 #if defined(__x86_64__)
     switch (kernels) {
-        case Kernels::reference: return true;
-        case Kernels::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        case Kernels::reference:
+            return true;
+        case Kernels::avx2:
+            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
         case Kernels::avx512:
             return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
@@ -63,9 +65,12 @@ void force_kernels(Kernels kernels) {
 
 const char* name_of(Kernels kernels) {
     switch (kernels) {
-        case Kernels::reference: return "ref";
-        case Kernels::avx2: return "avx2";
-        case Kernels::avx512: return "avx512";
+        case Kernels::reference:
+            return "ref";
+        case Kernels::avx2:
+            return "avx2";
+        case Kernels::avx512:
+            return "avx512";
     }
     return "?";
 }

@@ -31,11 +31,15 @@ struct Isa {
     RowKernels<float> rows;
 };
 
-const Isa& isa(Kernels kernels);  // not for Kernels::reference
+const Isa& isa(Kernels kernels);                // not for Kernels::reference
 const RowKernels<float>& row_kernels(float);    // of the active kernels
 const RowKernels<double>& row_kernels(double);  // always the reference
 
-namespace avx2 { extern const Isa table; }
-namespace avx512 { extern const Isa table; }
+namespace avx2 {
+extern const Isa table;
+}
+namespace avx512 {
+extern const Isa table;
+}
 
 }  // namespace solobox

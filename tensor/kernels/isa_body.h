@@ -24,9 +24,12 @@ inline void register_tile(long kc, const float* a, long ars, long aks, const flo
     for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < ISA_VECTORS; ++v) {
-            if (accumulate) sum[r][v] = load(c + r * ldc + v * ISA_LANES);
-            else if (bias) sum[r][v] = load(bias + v * ISA_LANES);
-            else sum[r][v] = Vector{};
+            if (accumulate)
+                sum[r][v] = load(c + r * ldc + v * ISA_LANES);
+            else if (bias)
+                sum[r][v] = load(bias + v * ISA_LANES);
+            else
+                sum[r][v] = Vector{};
         }
     for (long k = 0; k < kc; ++k) {
         Vector row[ISA_VECTORS];
@@ -53,8 +56,7 @@ inline void rows_tile(long m, long kc, const float* a, long ars, long aks, const
     long i = 0;
     for (; i + ISA_MR <= m; i += ISA_MR)
         register_tile<ISA_MR>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
-    for (; i + 4 <= m; i += 4)
-        register_tile<4>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
+    for (; i + 4 <= m; i += 4) register_tile<4>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
     for (; i < m; ++i) register_tile<1>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
 }
 

@@ -54,7 +54,8 @@ void channel_square_sum(const ChannelRows& s, const Real* x, const Real* mean, d
     const auto& kernels = row_kernels(Real{});
     auto partial = chunks.partials();
     chunks.run([&](std::int64_t image, std::int64_t begin, std::int64_t end, std::int64_t t) {
-        kernels.square_sum(end - begin, s.c, x + (image * s.rows + begin) * s.c, mean + image * s.c, partial.data() + t * s.c);
+        kernels.square_sum(end - begin, s.c, x + (image * s.rows + begin) * s.c, mean + image * s.c,
+                           partial.data() + t * s.c);
     });
     chunks.merge(partial, sum);
 }
@@ -86,7 +87,8 @@ void channel_grad_input(const ChannelRows& s, const Real* dy, const Real* x, con
     const auto& kernels = row_kernels(Real{});
     Chunks{s}.run([&](std::int64_t image, std::int64_t begin, std::int64_t end, std::int64_t) {
         const std::int64_t at = (image * s.rows + begin) * s.c, c = image * s.c;
-        kernels.grad_input(end - begin, s.c, dy + at, x + at, scale + c, shift + c, slope, mean + c, a + c, b + c, d + c, dx + at);
+        kernels.grad_input(end - begin, s.c, dy + at, x + at, scale + c, shift + c, slope, mean + c, a + c, b + c,
+                           d + c, dx + at);
     });
 }
 

@@ -64,8 +64,10 @@ public:
         if (sleeping_.load() > 0) wake_.notify_all();
         run_part(0);
         for (int spins = 0; pending_.load(std::memory_order_acquire) > 0; ++spins)
-            if (spins < spins_before_yield) relax();
-            else std::this_thread::yield();  // more threads than cores: let the others work
+            if (spins < spins_before_yield)
+                relax();
+            else
+                std::this_thread::yield();  // more threads than cores: let the others work
         if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
     }
 

@@ -14,8 +14,8 @@ struct RowKernels {
     // y = act(scale * x + shift), act(v) = v > 0 ? v : slope * v
     void (*affine)(long rows, long c, const T* x, const T* scale, const T* shift, T slope, T* y);
     // dz = dy * act'(scale * x + shift): to_sum += sum dz, to_dot += sum dz * (x - centre)
-    void (*grad_sums)(long rows, long c, const T* dy, const T* x, const T* scale, const T* shift, T slope, const T* centre,
-                      T* to_sum, T* to_dot);
+    void (*grad_sums)(long rows, long c, const T* dy, const T* x, const T* scale, const T* shift, T slope,
+                      const T* centre, T* to_sum, T* to_dot);
     // dx = a * dz + b * (x - centre) + d
     void (*grad_input)(long rows, long c, const T* dy, const T* x, const T* scale, const T* shift, T slope,
                        const T* centre, const T* a, const T* b, const T* d, T* dx);
@@ -25,6 +25,9 @@ struct RowKernels {
     void (*window_scatter)(long c, const T* dy, const unsigned short* winner, int number, bool add, T* dx);
 };
 
-namespace reference { const RowKernels<float>& row_kernels_float(); const RowKernels<double>& row_kernels_double(); }
+namespace reference {
+const RowKernels<float>& row_kernels_float();
+const RowKernels<double>& row_kernels_double();
+}  // namespace reference
 
 }  // namespace solobox

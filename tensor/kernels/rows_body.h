@@ -10,17 +10,17 @@ constexpr int row_lanes = 16;
 inline T row_slope(T z, T slope) { return z > 0 ? T(1) : slope; }
 
 // body(first channel, count) for blocks of row_lanes channels; the full ones with a constant count.
-#define FOR_CHANNEL_BLOCKS(c, BODY)                                     \
-    {                                                                   \
-        long first = 0;                                                 \
-        for (; first + row_lanes <= (c); first += row_lanes) {          \
-            constexpr int count = row_lanes;                            \
-            BODY                                                        \
-        }                                                               \
-        if (first < (c)) {                                              \
-            const int count = static_cast<int>((c) - first);            \
-            BODY                                                        \
-        }                                                               \
+#define FOR_CHANNEL_BLOCKS(c, BODY)                            \
+    {                                                          \
+        long first = 0;                                        \
+        for (; first + row_lanes <= (c); first += row_lanes) { \
+            constexpr int count = row_lanes;                   \
+            BODY                                               \
+        }                                                      \
+        if (first < (c)) {                                     \
+            const int count = static_cast<int>((c)-first);     \
+            BODY                                               \
+        }                                                      \
     }
 
 void rows_sum(long rows, long c, const T* x, T* to) {
@@ -124,5 +124,5 @@ void rows_window_scatter(long c, const T* dy, const unsigned short* winner, int 
 
 }  // namespace
 
-static const RowKernels<T> row_table{rows_sum,       rows_square_sum, rows_affine,        rows_grad_sums,
+static const RowKernels<T> row_table{rows_sum,        rows_square_sum, rows_affine,        rows_grad_sums,
                                      rows_grad_input, rows_window_max, rows_window_scatter};

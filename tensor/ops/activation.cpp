@@ -88,14 +88,18 @@ Var softplus(const Var& x, double beta, double threshold) {
 Var hardswish(const Var& x) {
     return pointwise(
         "hardswish", x, [](Real v) { return v * std::min(std::max(v + 3, Real(0)), Real(6)) / 6; },
-        [](Real v) { return v < -3 ? Real(0) : v <= 3 ? v / 3 + Real(0.5) : Real(1); });
+        [](Real v) { return v < -3   ? Real(0)
+                            : v <= 3 ? v / 3 + Real(0.5)
+                                     : Real(1); });
 }
 
 Var clamp(const Var& x, double lo, double hi) {
     check(lo <= hi, "[clamp] the lower bound {} exceeds the upper {}", lo, hi);
     const Real a = static_cast<Real>(lo), b = static_cast<Real>(hi);
     return pointwise(
-        "clamp", x, [a, b](Real v) { return v < a ? a : v > b ? b : v; },
+        "clamp", x, [a, b](Real v) { return v < a   ? a
+                                            : v > b ? b
+                                                    : v; },
         [a, b](Real v) { return v >= a && v <= b ? Real(1) : Real(0); });
 }
 

@@ -8,16 +8,16 @@
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
-Var relu(const Var& x);                                 // gradient 0 at 0
-Var leaky_relu(const Var& x, double negative_slope);    // gradient at 0 is negative_slope
+Var relu(const Var& x);                               // gradient 0 at 0
+Var leaky_relu(const Var& x, double negative_slope);  // gradient at 0 is negative_slope
 Var sigmoid(const Var& x);
 Var tanh(const Var& x);
-Var silu(const Var& x);                                 // x sigmoid(x)
-enum class GeluForm { exact, tanh };                    // x Phi(x) with erf, or its tanh approximation
+Var silu(const Var& x);               // x sigmoid(x)
+enum class GeluForm { exact, tanh };  // x Phi(x) with erf, or its tanh approximation
 Var gelu(const Var& x, GeluForm form = GeluForm::exact);
 // log(1 + exp(beta x)) / beta; x itself where beta x > threshold
 Var softplus(const Var& x, double beta = 1, double threshold = 20);
-Var hardswish(const Var& x);                            // x relu6(x + 3) / 6
+Var hardswish(const Var& x);  // x relu6(x + 3) / 6
 // Passes the gradient where lo <= x <= hi, bounds included; blocks it outside.
 Var clamp(const Var& x, double lo, double hi = std::numeric_limits<double>::infinity());
 // weight has 1 element or one per channel; `channel_axis` says which axis that is. Gradient at 0: the negative side's.

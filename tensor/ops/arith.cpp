@@ -23,21 +23,24 @@ Var sub(const Var& a, const Var& b) {
 Var mul(const Var& a, const Var& b) {
     const auto times = [](Real p, Real q) { return p * q; };
     Tensor y = broadcast_zip("mul", a.value(), b.value(), times);
-    return record("mul", y, {a, b}, [times, x = a.value(), z = b.value()](const Tensor& dy, const Wanted& want) -> Grads {
-        return {want[0] ? reduce_to(broadcast_zip("mul", dy, z, times), x.shape()) : Tensor{},
-                want[1] ? reduce_to(broadcast_zip("mul", dy, x, times), z.shape()) : Tensor{}};
-    });
+    return record("mul", y, {a, b},
+                  [times, x = a.value(), z = b.value()](const Tensor& dy, const Wanted& want) -> Grads {
+                      return {want[0] ? reduce_to(broadcast_zip("mul", dy, z, times), x.shape()) : Tensor{},
+                              want[1] ? reduce_to(broadcast_zip("mul", dy, x, times), z.shape()) : Tensor{}};
+                  });
 }
 
 Var div(const Var& a, const Var& b) {
     const auto over = [](Real p, Real q) { return p / q; };
     Tensor y = broadcast_zip("div", a.value(), b.value(), over);
-    return record("div", y, {a, b}, [over, y, sa = a.shape(), z = b.value()](const Tensor& dy, const Wanted& want) -> Grads {
-        const Tensor da = broadcast_zip("div", dy, z, over);  // dy / b
-        Tensor db;
-        if (want[1]) db = reduce_to(zip(da, y, [](Real g, Real q) { return -g * q; }), z.shape());  // -dy a / b^2
-        return {reduce_to(da, sa), db};
-    });
+    return record("div", y, {a, b},
+                  [over, y, sa = a.shape(), z = b.value()](const Tensor& dy, const Wanted& want) -> Grads {
+                      const Tensor da = broadcast_zip("div", dy, z, over);  // dy / b
+                      Tensor db;
+                      if (want[1])
+                          db = reduce_to(zip(da, y, [](Real g, Real q) { return -g * q; }), z.shape());  // -dy a / b^2
+                      return {reduce_to(da, sa), db};
+                  });
 }
 
 Var pow(const Var& a, const Var& b) {
@@ -77,13 +80,17 @@ Var extremum(const char* op, const Var& a, const Var& b, Pick pick, Side side) {
 Var minimum(const Var& a, const Var& b) {
     return extremum(
         "minimum", a, b, [](Real p, Real q) { return std::isnan(p) || p < q ? p : q; },
-        [](Real p, Real q) { return p < q ? Real(1) : p == q ? Real(0.5) : Real(0); });
+        [](Real p, Real q) { return p < q    ? Real(1)
+                                    : p == q ? Real(0.5)
+                                             : Real(0); });
 }
 
 Var maximum(const Var& a, const Var& b) {
     return extremum(
         "maximum", a, b, [](Real p, Real q) { return std::isnan(p) || p > q ? p : q; },
-        [](Real p, Real q) { return p > q ? Real(1) : p == q ? Real(0.5) : Real(0); });
+        [](Real p, Real q) { return p > q    ? Real(1)
+                                    : p == q ? Real(0.5)
+                                             : Real(0); });
 }
 
 Var where(const MaskTensor& condition, const Var& a, const Var& b) {
@@ -109,16 +116,14 @@ Var neg(const Var& x) {
 
 Var reciprocal(const Var& x) {
     Tensor y = map(x.value(), [](Real v) { return 1 / v; });
-    return record("reciprocal", y, {x}, [y](const Tensor& dy) -> Grads {
-        return {zip(dy, y, [](Real g, Real r) { return -g * r * r; })};
-    });
+    return record("reciprocal", y, {x},
+                  [y](const Tensor& dy) -> Grads { return {zip(dy, y, [](Real g, Real r) { return -g * r * r; })}; });
 }
 
 Var exp(const Var& x) {
     Tensor y = map(x.value(), [](Real v) { return std::exp(v); });
-    return record("exp", y, {x}, [y](const Tensor& dy) -> Grads {
-        return {zip(dy, y, [](Real g, Real e) { return g * e; })};
-    });
+    return record("exp", y, {x},
+                  [y](const Tensor& dy) -> Grads { return {zip(dy, y, [](Real g, Real e) { return g * e; })}; });
 }
 
 Var log(const Var& x) {
@@ -130,9 +135,8 @@ Var log(const Var& x) {
 
 Var sqrt(const Var& x) {
     Tensor y = map(x.value(), [](Real v) { return std::sqrt(v); });
-    return record("sqrt", y, {x}, [y](const Tensor& dy) -> Grads {
-        return {zip(dy, y, [](Real g, Real r) { return g / (2 * r); })};
-    });
+    return record("sqrt", y, {x},
+                  [y](const Tensor& dy) -> Grads { return {zip(dy, y, [](Real g, Real r) { return g / (2 * r); })}; });
 }
 
 Var square(const Var& x) {

@@ -23,7 +23,7 @@ Var exp(const Var& x);
 Var log(const Var& x);
 Var sqrt(const Var& x);
 Var square(const Var& x);
-Var abs(const Var& x);   // gradient 0 at 0
+Var abs(const Var& x);  // gradient 0 at 0
 Var atan(const Var& x);
 
 inline Var scalar(double value) { return Var(Tensor::scalar(static_cast<Real>(value))); }

@@ -16,8 +16,9 @@ void check_spec(const char* op, const ConvSpec& spec) {
 }
 
 ConvShape conv_shape(const Shape& x, const Shape& weight, const ConvSpec& spec) {
-    return {x[0], x[1], x[2], x[3], weight[0], weight[1], weight[3],
-            spec.stride.h, spec.stride.w, spec.padding.h, spec.padding.w, spec.dilation.h, spec.dilation.w, spec.groups};
+    return {
+        x[0],          x[1],          x[2],           x[3],           weight[0],       weight[1],       weight[3],
+        spec.stride.h, spec.stride.w, spec.padding.h, spec.padding.w, spec.dilation.h, spec.dilation.w, spec.groups};
 }
 
 // Sum over everything but the channels.
@@ -39,10 +40,12 @@ void add_bias(Tensor& y, const Tensor& bias) {
 }  // namespace
 
 Var conv2d(const Var& x, const Var& weight, const Var& bias, const ConvSpec& spec) {
-    check(x.rank() == 4 && weight.rank() == 4, "[conv2d] input {} and weight {}: expected (N, H, W, C) and (kh, kw, C, O)",
-          x.shape().str(), weight.shape().str());
+    check(x.rank() == 4 && weight.rank() == 4,
+          "[conv2d] input {} and weight {}: expected (N, H, W, C) and (kh, kw, C, O)", x.shape().str(),
+          weight.shape().str());
     check_spec("conv2d", spec);
-    check(weight.dim(2) * spec.groups == x.dim(3), "[conv2d] weight expects {} input channels, input has {} (input {}, weight {}, groups {})",
+    check(weight.dim(2) * spec.groups == x.dim(3),
+          "[conv2d] weight expects {} input channels, input has {} (input {}, weight {}, groups {})",
           weight.dim(2) * spec.groups, x.dim(3), x.shape().str(), weight.shape().str(), spec.groups);
     check(weight.dim(3) % spec.groups == 0, "[conv2d] {} output channels do not divide into {} groups", weight.dim(3),
           spec.groups);
@@ -58,20 +61,21 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const ConvSpec& spe
                    y.mutable_data());
     std::vector<Var> inputs{x, weight};
     if (bias.defined()) inputs.push_back(bias);
-    return record("conv2d", y, inputs,
-                  [s, v = x.value(), w = weight.value(), biased = bias.defined()](const Tensor& dy, const Wanted& want) -> Grads {
-                      Grads grads(biased ? 3 : 2);
-                      if (want[0]) {
-                          grads[0] = Tensor(v.shape());
-                          conv2d_grad_input(s, dy.data(), w.data(), grads[0].mutable_data());
-                      }
-                      if (want[1]) {
-                          grads[1] = Tensor(w.shape());
-                          conv2d_grad_weight(s, v.data(), dy.data(), grads[1].mutable_data());
-                      }
-                      if (biased && want[2]) grads[2] = bias_grad(dy);
-                      return grads;
-                  });
+    return record(
+        "conv2d", y, inputs,
+        [s, v = x.value(), w = weight.value(), biased = bias.defined()](const Tensor& dy, const Wanted& want) -> Grads {
+            Grads grads(biased ? 3 : 2);
+            if (want[0]) {
+                grads[0] = Tensor(v.shape());
+                conv2d_grad_input(s, dy.data(), w.data(), grads[0].mutable_data());
+            }
+            if (want[1]) {
+                grads[1] = Tensor(w.shape());
+                conv2d_grad_weight(s, v.data(), dy.data(), grads[1].mutable_data());
+            }
+            if (biased && want[2]) grads[2] = bias_grad(dy);
+            return grads;
+        });
 }
 
 Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, const ConvSpec& spec, Pair output_padding) {
@@ -84,8 +88,10 @@ Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, const Con
           spec.groups);
     const auto size = [](std::int64_t in, std::int64_t k, std::int64_t stride, std::int64_t pad, std::int64_t dil,
                          std::int64_t extra) { return (in - 1) * stride - 2 * pad + dil * (k - 1) + extra + 1; };
-    const std::int64_t h = size(x.dim(1), weight.dim(0), spec.stride.h, spec.padding.h, spec.dilation.h, output_padding.h);
-    const std::int64_t w = size(x.dim(2), weight.dim(1), spec.stride.w, spec.padding.w, spec.dilation.w, output_padding.w);
+    const std::int64_t h =
+        size(x.dim(1), weight.dim(0), spec.stride.h, spec.padding.h, spec.dilation.h, output_padding.h);
+    const std::int64_t w =
+        size(x.dim(2), weight.dim(1), spec.stride.w, spec.padding.w, spec.dilation.w, output_padding.w);
     check(h >= 1 && w >= 1 && output_padding.h >= 0 && output_padding.w >= 0 &&
               output_padding.h < std::max(spec.stride.h, spec.dilation.h) &&
               output_padding.w < std::max(spec.stride.w, spec.dilation.w),
@@ -101,7 +107,8 @@ Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, const Con
     std::vector<Var> inputs{x, weight};
     if (bias.defined()) inputs.push_back(bias);
     return record("conv_transpose2d", y, inputs,
-                  [s, v = x.value(), wt = weight.value(), biased = bias.defined()](const Tensor& dy, const Wanted& want) -> Grads {
+                  [s, v = x.value(), wt = weight.value(), biased = bias.defined()](const Tensor& dy,
+                                                                                   const Wanted& want) -> Grads {
                       Grads grads(biased ? 3 : 2);
                       if (want[0]) {
                           grads[0] = Tensor(v.shape());

@@ -15,8 +15,10 @@ Tensor batched(const Tensor& a, bool ta, const Tensor& b, bool tb) {
         gemm(m, n, k, {a.data() + i * m * k, a.dim(2), ta}, {b.data() + i * k * n, b.dim(2), tb},
              y.mutable_data() + i * m * n, n);
     };
-    if (batch == 1) one(0);  // the product itself is split among the threads
-    else parallel_for(batch, one);
+    if (batch == 1)
+        one(0);  // the product itself is split among the threads
+    else
+        parallel_for(batch, one);
     return y;
 }
 
@@ -25,11 +27,11 @@ Tensor batched(const Tensor& a, bool ta, const Tensor& b, bool tb) {
 Var bmm(const Var& a, const Var& b) {
     check(a.rank() == 3 && b.rank() == 3 && a.dim(0) == b.dim(0) && a.dim(2) == b.dim(1),
           "[bmm] {} and {} do not multiply: expected (B, M, K) and (B, K, N)", a.shape().str(), b.shape().str());
-    return record("bmm", batched(a.value(), false, b.value(), false), {a, b},
-                  [x = a.value(), z = b.value()](const Tensor& dy, const Wanted& want) -> Grads {
-                      return {want[0] ? batched(dy, false, z, true) : Tensor{},
-                              want[1] ? batched(x, true, dy, false) : Tensor{}};
-                  });
+    return record(
+        "bmm", batched(a.value(), false, b.value(), false), {a, b},
+        [x = a.value(), z = b.value()](const Tensor& dy, const Wanted& want) -> Grads {
+            return {want[0] ? batched(dy, false, z, true) : Tensor{}, want[1] ? batched(x, true, dy, false) : Tensor{}};
+        });
 }
 
 Var matmul(const Var& a, const Var& b) {
@@ -74,20 +76,21 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
          bias.defined());
     std::vector<Var> inputs{x, weight};
     if (bias.defined()) inputs.push_back(bias);
-    return record("linear", y, inputs,
-                  [=, v = x.value(), w = weight.value(), biased = bias.defined()](const Tensor& dy, const Wanted& want) -> Grads {
-                      Grads grads(biased ? 3 : 2);
-                      if (want[0]) {  // dx = dy W
-                          grads[0] = Tensor(v.shape());
-                          gemm(rows, in, out, {dy.data(), out}, {w.data(), in}, grads[0].mutable_data(), in);
-                      }
-                      if (want[1]) {  // dW = dy^T x
-                          grads[1] = Tensor(w.shape());
-                          gemm(out, in, rows, {dy.data(), out, true}, {v.data(), in}, grads[1].mutable_data(), in);
-                      }
-                      if (biased && want[2]) grads[2] = reduce_to(dy, Shape{out});
-                      return grads;
-                  });
+    return record(
+        "linear", y, inputs,
+        [=, v = x.value(), w = weight.value(), biased = bias.defined()](const Tensor& dy, const Wanted& want) -> Grads {
+            Grads grads(biased ? 3 : 2);
+            if (want[0]) {  // dx = dy W
+                grads[0] = Tensor(v.shape());
+                gemm(rows, in, out, {dy.data(), out}, {w.data(), in}, grads[0].mutable_data(), in);
+            }
+            if (want[1]) {  // dW = dy^T x
+                grads[1] = Tensor(w.shape());
+                gemm(out, in, rows, {dy.data(), out, true}, {v.data(), in}, grads[1].mutable_data(), in);
+            }
+            if (biased && want[2]) grads[2] = reduce_to(dy, Shape{out});
+            return grads;
+        });
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -16,10 +16,10 @@ std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 // y = scale * x + shift that they and the weights amount to.
 struct Normalizer {
     ChannelRows rows;
-    std::int64_t groups;          // channels of one group share mean and deviation; n * groups groups in all
-    double count;                 // elements averaged in a group
-    Tensor mean, rstd;            // (n, c), as expanded over the group
-    Tensor scale, shift;          // (n, c)
+    std::int64_t groups;  // channels of one group share mean and deviation; n * groups groups in all
+    double count;         // elements averaged in a group
+    Tensor mean, rstd;    // (n, c), as expanded over the group
+    Tensor scale, shift;  // (n, c)
     Real slope;
     bool constant_statistics = false;  // evaluation: mean and deviation do not depend on x
 
@@ -130,7 +130,7 @@ Var group_norm(const Var& x, std::int64_t groups, const Var& weight, const Var& 
     check(groups >= 1 && c % groups == 0, "[group_norm] {} channels do not divide into {} groups (input {})", c, groups,
           x.shape().str());
     const std::int64_t pixels = x.numel() ? x.numel() / (n * c) : 0;
-    Normalizer z{{n, pixels, c}, groups, static_cast<double>(pixels * (c / groups)), {}, {}, {}, {},
+    Normalizer z{{n, pixels, c},          groups, static_cast<double>(pixels * (c / groups)), {}, {}, {}, {},
                  static_cast<Real>(slope)};
     measure(z, x.value().data(), eps);
     return finish("group_norm", std::move(z), x, weight, bias);
@@ -159,7 +159,9 @@ Var batch_norm(const Var& x, RunningStats& stats, const Var& weight, const Var& 
         ++stats.batches;
         const double f = spec.momentum < 0 ? 1.0 / static_cast<double>(stats.batches) : spec.momentum;
         const double unbiased = z.count / (z.count - 1);
-        const auto blend = [f](Real& old, double now) { old = static_cast<Real>((1 - f) * static_cast<double>(old) + f * now); };
+        const auto blend = [f](Real& old, double now) {
+            old = static_cast<Real>((1 - f) * static_cast<double>(old) + f * now);
+        };
         for (std::int64_t i = 0; i < c; ++i) {
             blend(stats.mean.mutable_data()[i], static_cast<double>(z.mean[i]));
             blend(stats.var.mutable_data()[i], variance[at(i)] * unbiased);
@@ -185,7 +187,8 @@ Var layer_norm(const Var& x, const Shape& normalized_shape, const Var& weight, c
         double total = 0, square = 0;
         for (std::int64_t i = 0; i < width; ++i) total += static_cast<double>(row[i]);
         const double mean = total / static_cast<double>(width);
-        for (std::int64_t i = 0; i < width; ++i) square += (static_cast<double>(row[i]) - mean) * (static_cast<double>(row[i]) - mean);
+        for (std::int64_t i = 0; i < width; ++i)
+            square += (static_cast<double>(row[i]) - mean) * (static_cast<double>(row[i]) - mean);
         const double scale = 1 / std::sqrt(square / static_cast<double>(width) + eps);
         rstd.mutable_data()[r] = static_cast<Real>(scale);
         for (std::int64_t i = 0; i < width; ++i) {
@@ -197,38 +200,37 @@ Var layer_norm(const Var& x, const Shape& normalized_shape, const Var& weight, c
     std::vector<Var> inputs{x};
     if (weight.defined()) inputs.push_back(weight);
     if (bias.defined()) inputs.push_back(bias);
-    return record("layer_norm", y, inputs,
-                  [=, w = weight.value(), n = inputs.size()](const Tensor& dy) -> Grads {
-                      Tensor dx(dy.shape());
-                      std::vector<double> dw(at(width)), db(at(width));
-                      for (std::int64_t r = 0; r < rows; ++r) {
-                          const Real *g = dy.data() + r * width, *h = xhat.data() + r * width;
-                          double mean_g = 0, mean_gh = 0;
-                          for (std::int64_t i = 0; i < width; ++i) {
-                              const double gi = static_cast<double>(g[i]), hi = static_cast<double>(h[i]);
-                              const double scaled = w.defined() ? gi * static_cast<double>(w[i]) : gi;
-                              mean_g += scaled;
-                              mean_gh += scaled * hi;
-                              dw[at(i)] += gi * hi;
-                              db[at(i)] += gi;
-                          }
-                          mean_g /= static_cast<double>(width);
-                          mean_gh /= static_cast<double>(width);
-                          for (std::int64_t i = 0; i < width; ++i) {
-                              const double scaled = static_cast<double>(g[i]) * (w.defined() ? static_cast<double>(w[i]) : 1.0);
-                              dx.mutable_data()[r * width + i] = static_cast<Real>(
-                                  static_cast<double>(rstd[r]) * (scaled - mean_g - static_cast<double>(h[i]) * mean_gh));
-                          }
-                      }
-                      Grads grads{dx};
-                      for (const auto* sums : {&dw, &db}) {
-                          if (grads.size() == n) break;
-                          Tensor d(normalized_shape);
-                          for (std::int64_t i = 0; i < width; ++i) d.mutable_data()[i] = static_cast<Real>((*sums)[at(i)]);
-                          grads.push_back(d);
-                      }
-                      return grads;
-                  });
+    return record("layer_norm", y, inputs, [=, w = weight.value(), n = inputs.size()](const Tensor& dy) -> Grads {
+        Tensor dx(dy.shape());
+        std::vector<double> dw(at(width)), db(at(width));
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const Real *g = dy.data() + r * width, *h = xhat.data() + r * width;
+            double mean_g = 0, mean_gh = 0;
+            for (std::int64_t i = 0; i < width; ++i) {
+                const double gi = static_cast<double>(g[i]), hi = static_cast<double>(h[i]);
+                const double scaled = w.defined() ? gi * static_cast<double>(w[i]) : gi;
+                mean_g += scaled;
+                mean_gh += scaled * hi;
+                dw[at(i)] += gi * hi;
+                db[at(i)] += gi;
+            }
+            mean_g /= static_cast<double>(width);
+            mean_gh /= static_cast<double>(width);
+            for (std::int64_t i = 0; i < width; ++i) {
+                const double scaled = static_cast<double>(g[i]) * (w.defined() ? static_cast<double>(w[i]) : 1.0);
+                dx.mutable_data()[r * width + i] = static_cast<Real>(
+                    static_cast<double>(rstd[r]) * (scaled - mean_g - static_cast<double>(h[i]) * mean_gh));
+            }
+        }
+        Grads grads{dx};
+        for (const auto* sums : {&dw, &db}) {
+            if (grads.size() == n) break;
+            Tensor d(normalized_shape);
+            for (std::int64_t i = 0; i < width; ++i) d.mutable_data()[i] = static_cast<Real>((*sums)[at(i)]);
+            grads.push_back(d);
+        }
+        return grads;
+    });
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -8,19 +8,20 @@
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
-// x (N, .., C), groups of C / groups neighbouring channels of one image; biased variance. weight, bias (C) or undefined.
+// x (N, .., C), groups of C / groups neighbouring channels of one image; biased variance. weight, bias (C) or
+// undefined.
 Var group_norm(const Var& x, std::int64_t groups, const Var& weight = {}, const Var& bias = {}, double eps = 1e-5,
                double slope = 1);
 
 // Running statistics of a BatchNorm layer. Undefined tensors: track_running_stats = false.
 struct RunningStats {
-    Tensor mean, var;           // (C)
-    std::int64_t batches = 0;   // num_batches_tracked
+    Tensor mean, var;          // (C)
+    std::int64_t batches = 0;  // num_batches_tracked
 };
 
 struct BatchNormSpec {
     bool training = true;
-    double momentum = 0.1;      // negative: cumulative average, factor 1 / batches
+    double momentum = 0.1;  // negative: cumulative average, factor 1 / batches
     double eps = 1e-5;
 };
 

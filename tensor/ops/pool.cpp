@@ -12,12 +12,14 @@ Var max_pool2d(const Var& x, const PoolSpec& spec) {
     check(spec.kernel.h >= 1 && spec.kernel.w >= 1 && spec.stride.h >= 1 && spec.stride.w >= 1 &&
               spec.dilation.h >= 1 && spec.dilation.w >= 1,
           "[max_pool2d] kernel, stride and dilation must be at least 1");
-    check(spec.padding.h >= 0 && spec.padding.w >= 0 && 2 * spec.padding.h <= spec.kernel.h && 2 * spec.padding.w <= spec.kernel.w,
+    check(spec.padding.h >= 0 && spec.padding.w >= 0 && 2 * spec.padding.h <= spec.kernel.h &&
+              2 * spec.padding.w <= spec.kernel.w,
           "[max_pool2d] padding {}x{} must be at most half of the kernel {}x{}", spec.padding.h, spec.padding.w,
           spec.kernel.h, spec.kernel.w);
     check(checked_mul(spec.kernel.h, spec.kernel.w) <= 65535, "[max_pool2d] windows of more than 65535 elements");
-    const PoolShape s{x.dim(0), x.dim(1), x.dim(2), x.dim(3), spec.kernel.h, spec.kernel.w, spec.stride.h,
-                      spec.stride.w, spec.padding.h, spec.padding.w, spec.dilation.h, spec.dilation.w, spec.ceil_mode};
+    const PoolShape s{x.dim(0),        x.dim(1),        x.dim(2),      x.dim(3),       spec.kernel.h,
+                      spec.kernel.w,   spec.stride.h,   spec.stride.w, spec.padding.h, spec.padding.w,
+                      spec.dilation.h, spec.dilation.w, spec.ceil_mode};
     check(s.out_h() >= 1 && s.out_w() >= 1, "[max_pool2d] a {}x{} window does not fit into input {}", s.kh, s.kw,
           x.shape().str());
     const Shape out{s.n, s.out_h(), s.out_w(), s.c};
@@ -46,7 +48,8 @@ struct AxisMap {
 // y(n, i, j, c) = sum_ij rows.weight * cols.weight * x
 Var resample(const char* op, const Var& x, const AxisMap& rows, const AxisMap& cols) {
     const std::int64_t h = x.dim(1), w = x.dim(2), channels = x.dim(3);
-    const Shape out{x.dim(0), static_cast<std::int64_t>(rows.terms.size()), static_cast<std::int64_t>(cols.terms.size()), channels};
+    const Shape out{x.dim(0), static_cast<std::int64_t>(rows.terms.size()),
+                    static_cast<std::int64_t>(cols.terms.size()), channels};
     // body(input offset, output offset, weight) for every pair of one image
     const auto each = [=](std::int64_t image, auto body) {
         for (std::size_t i = 0; i < rows.terms.size(); ++i)
@@ -54,7 +57,8 @@ Var resample(const char* op, const Var& x, const AxisMap& rows, const AxisMap& c
                 for (const auto& r : rows.terms[i])
                     for (const auto& c : cols.terms[j])
                         body(((image * h + r.from) * w + c.from) * channels,
-                             ((image * out[1] + static_cast<std::int64_t>(i)) * out[2] + static_cast<std::int64_t>(j)) * channels,
+                             ((image * out[1] + static_cast<std::int64_t>(i)) * out[2] + static_cast<std::int64_t>(j)) *
+                                 channels,
                              static_cast<Real>(r.weight * c.weight));
     };
     Tensor y = Tensor::zeros(out);
@@ -82,8 +86,9 @@ Var resample(const char* op, const Var& x, const AxisMap& rows, const AxisMap& c
 
 Var avg_pool2d(const Var& x, const AvgPoolSpec& spec) {
     check(x.rank() == 4, "[avg_pool2d] input is {}, expected (N, H, W, C)", x.shape().str());
-    const PoolShape s{x.dim(0), x.dim(1), x.dim(2), x.dim(3), spec.kernel.h, spec.kernel.w, spec.stride.h,
-                      spec.stride.w, spec.padding.h, spec.padding.w, 1, 1, spec.ceil_mode};
+    const PoolShape s{
+        x.dim(0),       x.dim(1),       x.dim(2), x.dim(3), spec.kernel.h, spec.kernel.w, spec.stride.h, spec.stride.w,
+        spec.padding.h, spec.padding.w, 1,        1,        spec.ceil_mode};
     check(s.kh >= 1 && s.kw >= 1 && s.stride_h >= 1 && s.stride_w >= 1 && 2 * s.pad_h <= s.kh && 2 * s.pad_w <= s.kw,
           "[avg_pool2d] kernel and stride must be at least 1, padding at most half of the kernel");
     check(s.out_h() >= 1 && s.out_w() >= 1, "[avg_pool2d] a {}x{} window does not fit into input {}", s.kh, s.kw,
@@ -107,8 +112,8 @@ Var avg_pool2d(const Var& x, const AvgPoolSpec& spec) {
 
 Var adaptive_avg_pool2d(const Var& x, Pair output) {
     check(x.rank() == 4, "[adaptive_avg_pool2d] input is {}, expected (N, H, W, C)", x.shape().str());
-    check(output.h >= 1 && output.w >= 1 && x.dim(1) >= 1 && x.dim(2) >= 1, "[adaptive_avg_pool2d] {} to {}x{}: sizes must be at least 1",
-          x.shape().str(), output.h, output.w);
+    check(output.h >= 1 && output.w >= 1 && x.dim(1) >= 1 && x.dim(2) >= 1,
+          "[adaptive_avg_pool2d] {} to {}x{}: sizes must be at least 1", x.shape().str(), output.h, output.w);
     if (x.dim(1) == output.h && x.dim(2) == output.w) return x;
     const auto axis = [](std::int64_t in, std::int64_t out) {
         AxisMap map;
@@ -141,7 +146,8 @@ Var interpolate(const Var& x, const InterpolateSpec& spec) {
             }
             double source = std::max(0.0, (static_cast<double>(i) + 0.5) * ratio - 0.5);
             if (spec.align_corners)
-                source = out > 1 ? static_cast<double>(i) * static_cast<double>(in - 1) / static_cast<double>(out - 1) : 0;
+                source =
+                    out > 1 ? static_cast<double>(i) * static_cast<double>(in - 1) / static_cast<double>(out - 1) : 0;
             const std::int64_t lower = std::min(static_cast<std::int64_t>(source), in - 1);
             const double part = std::min(source - static_cast<double>(lower), 1.0);
             map.terms.back().push_back({lower, 1 - part});

@@ -25,8 +25,8 @@ Var adaptive_avg_pool2d(const Var& x, Pair output);
 
 enum class Resample { nearest, bilinear };
 struct InterpolateSpec {
-    Pair size{0, 0};                       // output size; or {0, 0} and a scale
-    double scale_h = 0, scale_w = 0;       // output floor(in * s), source coordinates by 1 / s itself
+    Pair size{0, 0};                  // output size; or {0, 0} and a scale
+    double scale_h = 0, scale_w = 0;  // output floor(in * s), source coordinates by 1 / s itself
     Resample mode = Resample::nearest;
     bool align_corners = false;
 };

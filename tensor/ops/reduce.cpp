@@ -9,9 +9,9 @@ namespace {
 
 // A tensor seen as (kept, reduced): every reduction works on the rows of this matrix.
 struct Rows {
-    std::vector<int> order;   // kept axes, then reduced ones
-    Shape permuted_shape;     // the input's sizes in that order
-    Shape result, keepdim;    // shape of the result without and with the reduced axes
+    std::vector<int> order;  // kept axes, then reduced ones
+    Shape permuted_shape;    // the input's sizes in that order
+    Shape result, keepdim;   // shape of the result without and with the reduced axes
     std::int64_t count = 1, length = 1;
 
     Rows(const Shape& shape, const Axes& axes) {

@@ -52,8 +52,8 @@ Var expand(const Var& x, const std::vector<std::int64_t>& shape) {
             dims[i] = x.dim(static_cast<int>(i - lead));
         }
     const Shape target(dims);
-    check(broadcast_shape("expand", x.shape(), target) == target, "[expand] {} does not stretch to {}",
-          x.shape().str(), target.str());
+    check(broadcast_shape("expand", x.shape(), target) == target, "[expand] {} does not stretch to {}", x.shape().str(),
+          target.str());
     return record("expand", stretched(x.value(), target), {x},
                   [from = x.shape()](const Tensor& dy) -> Grads { return {reduce_to(dy, from)}; });
 }
@@ -167,7 +167,8 @@ Var pad(const Var& x, const std::vector<std::int64_t>& amounts, double value) {
         const int axis = x.rank() - 1 - static_cast<int>(pair);
         const std::int64_t before = amounts[2 * pair], after = amounts[2 * pair + 1];
         if (before < 0 || after < 0) {  // crop first
-            y = slice(y, {axis, std::max<std::int64_t>(-before, 0), y.dim(axis) - std::max<std::int64_t>(-after, 0), 1});
+            y = slice(y,
+                      {axis, std::max<std::int64_t>(-before, 0), y.dim(axis) - std::max<std::int64_t>(-after, 0), 1});
         }
         const std::int64_t front = std::max<std::int64_t>(before, 0), back = std::max<std::int64_t>(after, 0);
         if (front + back == 0) continue;

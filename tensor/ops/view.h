@@ -11,7 +11,7 @@ namespace solobox::inline SOLOBOX_PRECISION {
 Var reshape(const Var& x, const std::vector<std::int64_t>& shape);  // one size may be -1
 Var permute(const Var& x, const std::vector<int>& order);           // a copy: tensors are always contiguous
 Var transpose(const Var& x, int axis0, int axis1);
-Var expand(const Var& x, const std::vector<std::int64_t>& shape);   // -1 keeps a size; the gradient sums
+Var expand(const Var& x, const std::vector<std::int64_t>& shape);  // -1 keeps a size; the gradient sums
 
 // Python's rules for negative and over-long bounds; nothing = the open end. step >= 1.
 struct Slice {
