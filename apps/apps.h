@@ -39,11 +39,12 @@ public:
     ~Talk() { end_live(); }
     void line(const std::string& text);
     void live(const std::string& text);  // not on a terminal: every tenth call, so that logs stay short
+    void end_live();                     // the live line stays as it is, later talk starts on a new one
 
 private:
-    void end_live();
     bool quiet_, terminal_, open_ = false;
     int calls_ = 0;
+    std::string held_back_;  // the last live line that was not printed
 };
 
 bool utf8_locale();

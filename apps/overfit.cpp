@@ -94,7 +94,7 @@ ExitCode run_overfit(const Arguments& a, const CommandLine& line) {
     options.stop_signal = &stop;
     options.talk = [&](const std::string& text, bool live) { live ? talk.live(text) : talk.line(text); };
     const OverfitResult result = overfit(data, config, run, options);
-    talk.line("");
+    talk.end_live();
     if (a.json)
         print_json(result, a, run, data);
     else

@@ -1,17 +1,49 @@
 // The command-line tool: finds the verb, runs it, turns errors into exit codes.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <iostream>
 #include <new>
 
 #include "apps/apps.h"
+#include "train/names.h"
 
 namespace {
 
 int fail(const std::string& message, solobox::ExitCode code) {
     fmt::print(stderr, "solobox: {}\n", message);
     return static_cast<int>(code);
+}
+
+// The first word that no command or option is called, with the nearest that is; "" when all are known.
+std::string unknown_word(CLI::App& app, const std::vector<std::string>& words) {
+    CLI::App* at = &app;
+    for (std::size_t i = 1; i < words.size(); ++i) {
+        std::string word = words[i].substr(0, words[i].find('='));
+        std::vector<std::string> names;
+        if (words[i].starts_with("--") && word.size() > 2) {
+            for (const CLI::Option* o : at->get_options())
+                for (const auto& name : o->get_lnames()) names.push_back("--" + name);
+            if (std::find(names.begin(), names.end(), word) == names.end())
+                return fmt::format("unknown option '{}'{}", word, solobox::did_you_mean(word, names));
+        } else if (!word.starts_with("-") && !at->get_subcommands({}).empty()) {
+            for (CLI::App* sub : at->get_subcommands({})) names.push_back(sub->get_name());
+            if (std::find(names.begin(), names.end(), word) == names.end())
+                return fmt::format("unknown command '{}'{}", word, solobox::did_you_mean(word, names));
+            at = at->get_subcommand(word);
+        }
+    }
+    return "";
+}
+
+// Help and version are results too: a full disk behind standard output is a failure.
+int print_and_exit(CLI::App& app, const CLI::Success& e) {
+    const int code = app.exit(e);
+    std::cout.flush();
+    if (!std::cout) return fail("the text could not be written to standard output", solobox::ExitCode::internal);
+    return code;
 }
 
 }  // namespace
@@ -45,15 +77,13 @@ int main(int argc, char** argv) {
                     return fail("the result could not be written to standard output", solobox::ExitCode::internal);
                 return static_cast<int>(code);
             }
-    } catch (const CLI::CallForHelp& e) {
-        return app.exit(e);
-    } catch (const CLI::CallForAllHelp& e) {
-        return app.exit(e);
-    } catch (const CLI::CallForVersion& e) {
-        return app.exit(e);
+    } catch (const CLI::Success& e) {  // --help, --version
+        return print_and_exit(app, e);
     } catch (const CLI::ParseError& e) {
-        return fail(fmt::format("{}\nRun `solobox --help` or `solobox COMMAND --help`.", e.what()),
-                    solobox::ExitCode::usage);
+        const std::string unknown = unknown_word(app, line.words);
+        return fail(
+            fmt::format("{}\nRun `solobox --help` or `solobox COMMAND --help`.", unknown.empty() ? e.what() : unknown),
+            solobox::ExitCode::usage);
     } catch (const solobox::Error& e) {
         return fail(e.what(), e.code());
     } catch (const std::bad_alloc&) {

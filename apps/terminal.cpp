@@ -46,6 +46,8 @@ Talk::Talk(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
 void Talk::end_live() {
     if (open_) fmt::print(stderr, "\n");
     open_ = false;
+    if (!held_back_.empty()) fmt::print(stderr, "{}\n", held_back_);  // the last step is always said
+    held_back_.clear();
 }
 
 void Talk::line(const std::string& text) {
@@ -62,6 +64,9 @@ void Talk::live(const std::string& text) {
         open_ = true;
     } else if (calls_++ % 10 == 0) {
         fmt::print(stderr, "{}\n", text);
+        held_back_.clear();
+    } else {
+        held_back_ = text;
     }
 }
 

@@ -48,15 +48,6 @@ struct BoxLossSpec {
     Reduction reduction = Reduction::mean;  // over the batch: mean or sum
 };
 
-struct LossTerm {
-    std::string name;
-    Var value;  // scalar, unweighted
-    double weight;
-};
-struct LossValue {
-    Var total;
-    std::vector<LossTerm> terms;
-};
 LossValue box_loss(const Var& raw, const Tensor& target, const DecodeSpec& decode, const BoxLossSpec& spec);
 
 // YOLOv1 (Redmon et al. 2016), several cells. prediction (N, S, S, 5 B + C): B boxes (x, y in the cell, w, h, conf),

@@ -2,10 +2,23 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "tensor/ops.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
+
+// What a training step minimises, and what it is made of.
+struct LossTerm {
+    std::string name;
+    Var value;  // scalar, unweighted
+    double weight;
+};
+struct LossValue {
+    Var total;
+    std::vector<LossTerm> terms;
+};
 
 enum class Reduction { mean, sum, none };
 Var reduced(const Var& x, Reduction reduction);

@@ -27,6 +27,14 @@ constexpr const char* checksum_key = "solobox.crc32";
     throw DataError(fmt::format("{}: {}", name, what));
 }
 
+// A name from the file, fit for a message: short, no control characters.
+std::string shown(const std::string& text) {
+    std::string safe = text.substr(0, 80);
+    for (char& c : safe)
+        if (static_cast<unsigned char>(c) < 32 || c == 127) c = '?';
+    return text.size() > 80 ? safe + "..." : safe;
+}
+
 std::uint64_t little_endian(const std::byte* p) {
     std::uint64_t value = 0;
     for (int i = 7; i >= 0; --i) value = value << 8 | static_cast<std::uint64_t>(p[i]);
@@ -51,6 +59,10 @@ Json parse_header(const std::byte* begin, std::size_t size, const std::string& n
         return true;
     };
     const char* text = reinterpret_cast<const char*>(begin);
+    if (std::find(text, text + size, '\0') != text + size)
+        fail(name, "the header is not valid JSON (it holds NUL bytes)");
+    // The parser takes a NUL for the end of its input and would not look at what follows.
+    if (std::memchr(text, 0, size)) fail(name, "the header is not valid JSON: it holds a NUL byte");
     try {
         return Json::parse(text, text + size, watch);
     } catch (const DataError&) {
@@ -72,8 +84,9 @@ struct Extent {
     std::string tensor;
 };
 
-Extent read_entry(const std::string& tensor, const Json& entry, std::uint64_t data_size, RawTensor& out,
+Extent read_entry(const std::string& full_name, const Json& entry, std::uint64_t data_size, RawTensor& out,
                   const std::string& name) {
+    const std::string tensor = shown(full_name);
     if (!entry.is_object()) fail(name, fmt::format("tensor '{}': the header entry is not an object", tensor));
     for (const char* key : {"dtype", "shape", "data_offsets"})
         if (!entry.contains(key)) fail(name, fmt::format("tensor '{}': {} is missing", tensor, key));
@@ -110,7 +123,7 @@ Extent read_entry(const std::string& tensor, const Json& entry, std::uint64_t da
     if (end - begin != bytes)
         fail(name, fmt::format("tensor '{}': shape and dtype need a size of {} bytes, data_offsets give {}", tensor,
                                bytes, end - begin));
-    return {begin, end, tensor};
+    return {begin, end, full_name};
 }
 
 // Every data byte belongs to exactly one tensor.
@@ -119,8 +132,9 @@ void check_cover(std::vector<Extent> extents, std::uint64_t data_size, const std
               [](const auto& a, const auto& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
     std::uint64_t at = 0;
     for (const Extent& e : extents) {
-        if (e.begin < at) fail(name, fmt::format("tensor '{}' overlaps another one", e.tensor));
-        if (e.begin > at) fail(name, fmt::format("a hole of {} bytes before tensor '{}'", e.begin - at, e.tensor));
+        if (e.begin < at) fail(name, fmt::format("tensor '{}' overlaps another one", shown(e.tensor)));
+        if (e.begin > at)
+            fail(name, fmt::format("a hole of {} bytes before tensor '{}'", e.begin - at, shown(e.tensor)));
         at = e.end;
     }
     if (at != data_size) fail(name, fmt::format("{} trailing bytes after the last tensor", data_size - at));
@@ -191,6 +205,8 @@ SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std
 SafetensorsFile read_safetensors(const std::string& path) {
     std::error_code error;
     if (std::filesystem::is_directory(path, error)) fail(path, "is a directory, expected a safetensors file");
+    if (std::filesystem::is_other(path, error))
+        fail(path, "is a pipe or a device, expected a safetensors file");  // opening a pipe could wait for ever
     std::ifstream in(path, std::ios::binary);
     if (!in) fail(path, fmt::format("cannot be opened: {}", std::strerror(errno)));
     in.seekg(0, std::ios::end);
@@ -202,6 +218,11 @@ SafetensorsFile read_safetensors(const std::string& path) {
 }
 
 std::vector<std::byte> serialize_safetensors(const SafetensorsFile& file) {
+    for (const auto& [name, t] : file.tensors)  // what could not be read back must not replace a good file
+        check(name != "__metadata__" && dtype_size(t.dtype) != 0 &&
+                  t.bytes.size() == static_cast<std::uint64_t>(t.numel()) * dtype_size(t.dtype),
+              "[safetensors] tensor '{}': {} bytes do not fit dtype {} and {} elements", shown(name), t.bytes.size(),
+              t.dtype, t.numel());
     // Wide elements first, so that every tensor is aligned to its own size; names in order: equal files, equal bytes.
     std::vector<const std::pair<const std::string, RawTensor>*> order;
     for (const auto& entry : file.tensors) order.push_back(&entry);

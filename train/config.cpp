@@ -57,7 +57,7 @@ Keys make_schema() {
                "bias of the last linear: logit of 0.2, 0, ln 0.2, or the mean box"),
         choice("head_init", {"default", "normal"}, "weight of the last linear: uniform, or N(0, 1e-3)"),
         choice("optimizer", {"AdamW", "Adam", "SGD"}, "optimizer"),
-        number("lr0", 1e-3, 0, 100, "learning rate after warmup"),
+        number("lr0", 1e-3, 0, 100, "learning rate after warmup", {"lr"}),
         number("lrf", 0.01, 0, 1, "final learning rate as a share of lr0"),
         number("momentum", 0.9, 0, 0.9999, "SGD momentum; beta1 of Adam"),
         number("beta2", 0.999, 0, 0.99999, "beta2 of Adam"),
@@ -96,10 +96,10 @@ std::string shown(const std::string& text) {
     return text.size() > 60 ? safe + "..." : safe;
 }
 
-void check_range(const ConfigKey& k, double value) {
+void check_range(const ConfigKey& k, double value, const std::string& text) {
     if (!(value >= k.min && value <= k.max))
-        throw ConfigError(fmt::format("{}={}: expected {:g} to {:g} ({})", k.name, fmt::format("{:g}", value), k.min,
-                                      k.max, k.meaning));
+        throw ConfigError(
+            fmt::format("{}={}: expected {:g} to {:g} ({})", k.name, shown(text), k.min, k.max, k.meaning));
 }
 
 // The value in the form in which it is kept and hashed: "1e-3" and "0.001" are the same setting.
@@ -107,13 +107,13 @@ std::string checked_value(const ConfigKey& k, const std::string& value) {
     switch (k.type) {
         case KeyType::integer: {
             const std::int64_t v = parse_integer_value(k.name, value);
-            check_range(k, static_cast<double>(v));
+            check_range(k, static_cast<double>(v), value);
             return std::to_string(v);
         }
         case KeyType::number: {
             const double v = parse_number(k.name, value);
-            check_range(k, v);
-            return fmt::format("{}", v);
+            check_range(k, v, value);
+            return fmt::format("{}", v == 0 ? 0.0 : v);  // -0 is 0
         }
         case KeyType::flag:
             if (value == "true" || value == "false") return value;
@@ -129,12 +129,16 @@ std::string checked_value(const ConfigKey& k, const std::string& value) {
     return value;
 }
 
+// Past one leading '+', which from_chars does not take; "+-5" stays an error.
+const char* number_begin(const std::string& text) {
+    return text.data() + (text.starts_with('+') && !text.starts_with("+-") ? 1 : 0);
+}
+
 }  // namespace
 
 double parse_number(const std::string& key, const std::string& text) {
     double value = 0;
-    const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
-    const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
+    const auto [end, error] = std::from_chars(number_begin(text), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
         throw ConfigError(fmt::format("{}={}: expected a number", key, shown(text)));
     return value;
@@ -142,8 +146,9 @@ double parse_number(const std::string& key, const std::string& text) {
 
 std::int64_t parse_integer_value(const std::string& key, const std::string& text) {
     std::int64_t value = 0;
-    const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
-    const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
+    const auto [end, error] = std::from_chars(number_begin(text), text.data() + text.size(), value);
+    if (error == std::errc::result_out_of_range)
+        throw ConfigError(fmt::format("{}={}: expected a whole number of at most 63 bits", key, shown(text)));
     if (error != std::errc() || end != text.data() + text.size())
         throw ConfigError(fmt::format("{}={}: expected a whole number", key, shown(text)));
     return value;

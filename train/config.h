@@ -34,7 +34,7 @@ class Config {
 public:
     Config();  // all defaults
 
-    // Checks key, type and range. ConfigError; a key set twice under one origin is one too.
+    // Checks key, type and range; ConfigError otherwise.
     void set(const std::string& key, const std::string& value, const std::string& origin);
     // "key=value" words of the command line.
     void set_words(const std::vector<std::string>& words, const std::string& origin);

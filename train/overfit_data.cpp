@@ -63,6 +63,7 @@ OverfitPictures load_overfit_pictures(const std::string& dir, const std::string&
             out.notes.push_back(fmt::format("left out: {}", e.what()));
         }
     }
+    if (bad) out.notes.push_back(fmt::format("{} left out, {} used", bad, out.pictures.size()));
     for (auto& note : notes_of(set.tallies)) out.notes.push_back(std::move(note));
     if (static_cast<std::int64_t>(out.pictures.size()) < n)
         throw DataError(fmt::format("{}: only {} usable pictures{}, asked for {}: use -n {} or another data set", dir,

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "nn/box_loss.h"
+#include "nn/losses.h"
 #include "optim/optimizer.h"
 #include "train/flow.h"
 
