@@ -29,6 +29,9 @@ Verb add_bench(CLI::App& app);
 void add_threads_option(CLI::App& app, int& threads);
 void use_threads(int threads);  // 0: the default
 
+// An option whose value may not be the empty text, which scripts pass by mistake.
+CLI::Validator not_empty();
+
 // Ctrl-C and SIGTERM set a flag that the work looks at; a second one leaves at once.
 const std::atomic<int>& watch_signals();
 

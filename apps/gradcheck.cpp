@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/apps.h"
+#include "train/ops_table.h"
 
 namespace solobox {
 namespace {
@@ -16,11 +17,15 @@ struct Arguments {
     std::string only;
     std::uint64_t seed = 0;
     int threads = 0;
-    bool json = false;
+    bool json = false, list = false;
 };
 
 ExitCode run(const Arguments& a) {
     use_threads(a.threads);
+    if (a.list) {
+        for (const OpRow& row : ops_table()) fmt::print("{:<6} {}\n", row.group, row.name);
+        return ExitCode::done;
+    }
     const auto results = run_gradcheck(a.only, a.seed);
     const bool pass = std::all_of(results.begin(), results.end(), [](const auto& r) { return r.pass; });
     if (a.json) {
@@ -58,6 +63,7 @@ Verb add_gradcheck(CLI::App& app) {
     app.add_option("name", a->only, "an op or model, or a group: op, loss, model (default: all)");
     app.add_option("--seed", a->seed, "of the random inputs (default 0)");
     add_threads_option(app, a->threads);
+    app.add_flag("--list", a->list, "the names, without checking anything");
     app.add_flag("--json", a->json, "one JSON object on standard output");
     return [a] { return run(*a); };
 }

@@ -81,6 +81,8 @@ ExitCode run_overfit(const Arguments& a, const CommandLine& line) {
     talk.line(fmt::format("model {} ({} norm), {} px, {} {}, seed {}; {} threads, {} kernels", config.text("model"),
                           config.text("norm"), config.integer("image"), config.text("optimizer"),
                           config.at("lr0").value, config.integer("seed"), thread_count(), name_of(active_kernels())));
+    for (const auto& [key, v] : config.all())
+        if (!config.is_default(key)) talk.line(fmt::format("  {}={}  # {}", key, v.value, v.origin));
     talk.line(
         fmt::format("the same pictures in training and evaluation, batch {}; off: augmentation, dropout, weight decay, "
                     "EMA, multi-scale, mixup",
@@ -108,14 +110,15 @@ ExitCode run_overfit(const Arguments& a, const CommandLine& line) {
 Verb add_overfit(CLI::App& app, const CommandLine& line) {
     auto a = std::make_shared<Arguments>();
     app.add_option("-n", a->n, "pictures to learn (default 8)")->check(CLI::Range(1, 4096));
-    app.add_option("--data", a->data, "data set directory (default: synthetic shapes made in memory)");
+    app.add_option("--data", a->data, "data set directory (default: synthetic shapes made in memory)")
+        ->check(not_empty());
     app.add_option("--format", a->format, "voc | yolo | tiny-imagenet (default: found out)");
     app.add_option("--model", a->model, "tiny (default) or toy");
     app.add_option("--steps", a->steps, "at most so many steps (default 900, in cycles of 300)")
         ->check(CLI::Range(1, 1'000'000));
     app.add_option("--seed", a->seed, "of the weights; the pictures stay the same (default 0)");
     add_threads_option(app, a->threads);
-    app.add_option("--out", a->out, "run directory (default runs/overfit/NAME)");
+    app.add_option("--out", a->out, "run directory (default runs/overfit/NAME)")->check(not_empty());
     app.add_flag("--exist-ok", a->exist_ok, "--out may exist and hold files");
     app.add_flag("--skip-bad", a->skip_bad, "leave out pictures and labels that cannot be used");
     app.add_flag("--json", a->json, "one JSON object on standard output");

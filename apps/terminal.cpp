@@ -33,7 +33,14 @@ void use_threads(int threads) {
     if (threads > 0) set_thread_count(threads);
 }
 
+CLI::Validator not_empty() {
+    return {
+        [](const std::string& text) { return text.empty() ? std::string("expected a path, found an empty text") : ""; },
+        "", "not empty"};
+}
+
 const std::atomic<int>& watch_signals() {
+    std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is then an error of write(), with its reason
     struct sigaction action {};
     action.sa_handler = on_signal;
     sigaction(SIGINT, &action, nullptr);

@@ -57,8 +57,10 @@ Visitor saver(SafetensorsFile& file, const std::string& prefix) {
     return v;
 }
 
-Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std::string& path) {
-    const auto read = [&file, prefix, path](const std::string& name, const Shape& expected) {
+Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std::string& path,
+               std::set<std::string>& taken) {
+    const auto read = [&file, prefix, path, &taken](const std::string& name, const Shape& expected) {
+        taken.insert(prefix + name);
         const RawTensor& raw = find(file, prefix + name, path);
         if (raw.shape != expected.dims())
             throw DataError(fmt::format("{}: tensor '{}' has shape {}, the model expects {}", path, prefix + name,
@@ -73,13 +75,22 @@ Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std
                                     p.layout);
     };
     v.on_buffer = [read](const std::string& name, Tensor& b) { b = read(name, b.shape()); };
-    v.on_counter = [&file, prefix, path](const std::string& name, std::int64_t& c) {
+    v.on_counter = [&file, prefix, path, &taken](const std::string& name, std::int64_t& c) {
+        taken.insert(prefix + name);
         const RawTensor& raw = find(file, prefix + name, path);
         if (raw.dtype != "I64" || raw.bytes.size() != sizeof(c))
             throw DataError(fmt::format("{}: tensor '{}' must be one I64", path, prefix + name));
         std::memcpy(&c, raw.bytes.data(), sizeof(c));
     };
     return v;
+}
+
+void refuse_leftovers(const SafetensorsFile& file, const std::string& prefix, const std::string& path,
+                      const std::set<std::string>& taken) {
+    for (const auto& [name, raw] : file.tensors)
+        if (name.starts_with(prefix) && !taken.contains(name))
+            throw DataError(fmt::format("{}: tensor '{}' {} has no place in this model: the file is of another one",
+                                        path, name, Shape(raw.shape).str()));
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

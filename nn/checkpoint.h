@@ -1,6 +1,7 @@
 // A model's state as safetensors, under PyTorch's names and layouts: what we save loads there, and theirs loads here.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "nn/safetensors.h"
@@ -14,9 +15,13 @@ Tensor from_raw(const RawTensor& raw, const std::string& name);
 
 // A visitor that adds "<prefix><name>" for every parameter, buffer and counter to the file.
 Visitor saver(SafetensorsFile& file, const std::string& prefix);
-// A visitor that fills every parameter, buffer and counter from the file. DataError naming the tensor when one is
-// missing or has another shape.
-Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std::string& path);
+// A visitor that fills every parameter, buffer and counter from the file and notes their names in `taken`. DataError
+// naming the tensor when one is missing or has another shape.
+Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std::string& path,
+               std::set<std::string>& taken);
+// DataError naming a tensor under the prefix that no part of the model took: the file is of another model.
+void refuse_leftovers(const SafetensorsFile& file, const std::string& prefix, const std::string& path,
+                      const std::set<std::string>& taken);
 
 template <class Model>
 void save_state(Model& model, SafetensorsFile& file, const std::string& prefix = "model.") {
@@ -26,8 +31,10 @@ void save_state(Model& model, SafetensorsFile& file, const std::string& prefix =
 template <class Model>
 void load_state(Model& model, const SafetensorsFile& file, const std::string& path,
                 const std::string& prefix = "model.") {
-    Visitor v = loader(file, prefix, path);
+    std::set<std::string> taken;
+    Visitor v = loader(file, prefix, path, taken);
     model.visit(v);
+    refuse_leftovers(file, prefix, path, taken);
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

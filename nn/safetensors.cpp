@@ -59,8 +59,6 @@ Json parse_header(const std::byte* begin, std::size_t size, const std::string& n
         return true;
     };
     const char* text = reinterpret_cast<const char*>(begin);
-    if (std::find(text, text + size, '\0') != text + size)
-        fail(name, "the header is not valid JSON (it holds NUL bytes)");
     // The parser takes a NUL for the end of its input and would not look at what follows.
     if (std::memchr(text, 0, size)) fail(name, "the header is not valid JSON: it holds a NUL byte");
     try {
@@ -140,8 +138,11 @@ void check_cover(std::vector<Extent> extents, std::uint64_t data_size, const std
     if (at != data_size) fail(name, fmt::format("{} trailing bytes after the last tensor", data_size - at));
 }
 
-std::string checksum(const std::byte* data, std::size_t size) {
-    uLong crc = crc32(0, nullptr, 0);
+// CRC-32 of the header (in one spelling, without the checksum itself) and the data after it.
+std::string checksum(Json header, const std::byte* data, std::size_t size) {
+    header["__metadata__"].erase(checksum_key);
+    const std::string text = header.dump();
+    uLong crc = crc32(0, reinterpret_cast<const Bytef*>(text.data()), static_cast<uInt>(text.size()));
     for (std::size_t at = 0; at < size;) {
         const std::size_t part = std::min<std::size_t>(size - at, 1U << 30);
         crc = crc32(crc, reinterpret_cast<const Bytef*>(data) + at, static_cast<uInt>(part));
@@ -195,8 +196,8 @@ SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std
     for (const Extent& e : extents) file.tensors[e.tensor].bytes.assign(data + e.begin, data + e.end);
     const auto sum = file.metadata.find(checksum_key);
     if (sum != file.metadata.end()) {
-        if (sum->second != checksum(data, data_size))
-            fail(name, "the checksum does not match: the data was damaged after it was written");
+        if (sum->second != checksum(json, data, data_size))
+            fail(name, "the checksum does not match: the file was damaged after it was written");
         file.metadata.erase(sum);
     }
     return file;
@@ -234,15 +235,14 @@ std::vector<std::byte> serialize_safetensors(const SafetensorsFile& file) {
     for (const auto* entry : order) at += entry->second.bytes.size();
     data.reserve(at);
     for (const auto* entry : order) data.insert(data.end(), entry->second.bytes.begin(), entry->second.bytes.end());
-    auto metadata = file.metadata;
-    metadata[checksum_key] = checksum(data.data(), data.size());
-    header["__metadata__"] = metadata;
+    header["__metadata__"] = file.metadata;
     at = 0;
     for (const auto* entry : order) {
         const RawTensor& t = entry->second;
         header[entry->first] = {{"dtype", t.dtype}, {"shape", t.shape}, {"data_offsets", {at, at + t.bytes.size()}}};
         at += t.bytes.size();
     }
+    header["__metadata__"][checksum_key] = checksum(Json(header), data.data(), data.size());
     std::string text = header.dump();
     text.resize((text.size() + 7) / 8 * 8, ' ');
     std::string head(8, '\0');

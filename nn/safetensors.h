@@ -30,8 +30,8 @@ std::size_t dtype_size(const std::string& dtype);
 SafetensorsFile read_safetensors(const std::string& path);
 SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std::string& name);
 
-// Adds a CRC-32 of the data to the metadata, writes a temporary file beside `path`, fsyncs it and renames it: a crash
-// leaves the old or the new file, never half. Equal contents give equal bytes. IoError with the system's reason.
+// Adds a CRC-32 of header and data to the metadata, writes a temporary file beside `path`, fsyncs it and renames it: a
+// crash leaves the old or the new file, never half. Equal contents give equal bytes. IoError with the system's reason.
 void write_safetensors(const std::string& path, SafetensorsFile file);
 std::vector<std::byte> serialize_safetensors(const SafetensorsFile& file);
 

@@ -88,7 +88,8 @@ TEST(DataVoc, WorseThanABadBoxIsRefusedEvenLeniently) {
                                                          {"\xFF", "UTF-8"}};
     for (const auto& [text, words] : flaws) {
         std::vector<Tally> tallies;
-        EXPECT_TRUE(has(refusal([&] { parse_voc(annotation(text), "f.xml", Strictness::lenient, tallies); }), words));
+        EXPECT_TRUE(has(
+            refusal([&, &text = text] { parse_voc(annotation(text), "f.xml", Strictness::lenient, tallies); }), words));
     }
     EXPECT_TRUE(has(refused(annotation("", "../a.png")), "path"));
     EXPECT_TRUE(has(refused(annotation("", "/a.png")), "path"));

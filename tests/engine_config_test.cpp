@@ -159,7 +159,7 @@ TEST(EngineConfig, EveryValueKnowsItsOrigin) {
     Config config;
     config.set("norm", "none", "model default");
     config.set_words({"lr=0.5", "norm=batch"}, "command line");
-    EXPECT_EQ(config.at("lr0").origin, "command line");
+    EXPECT_EQ(config.at("lr0").origin, "command line (as lr)");
     EXPECT_EQ(config.at("norm").origin, "command line");
     EXPECT_EQ(config.at("norm").value, "batch");
     EXPECT_FALSE(config.is_default("norm"));

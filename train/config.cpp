@@ -169,7 +169,7 @@ const ConfigKey& config_key(const std::string& name) {
             names.push_back(alias);
         }
     }
-    throw ConfigError(fmt::format("unknown key '{}'{} `solobox config --schema` lists all keys", shown(name),
+    throw ConfigError(fmt::format("unknown key '{}'{} (`solobox config --schema` lists all keys)", shown(name),
                                   did_you_mean(name, names)));
 }
 
@@ -179,7 +179,8 @@ Config::Config() {
 
 void Config::set(const std::string& key, const std::string& value, const std::string& origin) {
     const ConfigKey& k = config_key(key);
-    values_[k.name] = {checked_value(k, value), origin};
+    const std::string as = key == k.name ? "" : fmt::format(" (as {})", key);
+    values_[k.name] = {checked_value(k, value), origin + as};
 }
 
 void Config::set_words(const std::vector<std::string>& words, const std::string& origin) {
@@ -188,11 +189,11 @@ void Config::set_words(const std::vector<std::string>& words, const std::string&
         const std::size_t equals = word.find('=');
         if (equals == std::string::npos || equals == 0)
             throw ConfigError(fmt::format("'{}' is not understood: expected key=value", shown(word)));
-        const std::string key = config_key(word.substr(0, equals)).name;
+        const std::string written = word.substr(0, equals), key = config_key(written).name;
         if (seen.contains(key))
             throw ConfigError(fmt::format("key '{}' is set twice: {} and {}", key, shown(seen[key]), shown(word)));
         seen[key] = word;
-        set(key, word.substr(equals + 1), origin);
+        set(written, word.substr(equals + 1), origin);
     }
 }
 

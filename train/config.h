@@ -27,7 +27,7 @@ const ConfigKey& config_key(const std::string& name_or_alias);  // ConfigError w
 
 struct ConfigValue {
     std::string value;
-    std::string origin;  // default | overfit | environment | command line
+    std::string origin;  // default | overfit | environment | command line, with "(as imgsz)" when an alias was used
 };
 
 class Config {

@@ -123,7 +123,8 @@ std::vector<GradcheckResult> run_gradcheck(const std::string& only, std::uint64_
         }
     }
     if (results.empty())
-        throw ConfigError(fmt::format("no op or model is called '{}'{}", only, did_you_mean(only, names)));
+        throw ConfigError(fmt::format("no op or model is called '{}'{} (`solobox gradcheck --list` lists them)", only,
+                                      did_you_mean(only, names)));
     return results;
 }
 

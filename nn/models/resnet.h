@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "nn/describe.h"
 #include "nn/layers.h"
-#include "nn/models/single_box.h"  // LayerRow
 
 namespace solobox::inline SOLOBOX_PRECISION {
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/describe.h"
 #include "nn/layers.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -38,12 +39,6 @@ struct SingleBoxConfig {
 SingleBoxConfig tiny_config();
 SingleBoxConfig toy_config(double width_mult = 1);
 
-// One row of the table that `model show` prints. Shapes without the batch.
-struct LayerRow {
-    std::string name, type;
-    Shape in, out;  // (H, W, C) or (features)
-    std::int64_t parameters = 0, macs = 0;
-};
 // From the configuration alone: a model of a billion parameters is described without being built.
 std::vector<LayerRow> describe(const SingleBoxConfig& config);
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "nn/attention.h"
-#include "nn/models/single_box.h"  // LayerRow
+#include "nn/describe.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
