@@ -21,6 +21,7 @@ struct CommandLine {
 Verb add_overfit(CLI::App& app, const CommandLine& line);
 Verb add_model(CLI::App& app);
 Verb add_gradcheck(CLI::App& app);
+Verb add_diff(CLI::App& app);
 Verb add_info(CLI::App& app);
 Verb add_config(CLI::App& app);
 Verb add_bench(CLI::App& app);

@@ -65,6 +65,7 @@ int main(int argc, char** argv) {
         [&](CLI::App& s) { return solobox::add_overfit(s, line); });
     add("model", "tables of layers, shapes, parameters, MACs", solobox::add_model);
     add("gradcheck", "backward against central differences, in double", solobox::add_gradcheck);
+    add("diff", "the first step and tensor in which two runs differ, exit 0 or 4", solobox::add_diff);
     add("config", "the configuration keys", solobox::add_config);
     add("bench", "seconds per training step, page faults, memory", solobox::add_bench);
     add("info", "CPU, kernels, BLAS, threads", solobox::add_info);

@@ -59,6 +59,17 @@ std::vector<NamedParameter> parameters_of(Model& model) {
     return found;
 }
 
+// Parameters and running statistics, in the model's order.
+template <class Model>
+std::vector<NamedTensor> tensors_of(Model& model) {
+    std::vector<NamedTensor> found;
+    Visitor v;
+    v.on_parameter = [&](const std::string& name, Parameter& p) { found.push_back({name, &p.value}); };
+    v.on_buffer = [&](const std::string& name, Tensor& b) { found.push_back({name, &b}); };
+    model.visit(v);
+    return found;
+}
+
 template <class Model>
 void set_training(Model& model, bool training) {
     Visitor v;

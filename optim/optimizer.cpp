@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "tensor/kernels/parallel.h"
 #include "tensor/kernels/update.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -27,12 +28,25 @@ void Optimizer::zero_grad() {
     for (Member& m : members_) m.param.param->zero_grad();
 }
 
-std::vector<Member> decay_weights_only(const std::vector<NamedParameter>& params, double weight_decay, bool decay_all) {
+std::vector<Member> decay_weights_only(const std::vector<NamedParameter>& params, double weight_decay,
+                                       const std::vector<GroupRule>& rules, bool decay_all) {
     std::vector<Member> members;
+    std::vector<bool> fits(rules.size(), false);
     for (const auto& p : params) {
+        GroupRule group;
+        for (std::size_t i = 0; i < rules.size(); ++i)
+            if (p.name.starts_with(rules[i].prefix)) {
+                group = rules[i];
+                fits[i] = true;
+                break;
+            }
         const bool decays = decay_all || p.param->kind == ParamKind::weight;
-        members.push_back({p, {}, decays ? weight_decay : 0.0, 1.0});
+        members.push_back({p, {}, decays ? group.weight_decay.value_or(weight_decay) : 0.0, group.lr_scale});
     }
+    for (std::size_t i = 0; i < rules.size(); ++i)
+        if (!fits[i])
+            throw ConfigError(fmt::format("parameter group '{}': no parameter starts with it{}", rules[i].prefix,
+                                          i ? " that an earlier group leaves over" : ""));
     return members;
 }
 
@@ -85,7 +99,9 @@ double clip_grad_norm(const std::vector<NamedParameter>& params, double max_norm
         Tensor& g = p.param->grad;
         if (!g.defined()) continue;
         Real* data = g.mutable_data();
-        for (std::int64_t i = 0; i < g.numel(); ++i) data[i] *= static_cast<Real>(factor);
+        parallel_ranges(g.numel(), [=](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t i = begin; i < end; ++i) data[i] *= static_cast<Real>(factor);
+        });
     }
     return total;
 }
@@ -98,18 +114,6 @@ void clip_grad_value(const std::vector<NamedParameter>& params, double limit) {
         Real* data = g.mutable_data();
         for (std::int64_t i = 0; i < g.numel(); ++i) data[i] = std::clamp(data[i], -l, l);
     }
-}
-
-double ema_decay(const EmaConfig& config, std::int64_t update) {
-    return config.tau > 0 ? config.decay * (1 - std::exp(-static_cast<double>(update) / config.tau)) : config.decay;
-}
-
-void ema_update(Tensor& average, const Tensor& value, double decay) {
-    check(average.shape() == value.shape(), "[ema] the average is {}, the value {}", average.shape().str(),
-          value.shape().str());
-    const Real d = static_cast<Real>(decay), rest = static_cast<Real>(1 - decay);
-    Real* to = average.mutable_data();
-    for (std::int64_t i = 0; i < average.numel(); ++i) to[i] = d * to[i] + rest * value[i];
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,9 +44,17 @@ private:
     std::vector<Member> members_;
 };
 
+// A group: the parameters whose name starts with `prefix`, their factor on the learning rate, and their own weight
+// decay where it is not the common one.
+struct GroupRule {
+    std::string prefix;
+    double lr_scale = 1;
+    std::optional<double> weight_decay;
+};
 // weight_decay for parameters of kind `weight`, 0 for biases, norms and tokens; `decay_all` is the fault of seed 002.
+// The first rule that fits a name counts; ConfigError for a rule that fits none.
 std::vector<Member> decay_weights_only(const std::vector<NamedParameter>& params, double weight_decay,
-                                       bool decay_all = false);
+                                       const std::vector<GroupRule>& rules = {}, bool decay_all = false);
 
 // d = g + wd p;  b = momentum b + (1 - dampening) d (b = d at first);  p -= lr (nesterov ? d + momentum b : b)
 class Sgd : public Optimizer {
@@ -89,13 +98,5 @@ private:
 // before.
 double clip_grad_norm(const std::vector<NamedParameter>& params, double max_norm, double norm_type = 2);
 void clip_grad_value(const std::vector<NamedParameter>& params, double limit);
-
-// Exponential moving average: ema = d ema + (1 - d) w, d = decay, or decay (1 - exp(-t / tau)) when tau > 0.
-struct EmaConfig {
-    double decay = 0.999;
-    double tau = 0;
-};
-double ema_decay(const EmaConfig& config, std::int64_t update);  // update counts from 1
-void ema_update(Tensor& average, const Tensor& value, double decay);
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -39,6 +39,12 @@ struct NamedParameter {
 };
 
 // Between the layout here and PyTorch's; a plain handle copy for Layout::same.
+// A parameter's or a buffer's numbers, by the same name.
+struct NamedTensor {
+    std::string name;
+    Tensor* tensor = nullptr;
+};
+
 Tensor to_torch_layout(const Tensor& value, Layout layout);
 Tensor from_torch_layout(const Tensor& value, Layout layout);
 // (N, H, W, C) <-> [N, C, H, W]

@@ -14,11 +14,8 @@ std::atomic<std::uint64_t> next_id{1};
 void add_in_place(Tensor& sum, const Tensor& term) {
     Real* to = sum.mutable_data();
     const Real* from = term.data();
-    constexpr std::int64_t tile = 1 << 15;
-    const std::int64_t n = sum.numel();
-    parallel_for((n + tile - 1) / tile, [&](std::int64_t t) {
-        const std::int64_t end = std::min(n, (t + 1) * tile);
-        for (std::int64_t i = t * tile; i < end; ++i) to[i] += from[i];
+    parallel_ranges(sum.numel(), [=](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) to[i] += from[i];
     });
 }
 
@@ -60,18 +57,32 @@ Var Tape::leaf(Parameter& p) {
 }
 
 Var Tape::record(const char* op, Tensor value, const std::vector<Var>& inputs, Backward backward) {
-    if (check_finite_ && !all_finite(value)) {
-        std::string shapes;
-        for (const Var& input : inputs) shapes += (shapes.empty() ? "" : ", ") + input.shape().str();
-        throw NonFiniteError(fmt::format("NaN or infinity born in the forward pass of [{}] (node {}, inputs {})", op,
-                                         nodes_.size(), shapes));
-    }
+    if (check_finite_ && !all_finite(value)) complain(op, inputs);
     Node node{op, {}, {}, std::move(backward), nullptr};
     for (const Var& input : inputs) {
         node.inputs.push_back(node_of(input, op));
         node.wanted.push_back(node.inputs.back() >= 0);
     }
     return place(std::move(value), std::move(node));
+}
+
+void Tape::complain(const char* op, const std::vector<Var>& inputs) const {
+    std::string shapes, origin = fmt::format("born in the forward pass of [{}]", op);
+    std::vector<const Parameter*> parameters;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        if (!inputs[i].defined()) continue;
+        const Parameter* leaf = inputs[i].tracked() ? nodes_[static_cast<std::size_t>(inputs[i].node_)].leaf : nullptr;
+        if (leaf) parameters.push_back(leaf);
+        shapes += (shapes.empty() ? "" : ", ") + inputs[i].shape().str();
+        // What earlier ops made was looked at when they made it: this one is a parameter or came from outside.
+        if (!all_finite(inputs[i].value())) {
+            origin = fmt::format("brought into [{}] by its input {}, a {}", op, i, leaf ? "parameter" : "constant");
+            parameters = leaf ? std::vector<const Parameter*>{leaf} : std::vector<const Parameter*>{};
+            break;
+        }
+    }
+    throw NonFiniteError(fmt::format("NaN or infinity {} (node {}, inputs {})", origin, nodes_.size(), shapes),
+                         std::move(parameters));
 }
 
 void Tape::add_to(Slot& slot, Tensor term) {
@@ -121,9 +132,13 @@ void Tape::backward(const std::vector<std::pair<Var, Tensor>>& roots_and_seeds) 
         dy = {};
         for (std::size_t k = 0; k < grads.size(); ++k) {
             if (!node.wanted[k] || !grads[k].defined()) continue;
-            if (check_finite_ && !all_finite(grads[k]))
-                throw NonFiniteError(fmt::format(
-                    "NaN or infinity born in the backward pass of [{}] (node {}, input {})", node.op, i, k));
+            if (check_finite_ && !all_finite(grads[k])) {
+                const Parameter* leaf = nodes_[static_cast<std::size_t>(node.inputs[k])].leaf;
+                throw NonFiniteError(
+                    fmt::format("NaN or infinity born in the backward pass of [{}] (node {}, input {} of shape {})",
+                                node.op, i, k, grads[k].shape().str()),
+                    leaf ? std::vector<const Parameter*>{leaf} : std::vector<const Parameter*>{});
+            }
             add_to(slots[static_cast<std::size_t>(node.inputs[k])], std::move(grads[k]));
         }
     }

@@ -51,9 +51,12 @@ using Grads = std::vector<Tensor>;  // one per input of the op; undefined = no g
 using Wanted = std::vector<bool>;   // which inputs need one; computing the others is wasted, not wrong
 using Backward = std::function<Grads(const Tensor& dy, const Wanted& wanted)>;
 
-// Raised on a tape with `check_finite`: names the op and its place on the tape.
+// Raised on a tape with `check_finite`: names the op, its place on the tape and its inputs. `parameters` are those
+// among the inputs, in order, for whoever knows their names.
 struct NonFiniteError : Error {
-    explicit NonFiniteError(const std::string& message) : Error(message, ExitCode::diverged) {}
+    explicit NonFiniteError(const std::string& message, std::vector<const Parameter*> involved = {})
+        : Error(message, ExitCode::diverged), parameters(std::move(involved)) {}
+    std::vector<const Parameter*> parameters;
 };
 
 class Tape {
@@ -92,6 +95,7 @@ private:
     };
     Var place(Tensor value, Node node);
     std::int64_t node_of(const Var& v, const char* op) const;
+    [[noreturn]] void complain(const char* op, const std::vector<Var>& inputs) const;
     static void add_to(Slot& slot, Tensor term);
     static void deliver(Parameter& leaf, Tensor grad);
 

@@ -1,6 +1,7 @@
 #include "tensor/tensor.h"
 
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "tensor/kernels/parallel.h"
@@ -45,6 +46,31 @@ bool all_finite(const Tensor& x) {
     Real sum = 0;
     for (std::int64_t i = 0, n = x.numel(); i < n; ++i) sum += data[i] - data[i];
     return sum == 0;
+}
+
+std::uint64_t fingerprint(const Tensor& x) {
+    // Tiles hashed apart and combined in order. Each step multiplies by an odd number and folds the high half down.
+    constexpr std::uint64_t odd = 0x9E3779B97F4A7C15U;
+    constexpr std::int64_t tile = 1 << 16;  // bytes
+    const auto mix = [](std::uint64_t hash, std::uint64_t word) {
+        hash = (hash ^ word) * odd;
+        return hash ^ (hash >> 29);
+    };
+    const std::int64_t bytes = x.numel() * static_cast<std::int64_t>(sizeof(Real));
+    const auto* data = reinterpret_cast<const unsigned char*>(x.data());
+    std::vector<std::uint64_t> parts(static_cast<std::size_t>((bytes + tile - 1) / tile));
+    parallel_for(static_cast<std::int64_t>(parts.size()), [&](std::int64_t t) {
+        std::uint64_t hash = odd;
+        for (std::int64_t at = t * tile, end = std::min(bytes, (t + 1) * tile); at < end; at += 8) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, data + at, static_cast<std::size_t>(std::min<std::int64_t>(8, end - at)));
+            hash = mix(hash, word);
+        }
+        parts[static_cast<std::size_t>(t)] = hash;
+    });
+    std::uint64_t hash = mix(odd, static_cast<std::uint64_t>(bytes));
+    for (const std::uint64_t part : parts) hash = mix(hash, part);
+    return hash;
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -14,5 +14,7 @@ double max_abs(const Tensor& x);
 // Euclidean norm, summed in double in a fixed order.
 double norm(const Tensor& x);
 bool all_finite(const Tensor& x);
+// A hash of every bit: equal for equal bytes, else different (but for one chance in 2^64).
+std::uint64_t fingerprint(const Tensor& x);
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

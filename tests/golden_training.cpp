@@ -1,4 +1,5 @@
 // Golden groups `optim` and `schedule`.
+#include "optim/ema.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "tests/golden_case.h"

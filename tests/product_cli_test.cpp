@@ -228,6 +228,49 @@ TEST_F(Cli, UsageErrors) {
     EXPECT_FALSE(fs::exists(file("runs"))) << "a refused command leaves no run";
 }
 
+// ---- two runs compared ----
+
+TEST_F(Cli, DiffNamesTheFirstStepAndTensor) {
+    const auto train = [&](const std::string& out, const Words& more) {
+        Words words{"overfit", "-n", "2", "image=32", "hidden=16", "--steps", "12", "--out", file(out)};
+        words.insert(words.end(), more.begin(), more.end());
+        const Outcome r = run(words);
+        EXPECT_TRUE(r.code == 0 || r.code == 4) << r.err;
+    };
+    train("a", {"--threads", "1"});
+    train("b", {"--threads", "3"});
+    const Outcome same = run({"diff", file("a"), file("b")});
+    EXPECT_EQ(same.code, 0) << same.out << same.err;
+    EXPECT_TRUE(has(same.out, "equal to the bit: 12 steps"));
+
+    train("seed", {"--seed", "1"});
+    const Outcome other = run({"diff", file("a"), file("seed")});
+    EXPECT_EQ(other.code, 4);
+    EXPECT_TRUE(has(other.out, "setting seed: 0 | 1"));
+    EXPECT_TRUE(has(other.out, "first difference: step 1, column loss"));
+    EXPECT_TRUE(has(other.out, "last weights: 'model."));
+
+    // One bit of one tensor at step 10.
+    std::ifstream in(file("b/layers.csv"));
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    const std::size_t row =
+        text.find("\n10,head.weight,") == std::string::npos ? text.rfind("\n10,") : text.find("\n10,head.weight,");
+    const std::size_t end = text.find('\n', row + 1);
+    text[end - 1] = text[end - 1] == '0' ? '1' : '0';
+    std::ofstream(file("b/layers.csv")) << text;
+    const std::string name = text.substr(row + 4, text.find(',', row + 4) - row - 4);
+    const Json j = object_of(run({"diff", file("a"), file("b"), "--json"}));
+    EXPECT_FALSE(j["equal"]);
+    EXPECT_EQ(j["first_step"], 10);
+    EXPECT_EQ(j["tensor"], name);
+    EXPECT_EQ(j["part"], "weight");
+
+    expect_refused(run({"diff", file("a"), file("nosuch")}), 3, {"nosuch"});
+    fs::create_directories(file("empty"));
+    expect_refused(run({"diff", file("a"), file("empty")}), 3, {"empty/"});
+    expect_refused(run({"diff", file("a")}), 2, {});
+}
+
 // ---- the overfit job ----
 
 TEST_F(Cli, OverfitPrintsOneJsonObject) {

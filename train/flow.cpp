@@ -15,7 +15,8 @@ void FlowRecorder::before_update(std::int64_t step) {
     for (std::size_t i = 0; i < params_.size(); ++i) {
         const Parameter& p = *params_[i].param;
         const double gradient = p.grad.defined() ? norm(p.grad) : std::numeric_limits<double>::quiet_NaN();
-        flows_[i].samples.push_back({step, gradient, norm(p.value), 0, false});
+        flows_[i].samples.push_back({step, gradient, norm(p.value)});
+        if (p.grad.defined()) flows_[i].samples.back().grad_bits = fingerprint(p.grad);
         before_.push_back(p.value.clone());
     }
 }
@@ -30,6 +31,7 @@ void FlowRecorder::after_update() {
         }
         FlowSample& sample = flows_[i].samples.back();
         sample.update_norm = std::sqrt(square);
+        sample.weight_bits = fingerprint(now);
         sample.changed =
             std::memcmp(now.data(), then.data(), static_cast<std::size_t>(now.numel()) * sizeof(Real)) != 0;
     }

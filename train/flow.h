@@ -11,10 +11,11 @@ namespace solobox::inline SOLOBOX_PRECISION {
 
 struct FlowSample {
     std::int64_t step = 0;
-    double grad_norm = 0;    // NaN: no gradient arrived
+    double grad_norm = 0;    // before clipping; NaN: no gradient arrived
     double weight_norm = 0;  // before the update
     double update_norm = 0;
-    bool changed = false;  // some bit of the tensor
+    bool changed = false;                          // some bit of the tensor
+    std::uint64_t grad_bits = 0, weight_bits = 0;  // fingerprints: of the gradient, of the weight after the update
 };
 
 struct ParameterFlow {

@@ -49,7 +49,9 @@ struct Job {
     Tensor raw_outputs(SingleBox& net) const;
     std::vector<UnitBox> predictions(SingleBox& net) const;
     Ious evaluate(SingleBox& net) const;
+    std::vector<std::int64_t> order(std::int64_t step) const;  // which pictures are in this step's batch
     void batch(std::int64_t step, Tensor& x, Tensor& t) const;
+    std::string batch_names(std::int64_t step) const;
 };
 
 Job::Job(const OverfitPictures& d, const Config& c, const RunDirectory& r, const OverfitOptions& o)
@@ -112,24 +114,32 @@ Ious ious_of(const std::vector<UnitBox>& predicted, const std::vector<UnitBox>& 
 
 Ious Job::evaluate(SingleBox& net) const { return ious_of(predictions(net), truths); }
 
-void Job::batch(std::int64_t step, Tensor& x, Tensor& t) const {
-    const std::int64_t size = config.integer("batch");
-    if (size >= count()) {
-        x = images;
-        t = targets;
-        return;
-    }
+std::vector<std::int64_t> Job::order(std::int64_t step) const {
+    const std::int64_t size = std::min(config.integer("batch"), count());
     // A fresh order every epoch, a function of (seed, epoch); the last, smaller batch counts too.
     const std::int64_t per_epoch = (count() + size - 1) / size, epoch = step / per_epoch,
                        first = step % per_epoch * size;
-    std::vector<std::int64_t> order(static_cast<std::size_t>(count()));
-    std::iota(order.begin(), order.end(), 0);
+    std::vector<std::int64_t> all(static_cast<std::size_t>(count()));
+    std::iota(all.begin(), all.end(), 0);
+    if (size == count()) return all;
     Random random(
         {static_cast<std::uint64_t>(config.integer("seed")), Stream::order, static_cast<std::uint32_t>(epoch)});
-    shuffle(order.data(), count(), random);
-    order = {order.begin() + first, order.begin() + std::min(first + size, count())};
-    x = rows(images, order);
-    t = rows(targets, order);
+    shuffle(all.data(), count(), random);
+    return {all.begin() + first, all.begin() + std::min(first + size, count())};
+}
+
+void Job::batch(std::int64_t step, Tensor& x, Tensor& t) const {
+    const auto which = order(step);
+    const bool whole = static_cast<std::int64_t>(which.size()) == count();
+    x = whole ? images : rows(images, which);
+    t = whole ? targets : rows(targets, which);
+}
+
+std::string Job::batch_names(std::int64_t step) const {
+    std::string names;
+    for (const std::int64_t i : order(step))
+        names += (names.empty() ? "" : ", ") + data.pictures[static_cast<std::size_t>(i)].name;
+    return names;
 }
 
 std::string metadata_number(std::int64_t v) { return std::to_string(v); }
@@ -150,7 +160,13 @@ class Tables {
 public:
     explicit Tables(const RunDirectory& run, const LossValue& sample)
         : results_(run.file("results.csv"), header(sample)),
-          layers_(run.file("layers.csv"), {"step", "name", "grad_norm", "weight_norm", "update_ratio"}) {}
+          layers_(run.file("layers.csv"),
+                  {"step", "name", "grad_norm", "weight_norm", "update_ratio", "grad_bits", "weight_bits"}),
+          steps_(run.file("steps.csv"), {"step", "loss", "grad_norm", "lr"}) {}
+
+    void step(const StepReport& s) {
+        steps_.row({std::to_string(s.step), number_text(s.loss), number_text(s.grad_norm), number_text(s.lr)});
+    }
 
     void result(double seconds, const StepReport& s, const Ious& ious, double mean_box, double constant_box) {
         std::vector<std::string> cells{std::to_string(s.step), fmt::format("{:.3f}", seconds), number_text(s.loss)};
@@ -162,8 +178,8 @@ public:
         for (const auto& f : flows) {
             const FlowSample& s = f.samples.back();
             layers_.row({std::to_string(s.step), f.name, std::isnan(s.grad_norm) ? "" : number_text(s.grad_norm),
-                         number_text(s.weight_norm),
-                         number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0)});
+                         number_text(s.weight_norm), number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0),
+                         fmt::format("{:016x}", s.grad_bits), fmt::format("{:016x}", s.weight_bits)});
         }
     }
 
@@ -176,7 +192,7 @@ private:
             names.push_back(name);
         return names;
     }
-    CsvFile results_, layers_;
+    CsvFile results_, layers_, steps_;
 };
 
 bool learned(const Ious& ious) { return ious.mean >= enough_mean && ious.min >= enough_min; }
@@ -191,9 +207,12 @@ Measurements train(Job& job, OverfitResult& result, History& history) {
     const auto schedule = make_schedule(job.config, cycle_steps);
     double iou_before =
         result.constant_box_iou;  // of the last cycle; a network that knows no more than that learned nothing
-    Trainer trainer(params, *optimizer, {schedule, job.config.number("clip")});
     Tensor x, t;
     std::int64_t step = 0;
+    TrainerConfig how{schedule, job.config.number("clip")};
+    how.check_finite = job.config.flag("check_finite");
+    how.batch_names = [&] { return job.batch_names(step); };
+    Trainer trainer(params, *optimizer, how);
     const auto loss = [&] {
         const RandomKey key{static_cast<std::uint64_t>(job.config.integer("seed")), Stream::dropout,
                             static_cast<std::uint32_t>(step)};
@@ -210,10 +229,11 @@ Measurements train(Job& job, OverfitResult& result, History& history) {
         if (job.options.stop_signal && (result.stopped_by = job.options.stop_signal->load()) != 0) break;
         job.batch(step, x, t);
         const bool check = (step + 1) % check_every == 0 || step + 1 == job.options.steps;
-        const bool watched = step < 3 || check;
+        const bool watched = step < 3 || check || job.config.flag("trace");
         const StepReport s = trainer.step(loss, watched ? &flow : nullptr);
         largest_lr = std::max(largest_lr, s.lr);
         m.losses.push_back(s.loss);
+        tables.step(s);
         history.loss_step.push_back(static_cast<double>(s.step));
         history.loss.push_back(s.loss);
         history.lr.push_back(s.lr);

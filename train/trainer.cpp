@@ -24,39 +24,66 @@ void Trainer::check_leaves(const Tape& tape) const {
                             leaf->value.shape().str()));
 }
 
-void Trainer::name_the_culprit(const std::function<LossValue()>& loss, const std::string& what) const {
+std::string Trainer::describe(const NonFiniteError& e) const {
+    std::string text = e.what();
+    for (const Parameter* involved : e.parameters)
+        for (const auto& p : params_)
+            if (p.param == involved) text += fmt::format(", parameter '{}'", p.name);
+    if (config_.batch_names) text += fmt::format("; batch: {}", config_.batch_names());
+    return text;
+}
+
+void Trainer::name_the_culprit(const std::vector<BatchPart>& parts, const std::string& what) const {
     // The same step once more, every op watched: results do not depend on being looked at.
     std::string where = "it could not be found again by running the step op by op";
     try {
-        Tape tape(true);
-        tape.backward(loss().total);
+        for (const auto& part : parts) {
+            Tape tape(true);
+            tape.backward(part.loss().total);
+        }
     } catch (const NonFiniteError& e) {
-        where = e.what();
+        where = describe(e);
     }
     throw NonFiniteError(fmt::format("step {}: {} is not finite: {}", steps_ + 1, what, where));
 }
 
-StepReport Trainer::step(const std::function<LossValue()>& loss, FlowRecorder* flow) {
+void Trainer::run_part(const BatchPart& part, StepReport& report) {
+    Tape tape(config_.check_finite);
+    const LossValue value = part.loss();
+    report.loss += part.share * static_cast<double>(value.total.value().item());
+    for (std::size_t i = 0; i < value.terms.size(); ++i) {
+        if (i == report.terms.size()) report.terms.emplace_back(value.terms[i].name, 0.0);
+        report.terms[i].second += part.share * static_cast<double>(value.terms[i].value.value().item());
+    }
+    if (steps_ == 0) check_leaves(tape);
+    if (!std::isfinite(report.loss)) return;
+    tape.backward({{value.total, Tensor::full(value.total.shape(), static_cast<Real>(part.share))}});
+}
+
+StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow) {
     StepReport report;
     report.lr = config_.lr(steps_);
     optimizer_.zero_grad();
-    {
-        Tape tape;
-        const LossValue value = loss();
-        report.loss = static_cast<double>(value.total.value().item());
-        for (const auto& term : value.terms)
-            report.terms.emplace_back(term.name, static_cast<double>(term.value.value().item()));
-        if (steps_ == 0) check_leaves(tape);
-        if (!std::isfinite(report.loss)) name_the_culprit(loss, "the loss");
-        tape.backward(value.total);
+    try {
+        for (const auto& part : parts) {
+            run_part(part, report);
+            if (!std::isfinite(report.loss)) break;
+        }
+    } catch (const NonFiniteError& e) {
+        throw NonFiniteError(fmt::format("step {}: {}", steps_ + 1, describe(e)));
     }
+    if (!std::isfinite(report.loss)) name_the_culprit(parts, "the loss");
+    if (flow) flow->before_update(steps_ + 1);
     const double no_limit = std::numeric_limits<double>::infinity();
-    report.grad_norm = clip_grad_norm(params_, config_.clip > 0 ? config_.clip : no_limit);
-    if (!std::isfinite(report.grad_norm)) name_the_culprit(loss, "a gradient");
-    ++steps_;
-    report.step = steps_;
-    if (flow) flow->before_update(steps_);
+    report.grad_norm = clip_grad_norm(params_, config_.clip_value > 0 || config_.clip == 0 ? no_limit : config_.clip);
+    if (!std::isfinite(report.grad_norm)) name_the_culprit(parts, "a gradient");
+    if (config_.clip_value > 0) {
+        clip_grad_value(params_, config_.clip_value);
+        if (config_.clip > 0) clip_grad_norm(params_, config_.clip);
+    }
+    report.step = ++steps_;
     optimizer_.step(report.lr);
+    if (config_.ema) config_.ema->update();
     if (flow) flow->after_update();
     return report;
 }

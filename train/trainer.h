@@ -6,14 +6,26 @@
 #include <vector>
 
 #include "nn/losses.h"
+#include "optim/ema.h"
 #include "optim/optimizer.h"
 #include "train/flow.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
 struct TrainerConfig {
-    std::function<double(std::int64_t step)> lr;  // the only writer of the learning rate; steps from 0
-    double clip = 0;                              // largest gradient norm; 0 is off
+    std::function<double(std::int64_t step)> lr;    // the only writer of the learning rate; steps from 0
+    double clip = 0;                                // largest gradient norm; 0 is off
+    double clip_value = 0;                          // largest absolute gradient, before the norm; 0 is off
+    bool check_finite = false;                      // look at the output of every op, not only at loss and gradients
+    Ema* ema = nullptr;                             // updated after every step
+    std::function<std::string()> batch_names = {};  // what the step works on, for messages
+};
+
+// A part of a batch that is too big to be computed at once. The parts' gradients are added up (gradient accumulation):
+// with the shares of pictures as weights the sum is the gradient of the whole batch's mean loss.
+struct BatchPart {
+    std::function<LossValue()> loss;
+    double share = 1;  // the shares of one step add up to 1
 };
 
 struct StepReport {
@@ -28,13 +40,19 @@ public:
     Trainer(std::vector<NamedParameter> params, Optimizer& optimizer, TrainerConfig config);
 
     // Forward, backward, clip, update. NonFiniteError when the loss or a gradient is NaN or infinite, naming the op in
-    // which it was born and the step; nothing is updated then. The first step checks that every parameter was used.
-    StepReport step(const std::function<LossValue()>& loss, FlowRecorder* flow = nullptr);
+    // which it was born, the step, the parameters involved and the batch; nothing is updated then. The first step
+    // checks that every parameter was used.
+    StepReport step(const std::function<LossValue()>& loss, FlowRecorder* flow = nullptr) {
+        return step(std::vector<BatchPart>{{loss, 1}}, flow);
+    }
+    StepReport step(const std::vector<BatchPart>& parts, FlowRecorder* flow = nullptr);
     std::int64_t steps_done() const { return steps_; }
 
 private:
     void check_leaves(const Tape& tape) const;
-    [[noreturn]] void name_the_culprit(const std::function<LossValue()>& loss, const std::string& what) const;
+    void run_part(const BatchPart& part, StepReport& report);
+    std::string describe(const NonFiniteError& e) const;
+    [[noreturn]] void name_the_culprit(const std::vector<BatchPart>& parts, const std::string& what) const;
 
     std::vector<NamedParameter> params_;
     Optimizer& optimizer_;

@@ -2,6 +2,7 @@
 // depend on the number of threads. Sums across tiles belong to the caller: one partial per tile, merged in order.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
@@ -23,6 +24,13 @@ void parallel_for(std::int64_t tiles, Body&& body) {
     detail::run_tiles(
         tiles, [](void* b, std::int64_t tile) { (*static_cast<Plain*>(b))(tile); },
         const_cast<std::remove_const_t<Plain>*>(&body));
+}
+
+// body(begin, end) over 0 .. n-1 in ranges of fixed size, for loops over elements.
+template <class Body>
+void parallel_ranges(std::int64_t n, Body&& body) {
+    constexpr std::int64_t range = 1 << 14;
+    parallel_for((n + range - 1) / range, [&](std::int64_t t) { body(t * range, std::min(n, (t + 1) * range)); });
 }
 
 }  // namespace solobox

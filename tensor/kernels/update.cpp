@@ -1,33 +1,21 @@
 #include "tensor/kernels/update.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "tensor/kernels/parallel.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
-namespace {
-
-constexpr std::int64_t tile = 1 << 14;
-
-template <class Body>
-void for_elements(std::int64_t n, Body body) {
-    parallel_for((n + tile - 1) / tile, [&](std::int64_t t) { body(t * tile, std::min(n, (t + 1) * tile)); });
-}
-
-}  // namespace
-
 void sgd_update(std::int64_t n, const SgdStep& s, const Real* g, Real* b, Real* p) {
     const Real lr = static_cast<Real>(s.lr), wd = static_cast<Real>(s.weight_decay), mu = static_cast<Real>(s.momentum);
     const Real keep = static_cast<Real>(1 - s.dampening);
     if (!b) {
-        for_elements(n, [=](std::int64_t begin, std::int64_t end) {
+        parallel_ranges(n, [=](std::int64_t begin, std::int64_t end) {
             for (std::int64_t i = begin; i < end; ++i) p[i] -= lr * (g[i] + wd * p[i]);
         });
         return;
     }
     const bool first = s.first, nesterov = s.nesterov;
-    for_elements(n, [=](std::int64_t begin, std::int64_t end) {
+    parallel_ranges(n, [=](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
             const Real d = g[i] + wd * p[i];
             b[i] = first ? d : mu * b[i] + keep * d;
@@ -45,7 +33,7 @@ void adam_update(std::int64_t n, const AdamStep& s, const Real* g, Real* m, Real
     // Bias corrections, folded: m / (1 - b1^t) and sqrt(v / (1 - b2^t)).
     const Real step = static_cast<Real>(s.lr / (1 - std::pow(s.beta1, count)));
     const Real root = static_cast<Real>(1 / std::sqrt(1 - std::pow(s.beta2, count)));
-    for_elements(n, [=](std::int64_t begin, std::int64_t end) {
+    parallel_ranges(n, [=](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
             const Real d = g[i] + wd * p[i];
             m[i] = b1 * m[i] + c1 * d;

@@ -1,0 +1,43 @@
+// solobox diff: the first step and tensor in which two runs differ.
+#include <fmt/core.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/apps.h"
+#include "train/run_diff.h"
+
+namespace solobox {
+namespace {
+
+struct Arguments {
+    std::string a, b;
+    bool json = false;
+};
+
+ExitCode run(const Arguments& a) {
+    const RunDiff d = diff_runs(a.a, a.b);
+    if (a.json) {
+        const nlohmann::ordered_json j{
+            {"equal", d.equal()},         {"settings", d.settings}, {"steps", {d.steps_a, d.steps_b}},
+            {"first_step", d.first_step}, {"column", d.column},     {"tensor_step", d.tensor_step},
+            {"tensor", d.tensor},         {"part", d.part},         {"tensors", d.tensors},
+            {"weights", d.weights}};
+        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    } else {
+        for (const auto& line : describe(d)) fmt::print("{}\n", line);
+    }
+    return d.equal() ? ExitCode::done : ExitCode::verdict;
+}
+
+}  // namespace
+
+Verb add_diff(CLI::App& app) {
+    auto a = std::make_shared<Arguments>();
+    app.add_option("run", a->a, "directory of one run")->required()->check(not_empty());
+    app.add_option("other", a->b, "directory of the other")->required()->check(not_empty());
+    app.add_flag("--json", a->json, "one JSON object on standard output");
+    return [a] { return run(*a); };
+}
+
+}  // namespace solobox
