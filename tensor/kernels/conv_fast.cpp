@@ -12,28 +12,13 @@
 #include <vector>
 
 #include "tensor/kernels/conv.h"
-#include "tensor/kernels/dispatch.h"
-#include "tensor/kernels/parallel.h"
-#include "tensor/pool.h"
+#include "tensor/kernels/winograd.h"
+#include "tensor/kernels/workspace.h"
 
 namespace solobox::fast {
 namespace {
 
-constexpr std::int64_t k_block = 384;             // depth of one pass through the register tile: a panel fits L1
 constexpr std::int64_t patch_floats = 24 * 1024;  // gathered patches: under half of a 512 KB L2, beside the weights
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-// Buffers of the thread that runs a tile, kept between calls.
-float* scratch(int slot, std::int64_t floats) {
-    thread_local Block blocks[2];
-    thread_local std::int64_t sizes[2] = {0, 0};
-    if (sizes[slot] < floats) {
-        blocks[slot] = pool::allocate(floats * static_cast<std::int64_t>(sizeof(float)));
-        sizes[slot] = floats;
-    }
-    return reinterpret_cast<float*>(blocks[slot].get());
-}
 
 void copy(float* to, const float* from, std::int64_t n) {
     if (n >= 32) {
@@ -81,8 +66,8 @@ struct PatchSource {
 template <class Row>
 Block pack_panels(std::int64_t k, std::int64_t n, std::int64_t nr, Row row) {
     const std::int64_t panels = ceil_div(n, nr);
-    Block block = pool::allocate(panels * nr * k * static_cast<std::int64_t>(sizeof(float)));
-    float* out = reinterpret_cast<float*>(block.get());
+    Block block = allocate_floats(panels * nr * k);
+    float* out = floats(block);
     constexpr std::int64_t rows_per_tile = 64;
     parallel_for(panels * ceil_div(k, rows_per_tile), [&](std::int64_t tile) {
         const std::int64_t p = tile % panels, begin = tile / panels * rows_per_tile;
@@ -94,16 +79,6 @@ Block pack_panels(std::int64_t k, std::int64_t n, std::int64_t nr, Row row) {
         }
     });
     return block;
-}
-
-const float* floats(const Block& block) { return reinterpret_cast<const float*>(block.get()); }
-
-// c (m, n) = a (m, k) * panels, a with row stride `lda`, in passes of k_block.
-void multiply(const Isa& cpu, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
-              const float* panels, float* c, std::int64_t ldc, const float* bias) {
-    for (std::int64_t p = 0; p < k; p += k_block)
-        cpu.gemm_block(m, n, std::min(k_block, k - p), a + p, lda, 1, panels + p * cpu.nr, k * cpu.nr, c, ldc, bias,
-                       p > 0);
 }
 
 // Pixels per tile, so that their patches fit the buffer: a multiple of 12, which suits every register tile well enough.
@@ -126,6 +101,7 @@ bool pointwise(const ConvShape& s) {
 }  // namespace
 
 void conv2d_forward(const ConvShape& s, const float* x, const float* weight, const float* bias, float* y) {
+    if (winograd_applies(s)) return winograd_forward(s, x, weight, bias, y);
     const Isa& cpu = isa(active_kernels());
     const std::int64_t gc = s.group_c(), go = s.group_o(), k = s.kh * s.kw * gc, pixels = s.out_pixels();
     const std::int64_t tile = tile_pixels(k), out_h = s.out_h(), out_w = s.out_w();
@@ -222,6 +198,7 @@ void grad_input_phase(const ConvShape& s, const Isa& cpu, const Phase& phase, st
 }  // namespace
 
 void conv2d_grad_input(const ConvShape& s, const float* dy, const float* weight, float* dx) {
+    if (winograd_applies(s)) return winograd_grad_input(s, dy, weight, dx);
     const Isa& cpu = isa(active_kernels());
     std::vector<Phase> phases;
     bool gaps = false;  // pixels that no tap reaches keep a zero gradient
@@ -288,12 +265,13 @@ void grad_weight_block(const ConvShape& s, const Isa& cpu, const PatchSource& so
 }  // namespace
 
 void conv2d_grad_weight(const ConvShape& s, const float* x, const float* dy, float* dw) {
+    if (winograd_applies(s)) return winograd_grad_weight(s, x, dy, dw);
     const Isa& cpu = isa(active_kernels());
     const WeightPlan plan(s);
     const std::int64_t gc = s.group_c(), pixels = s.out_pixels(), size = s.kh * s.kw * gc * s.o;
     const std::vector<Tap> taps = forward_taps(s);
-    const Block extra = pool::allocate((plan.chunks - 1) * size * static_cast<std::int64_t>(sizeof(float)));
-    float* partial = reinterpret_cast<float*>(extra.get());
+    const Block extra = allocate_floats((plan.chunks - 1) * size);
+    float* partial = floats(extra);
     const std::int64_t per_group = plan.blocks() * plan.chunks;
     parallel_for(s.groups * per_group, [&](std::int64_t task) {
         const std::int64_t g = task / per_group, chunk = task % per_group / plan.blocks();

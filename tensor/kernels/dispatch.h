@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tensor/kernels/rows.h"
+#include "tensor/kernels/winograd.h"
 
 namespace solobox {
 
@@ -29,6 +30,7 @@ struct Isa {
                        const float* bias, bool accumulate);
 
     RowKernels<float> rows;
+    WinogradKernels winograd;
 };
 
 const Isa& isa(Kernels kernels);                // not for Kernels::reference

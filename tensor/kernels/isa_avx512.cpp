@@ -8,10 +8,11 @@
 namespace solobox::avx512 {
 
 #include "tensor/kernels/isa_body.h"
+#include "tensor/kernels/winograd_body.h"
 
 using T = float;
 #include "tensor/kernels/rows_body.h"
 
-const Isa table{ISA_MR, nr, gemm_block, row_table};
+const Isa table{ISA_MR, nr, gemm_block, row_table, winograd_table};
 
 }  // namespace solobox::avx512

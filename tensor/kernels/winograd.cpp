@@ -1,0 +1,249 @@
+// The driver of the Winograd convolution: which tiles, which buffers, which thread. The arithmetic of a tile is in
+// winograd_body.h, the matrix products are gemm_block's.
+//
+// Forward and the gradient of the input go tile block by tile block: transform some tiles, 36 products, transform back,
+// all in buffers that stay in the cache; only the transformed weights are shared. The gradient of the weight transforms
+// a chunk of tiles of both sides, and each block of the weight sums up over them.
+#include "tensor/kernels/winograd.h"
+
+#include <array>
+#include <atomic>
+
+#include "tensor/kernels/conv.h"
+#include "tensor/kernels/workspace.h"
+
+namespace solobox::fast {
+namespace {
+
+constexpr std::int64_t xis = 36;
+constexpr std::int64_t tile_floats = 96 * 1024;      // transformed tiles of one block: three quarters of a 512 KB L2
+constexpr std::int64_t weight_floats = 2048 * 1024;  // transformed weights alive at a time: a quarter of a 32 MB L3
+constexpr std::int64_t chunk_floats = 3072 * 1024;   // transformed tiles of one chunk of the weight's gradient
+
+std::atomic<bool> switched_on{true};
+
+// A map (n, h, w, c) that is read or written tile by tile.
+struct Map {
+    std::int64_t h, w, c;
+};
+
+// The 4x4 output tiles of a stride-1 3x3 filter with `pad` pixels of zeros around its input.
+struct Tiles {
+    std::int64_t n, rows, cols, pad_h, pad_w;
+
+    Tiles(std::int64_t images, const Map& out, std::int64_t vertical, std::int64_t horizontal)
+        : n(images), rows(ceil_div(out.h, 4)), cols(ceil_div(out.w, 4)), pad_h(vertical), pad_w(horizontal) {}
+    std::int64_t count() const { return n * rows * cols; }
+};
+
+// Pointers to the Size x Size pixels at (y, x) of one image; `outside` stands for pixels beyond the border.
+template <int Size, class Pointer>
+std::array<Pointer, Size * Size> pixels(Pointer data, const Map& map, std::int64_t image, std::int64_t y,
+                                        std::int64_t x, Pointer outside) {
+    std::array<Pointer, Size * Size> p;
+    for (int i = 0; i < Size; ++i)
+        for (int j = 0; j < Size; ++j) {
+            const bool inside = y + i >= 0 && y + i < map.h && x + j >= 0 && x + j < map.w;
+            p[static_cast<std::size_t>(Size * i + j)] =
+                inside ? data + ((image * map.h + y + i) * map.w + x + j) * map.c : outside;
+        }
+    return p;
+}
+
+std::array<const float*, 36> input_pixels(const Tiles& t, std::int64_t tile, const float* x, const Map& map,
+                                          const float* zeros) {
+    return pixels<6>(x, map, tile / (t.rows * t.cols), tile / t.cols % t.rows * 4 - t.pad_h,
+                     tile % t.cols * 4 - t.pad_w, zeros);
+}
+
+template <class Pointer>
+std::array<Pointer, 16> output_pixels(const Tiles& t, std::int64_t tile, Pointer y, const Map& map, Pointer outside) {
+    return pixels<4>(y, map, tile / (t.rows * t.cols), tile / t.cols % t.rows * 4, tile % t.cols * 4, outside);
+}
+
+Block zero_pixel(std::int64_t channels) {
+    Block block = allocate_floats(channels);
+    std::fill_n(floats(block), channels, 0.0F);
+    return block;
+}
+
+// taps: 3x3 kernels (9, in, out). Their transforms for outputs [first, first + width): 36 matrices in panels.
+Block transform_weights(const Isa& cpu, std::int64_t in, std::int64_t out, std::int64_t first, std::int64_t width,
+                        const float* taps) {
+    const std::int64_t panels = ceil_div(width, cpu.nr), matrix = panels * in * cpu.nr;
+    Block block = allocate_floats(xis * matrix);
+    float* u = floats(block);
+    constexpr std::int64_t rows_per_task = 16;
+    parallel_for(panels * ceil_div(in, rows_per_task), [&](std::int64_t task) {
+        const std::int64_t p = task % panels, begin = task / panels * rows_per_task;
+        const std::int64_t columns = std::min<std::int64_t>(cpu.nr, width - p * cpu.nr);
+        for (std::int64_t i = begin; i < std::min(in, begin + rows_per_task); ++i) {
+            std::array<const float*, 9> g;
+            for (std::size_t k = 0; k < 9; ++k)
+                g[k] = taps + (static_cast<std::int64_t>(k) * in + i) * out + first + p * cpu.nr;
+            float* line = u + (p * in + i) * cpu.nr;
+            cpu.winograd.weight(columns, g.data(), line, matrix);
+            for (std::int64_t xi = 0; columns < cpu.nr && xi < xis; ++xi)
+                std::fill(line + xi * matrix + columns, line + xi * matrix + cpu.nr, 0.0F);
+        }
+    });
+    return block;
+}
+
+// y (n, out) = the filter `taps` (9, in.c, out.c) over x (n, in)
+void filter(const Tiles& t, const Map& in, const Map& out, const float* x, const float* taps, const float* bias,
+            float* y) {
+    const Isa& cpu = isa(active_kernels());
+    const Block zeros = zero_pixel(in.c);
+    const std::int64_t nr = cpu.nr;
+    const std::int64_t width = std::clamp(weight_floats / (xis * in.c) / nr * nr, nr, ceil_div(out.c, nr) * nr);
+    for (std::int64_t first = 0; first < out.c; first += width) {
+        const std::int64_t o = std::min(width, out.c - first), matrix = ceil_div(o, nr) * in.c * nr;
+        const Block weights = transform_weights(cpu, in.c, out.c, first, o, taps);
+        // Blocks of equal size, some for each thread. Their size changes no sum, so no bit.
+        const std::int64_t fit = std::max<std::int64_t>(tile_floats / (xis * (in.c + o)), 24);
+        const std::int64_t blocks = ceil_div(ceil_div(t.count(), fit), thread_count()) * thread_count();
+        const std::int64_t block = ceil_div(ceil_div(t.count(), blocks), cpu.mr) * cpu.mr;
+        parallel_for(ceil_div(t.count(), block), [&](std::int64_t task) {
+            const std::int64_t begin = task * block, count = std::min(block, t.count() - begin);
+            float* v = scratch(0, xis * block * in.c);
+            float* m = scratch(1, xis * block * o);
+            for (std::int64_t i = 0; i < count; ++i)
+                cpu.winograd.input(in.c, input_pixels(t, begin + i, x, in, floats(zeros)).data(), v + i * in.c,
+                                   block * in.c);
+            for (std::int64_t xi = 0; xi < xis; ++xi)
+                multiply(cpu, count, o, in.c, v + xi * block * in.c, in.c, floats(weights) + xi * matrix,
+                         m + xi * block * o, o, nullptr);
+            for (std::int64_t i = 0; i < count; ++i)
+                cpu.winograd.output(o, m + i * o, block * o, bias ? bias + first : nullptr,
+                                    output_pixels<float*>(t, begin + i, y + first, out, nullptr).data());
+        });
+    }
+}
+
+// (9, in, out) -> (9, out, in), the taps in reverse: the kernel turned by half a turn.
+Block turned(std::int64_t in, std::int64_t out, const float* weight) {
+    Block block = allocate_floats(9 * in * out);
+    float* to = floats(block);
+    constexpr std::int64_t side = 16;
+    const std::int64_t strips = ceil_div(out, side);
+    parallel_for(9 * strips, [&](std::int64_t task) {
+        const std::int64_t tap = task / strips, begin = task % strips * side, end = std::min(out, begin + side);
+        const float* from = weight + (8 - tap) * in * out;
+        for (std::int64_t i = 0; i < in; i += side)
+            for (std::int64_t o = begin; o < end; ++o)
+                for (std::int64_t k = i; k < std::min(in, i + side); ++k)
+                    to[(tap * out + o) * in + k] = from[k * out + o];
+    });
+    return block;
+}
+
+Map input_map(const ConvShape& s) { return {s.h, s.w, s.c}; }
+Map output_map(const ConvShape& s) { return {s.out_h(), s.out_w(), s.o}; }
+
+}  // namespace
+
+void set_winograd(bool on) { switched_on = on; }
+bool winograd_on() { return switched_on; }
+
+bool winograd_applies(const ConvShape& s) {
+    if (!switched_on || s.kh != 3 || s.kw != 3 || s.stride_h != 1 || s.stride_w != 1 || s.dilation_h != 1 ||
+        s.dilation_w != 1 || s.groups != 1 || s.pad_h > 2 || s.pad_w > 2 || s.c % 16 != 0 || s.o % 16 != 0)
+        return false;
+    // Tiles that hang over the border, and transformed weights that a small map cannot pay for, eat up the gain.
+    const std::int64_t map = s.out_h() * s.out_w(), tiles = ceil_div(s.out_h(), 4) * ceil_div(s.out_w(), 4);
+    return 10 * tiles * 36 <= 6 * map * 9 && (map >= 100 || s.c * s.o <= 512 * 512);
+}
+
+void winograd_forward(const ConvShape& s, const float* x, const float* weight, const float* bias, float* y) {
+    const Tiles tiles(s.n, output_map(s), s.pad_h, s.pad_w);
+    filter(tiles, input_map(s), output_map(s), x, weight, bias, y);
+}
+
+void winograd_grad_input(const ConvShape& s, const float* dy, const float* weight, float* dx) {
+    const Block taps = turned(s.c, s.o, weight);
+    const Tiles tiles(s.n, input_map(s), 2 - s.pad_h, 2 - s.pad_w);
+    filter(tiles, output_map(s), input_map(s), dy, floats(taps), nullptr, dx);
+}
+
+namespace {
+
+// How the weight's gradient is cut: into blocks of c x o that fit the cache with all their 36 elements.
+struct WeightBlocks {
+    std::int64_t c, o, rows, cols;
+    static constexpr std::int64_t block_c = 64, block_o = 32;
+
+    WeightBlocks(std::int64_t channels, std::int64_t outputs)
+        : c(channels), o(outputs), rows(ceil_div(c, block_c)), cols(ceil_div(o, block_o)) {}
+    std::int64_t count() const { return rows * cols; }
+    std::int64_t first_c(std::int64_t b) const { return b / cols * block_c; }
+    std::int64_t first_o(std::int64_t b) const { return b % cols * block_o; }
+    std::int64_t size_c(std::int64_t b) const { return std::min(block_c, c - first_c(b)); }
+    std::int64_t size_o(std::int64_t b) const { return std::min(block_o, o - first_o(b)); }
+    static constexpr std::int64_t floats = xis * block_c * block_o;
+};
+
+void finish_block(const Isa& cpu, const WeightBlocks& w, std::int64_t b, const float* du, float* dw) {
+    for (std::int64_t i = 0; i < w.size_c(b); ++i) {
+        std::array<float*, 9> taps;
+        for (std::size_t k = 0; k < 9; ++k)
+            taps[k] = dw + (static_cast<std::int64_t>(k) * w.c + w.first_c(b) + i) * w.o + w.first_o(b);
+        cpu.winograd.weight_grad(w.size_o(b), du + i * WeightBlocks::block_o,
+                                 WeightBlocks::block_c * WeightBlocks::block_o, taps.data());
+    }
+}
+
+}  // namespace
+
+void winograd_grad_weight(const ConvShape& s, const float* x, const float* dy, float* dw) {
+    const Isa& cpu = isa(active_kernels());
+    const Map in = input_map(s), out = output_map(s);
+    const Tiles t(s.n, out, s.pad_h, s.pad_w);
+    const Block zeros = zero_pixel(std::max(s.c, s.o));
+    const std::int64_t nr = cpu.nr, panels = ceil_div(s.o, nr), padded_o = panels * nr;
+    const std::int64_t chunk = std::min(
+        std::clamp<std::int64_t>(chunk_floats / (xis * (s.c + padded_o)) / 8 * 8, 48, 256), ceil_div(t.count(), 8) * 8);
+    const Block tiles_in = allocate_floats(xis * chunk * s.c), tiles_out = allocate_floats(xis * chunk * padded_o);
+    float *v = floats(tiles_in), *z = floats(tiles_out);
+    const WeightBlocks blocks(s.c, s.o);
+    const Block sums = allocate_floats(blocks.count() * WeightBlocks::floats);
+    float* du = floats(sums);
+    for (std::int64_t first = 0; first < t.count(); first += chunk) {
+        const std::int64_t count = std::min(chunk, t.count() - first);
+        parallel_for(ceil_div(count, 4), [&](std::int64_t task) {
+            for (std::int64_t i = 4 * task; i < std::min(count, 4 * task + 4); ++i) {
+                cpu.winograd.input(s.c, input_pixels(t, first + i, x, in, floats(zeros)).data(), v + i * s.c,
+                                   chunk * s.c);
+                auto pixel = output_pixels<const float*>(t, first + i, dy, out, floats(zeros));
+                for (std::int64_t p = 0; p < panels; ++p) {
+                    const std::int64_t columns = std::min(nr, s.o - p * nr);
+                    float* line = z + (p * chunk + i) * nr;
+                    cpu.winograd.output_grad(columns, pixel.data(), line, chunk * padded_o);
+                    for (std::int64_t xi = 0; columns < nr && xi < xis; ++xi)
+                        std::fill(line + xi * chunk * padded_o + columns, line + xi * chunk * padded_o + nr, 0.0F);
+                    for (const float*& q : pixel) q += q == floats(zeros) ? 0 : nr;
+                }
+            }
+        });
+        const bool last = first + chunk >= t.count();
+        const auto product = [&](std::int64_t b, std::int64_t xi) {
+            cpu.gemm_block(blocks.size_c(b), blocks.size_o(b), count, v + xi * chunk * s.c + blocks.first_c(b), 1, s.c,
+                           z + xi * chunk * padded_o + blocks.first_o(b) * chunk, chunk * nr,
+                           du + b * WeightBlocks::floats + xi * WeightBlocks::block_c * WeightBlocks::block_o,
+                           WeightBlocks::block_o, nullptr, first > 0);
+        };
+        if (blocks.count() >= 16) {
+            parallel_for(blocks.count(), [&](std::int64_t b) {
+                for (std::int64_t xi = 0; xi < xis; ++xi) product(b, xi);
+                if (last) finish_block(cpu, blocks, b, du + b * WeightBlocks::floats, dw);
+            });
+        } else {
+            parallel_for(blocks.count() * xis, [&](std::int64_t i) { product(i / xis, i % xis); });
+            if (last)
+                parallel_for(blocks.count(),
+                             [&](std::int64_t b) { finish_block(cpu, blocks, b, du + b * WeightBlocks::floats, dw); });
+        }
+    }
+}
+
+}  // namespace solobox::fast

@@ -1,0 +1,40 @@
+// What the convolution kernels share: scratch memory of the thread that runs a tile, and weights packed for gemm_block.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/parallel.h"
+#include "tensor/pool.h"
+
+namespace solobox::fast {
+
+constexpr std::int64_t k_block = 384;  // depth of one pass through the register tile: a panel fits L1
+
+inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+inline float* floats(const Block& block) { return reinterpret_cast<float*>(block.get()); }
+
+inline Block allocate_floats(std::int64_t n) { return pool::allocate(n * static_cast<std::int64_t>(sizeof(float))); }
+
+// Buffers of the calling thread, kept between calls. A slot's contents last until its next use.
+inline float* scratch(int slot, std::int64_t n) {
+    thread_local Block blocks[2];
+    thread_local std::int64_t sizes[2] = {0, 0};
+    if (sizes[slot] < n) {
+        blocks[slot] = allocate_floats(n);
+        sizes[slot] = n;
+    }
+    return floats(blocks[slot]);
+}
+
+// c (m, n) = a (m, k) * panels, a with row stride `lda`, in passes of k_block. Panel j starts at panels + j * k * nr.
+inline void multiply(const Isa& cpu, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                     const float* panels, float* c, std::int64_t ldc, const float* bias) {
+    for (std::int64_t p = 0; p < k; p += k_block)
+        cpu.gemm_block(m, n, std::min(k_block, k - p), a + p, lda, 1, panels + p * cpu.nr, k * cpu.nr, c, ldc, bias,
+                       p > 0);
+}
+
+}  // namespace solobox::fast
