@@ -75,8 +75,9 @@ void interpolate_case(Case& c) {
     InterpolateSpec spec;
     if (c.args.has("size")) spec.size = c.args.pair("size");
     if (c.args.has("scale_factor")) {
-        spec.scale_h = c.args.at("scale_factor").at(0).get<double>();
-        spec.scale_w = c.args.at("scale_factor").at(1).get<double>();
+        const Json& factor = c.args.at("scale_factor");
+        spec.scale_h = (factor.is_array() ? factor.at(0) : factor).get<double>();
+        spec.scale_w = (factor.is_array() ? factor.at(1) : factor).get<double>();
     }
     const std::string mode = c.args.text("mode");
     if (mode != "nearest" && mode != "bilinear") throw Unsupported("mode " + mode);

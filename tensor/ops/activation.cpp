@@ -94,12 +94,13 @@ Var hardswish(const Var& x) {
 }
 
 Var clamp(const Var& x, double lo, double hi) {
-    check(lo <= hi, "[clamp] the lower bound {} exceeds the upper {}", lo, hi);
     const Real a = static_cast<Real>(lo), b = static_cast<Real>(hi);
     return pointwise(
-        "clamp", x, [a, b](Real v) { return v < a   ? a
-                                            : v > b ? b
-                                                    : v; },
+        "clamp", x,
+        [a, b](Real v) {
+            const Real raised = v < a ? a : v;
+            return raised > b ? b : raised;
+        },
         [a, b](Real v) { return v >= a && v <= b ? Real(1) : Real(0); });
 }
 

@@ -19,6 +19,7 @@ Var gelu(const Var& x, GeluForm form = GeluForm::exact);
 Var softplus(const Var& x, double beta = 1, double threshold = 20);
 Var hardswish(const Var& x);  // x relu6(x + 3) / 6
 // Passes the gradient where lo <= x <= hi, bounds included; blocks it outside.
+// min(max(x, lo), hi), so hi where lo > hi; gradient 1 inside and at the bounds.
 Var clamp(const Var& x, double lo, double hi = std::numeric_limits<double>::infinity());
 // weight has 1 element or one per channel; `channel_axis` says which axis that is. Gradient at 0: the negative side's.
 Var prelu(const Var& x, const Var& weight, int channel_axis);

@@ -4,6 +4,7 @@
 
 #include "tensor/kernels/conv.h"
 #include "tensor/kernels/norm.h"
+#include "tensor/ops/view.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 namespace {
@@ -97,6 +98,11 @@ Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, const Con
               output_padding.w < std::max(spec.stride.w, spec.dilation.w),
           "[conv_transpose2d] output {}x{} with output padding {}x{}: it must be smaller than stride or dilation", h, w,
           output_padding.h, output_padding.w);
+    // As much as a stride more, which a dilation allows: as if further zero pixels followed the input.
+    const std::int64_t more_h = output_padding.h / spec.stride.h, more_w = output_padding.w / spec.stride.w;
+    if (more_h || more_w)
+        return conv_transpose2d(pad(x, {0, 0, 0, more_w, 0, more_h}), weight, bias, spec,
+                                {output_padding.h % spec.stride.h, output_padding.w % spec.stride.w});
     // The convolution that this one transposes: its input is our output.
     const Shape y_shape{x.dim(0), h, w, weight.dim(2) * spec.groups};
     const ConvShape s = conv_shape(y_shape, weight.shape(), spec);
