@@ -72,6 +72,7 @@ void print_text(const OverfitResult& r, const RunDirectory& run) {
 ExitCode run_overfit(const Arguments& a, const CommandLine& line) {
     use_threads(a.threads);
     const Config config = make_config(a);
+    fast::set_winograd(config.text("conv") != "direct");
     (void)describe(model_config(config)), (void)loss_spec(config);  // say what is wrong before any file is touched
     const auto& stop = watch_signals();
     Talk talk(a.quiet);

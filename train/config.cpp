@@ -68,6 +68,7 @@ Keys make_schema() {
         number("clip", 5, 0, 1e9, "largest gradient norm; 0 is off"),
         integer("batch", 8, 1, 65536, "pictures per step", {"batch_size"}),
         integer("seed", 0, 0, 9.0e15, "of every random number"),
+        choice("conv", {"fast", "direct"}, "3x3 convolutions: through Winograd where that is faster, or never"),
         flag("check_finite", false, "look for NaN and infinity in every op's output, not only in loss and gradients"),
         flag("trace", false, "record every tensor's fingerprint at every step, for `solobox diff`"),
         choice("box", {"largest", "first", "error"}, "which object counts when a picture has several"),

@@ -50,7 +50,7 @@ void point_latest(const std::string& path) {
 Facts environment_facts() {
     return {
         {"cpu", cpu_name()}, {"threads", std::to_string(thread_count())}, {"kernels", name_of(active_kernels())},
-            {"blas", blas_name()}, {"compiler", __VERSION__},
+            {"conv", fast::winograd_on() ? "fast" : "direct"}, {"blas", blas_name()}, {"compiler", __VERSION__},
 #if defined(NDEBUG)
             {"build", "release"},
 #else

@@ -20,12 +20,13 @@ namespace {
 
 constexpr std::int64_t patch_floats = 24 * 1024;  // gathered patches: under half of a 512 KB L2, beside the weights
 
-void copy(float* to, const float* from, std::int64_t n) {
-    if (n >= 32) {
+inline void copy(float* to, const float* from, std::int64_t n) {
+    if (n >= 64) {
         std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
         return;
     }
-    for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
+    for (; n >= 8; n -= 8, to += 8, from += 8) std::memcpy(to, from, 32);  // a size known here becomes plain moves
+    for (; n > 0; --n) *to++ = *from++;
 }
 
 // One place a patch reads from: an offset in pixels against the patch's origin.
@@ -34,32 +35,55 @@ struct Tap {
 };
 
 // Patches read from `source` (n, h, w, c), channels [first, first + width) of every tap in turn; zero outside.
-struct PatchSource {
-    const float* data;
-    std::int64_t h, w, c;
-    std::int64_t first, width;
-    std::vector<Tap> taps;
-
-    // The patch at origin (y, x) of one image: taps.size() * width floats.
-    void gather(std::int64_t image, std::int64_t y, std::int64_t x, float* out) const {
-        const bool whole_pixels = width == c;
-        for (std::size_t t = 0; t < taps.size();) {
+class PatchSource {
+public:
+    PatchSource(const float* source, std::int64_t rows, std::int64_t cols, std::int64_t channels,
+                std::int64_t first_channel, std::int64_t count, const std::vector<Tap>& taps)
+        : data(source), h(rows), w(cols), c(channels), first(first_channel), width(count) {
+        for (const Tap& tap : taps) {
             // Neighbouring taps in a row lie side by side in memory: one copy for the run.
-            std::size_t end = t + 1;
-            while (whole_pixels && end < taps.size() && taps[end].dy == taps[t].dy &&
-                   taps[end].dx == taps[end - 1].dx + 1)
-                ++end;
-            const std::int64_t run = static_cast<std::int64_t>(end - t), iy = y + taps[t].dy, ix = x + taps[t].dx;
-            const std::int64_t before = iy < 0 || iy >= h ? run : std::clamp<std::int64_t>(-ix, 0, run);
-            const std::int64_t inside = std::clamp<std::int64_t>(w - ix, before, run) - before;
-            std::fill_n(out, before * width, 0.0F);
-            if (inside > 0)
-                copy(out + before * width, data + ((image * h + iy) * w + ix + before) * c + first, inside * width);
-            std::fill_n(out + (before + inside) * width, (run - before - inside) * width, 0.0F);
-            out += run * width;
-            t = end;
+            Run* last = runs.empty() ? nullptr : &runs.back();
+            if (last && width == c && tap.dy == last->dy && tap.dx == last->dx + last->taps)
+                ++last->taps;
+            else
+                runs.push_back({tap.dy, tap.dx, 1});
+            top = std::min(top, tap.dy), bottom = std::max(bottom, tap.dy);
+            left = std::min(left, tap.dx), right = std::max(right, tap.dx);
+        }
+        length = static_cast<std::int64_t>(taps.size()) * width;
+    }
+    // Floats in a patch.
+    std::int64_t size() const { return length; }
+    std::int64_t channels() const { return width; }
+
+    // The patch at origin (y, x) of one image.
+    void gather(std::int64_t image, std::int64_t y, std::int64_t x, float* out) const {
+        const float* origin = data + ((image * h + y) * w + x) * c + first;
+        const bool inside = y + top >= 0 && y + bottom < h && x + left >= 0 && x + right < w;
+        for (const Run& run : runs) {
+            const std::int64_t iy = y + run.dy, ix = x + run.dx, floats_in_run = run.taps * width;
+            const float* from = origin + (run.dy * w + run.dx) * c;
+            if (inside) {
+                copy(out, from, floats_in_run);
+            } else {
+                const std::int64_t before = iy < 0 || iy >= h ? run.taps : std::clamp<std::int64_t>(-ix, 0, run.taps);
+                const std::int64_t there = std::clamp<std::int64_t>(w - ix, before, run.taps) - before;
+                std::fill_n(out, before * width, 0.0F);
+                if (there > 0) copy(out + before * width, from + before * c, there * width);
+                std::fill_n(out + (before + there) * width, (run.taps - before - there) * width, 0.0F);
+            }
+            out += floats_in_run;
         }
     }
+
+private:
+    struct Run {
+        std::int64_t dy, dx, taps;
+    };
+    const float* data;
+    std::int64_t h, w, c, first, width, length = 0;
+    std::int64_t top = INT32_MAX, bottom = INT32_MIN, left = INT32_MAX, right = INT32_MIN;
+    std::vector<Run> runs;
 };
 
 // Packs b (k, n), element(i, j) giving its numbers row by row, into panels of `nr` columns, zero-filled at the end.
@@ -239,7 +263,7 @@ constexpr std::int64_t pixels_per_pass = 96;
 // dw rows of one block, summed over pixels [begin, end).
 void grad_weight_block(const ConvShape& s, const Isa& cpu, const PatchSource& source, std::int64_t g,
                        std::int64_t begin, std::int64_t end, const float* dy, float* dw) {
-    const std::int64_t go = s.group_o(), k = static_cast<std::int64_t>(source.taps.size()) * source.width;
+    const std::int64_t go = s.group_o(), k = source.size();
     const std::int64_t out_h = s.out_h(), out_w = s.out_w(), panels = ceil_div(go, cpu.nr);
     float* patches = scratch(0, pixels_per_pass * k);
     float* packed = scratch(1, pixels_per_pass * panels * cpu.nr);

@@ -46,6 +46,7 @@ public:
     void resize(int threads) {
         stop();
         threads_ = threads;
+        shares_ = std::vector<Share>(static_cast<std::size_t>(threads));
         quit_ = false;
         for (int part = 1; part < threads; ++part)
             workers_.emplace_back([this, part, seen = generation_.load()] { work(part, seen); });
@@ -56,6 +57,11 @@ public:
         job_ = job;
         error_ = nullptr;
         error_tile_ = job.tiles;
+        for (int part = 0; part < job.parts; ++part) {
+            Share& share = shares_[static_cast<std::size_t>(part)];
+            share.next.store(job.tiles * part / job.parts, std::memory_order_relaxed);
+            share.end = job.tiles * (part + 1) / job.parts;
+        }
         pending_.store(threads_ - 1, std::memory_order_relaxed);
         {
             const std::lock_guard lock(mutex_);
@@ -73,10 +79,17 @@ public:
 
 private:
     void run_part(int part) {
-        // Contiguous shares: neighbours in memory stay with one thread, layer after layer.
-        const std::int64_t begin = job_.tiles * part / job_.parts, end = job_.tiles * (part + 1) / job_.parts;
+        // Contiguous shares first: neighbours in memory stay with one thread, layer after layer. Who is done helps the
+        // others, so that a core which the system took away for a while holds nobody up.
         inside_tile = true;
-        for (std::int64_t tile = begin; tile < end; ++tile) {
+        for (int i = 0; i < job_.parts && run_share((part + i) % job_.parts); ++i) {
+        }
+        inside_tile = false;
+    }
+
+    bool run_share(int part) {
+        Share& share = shares_[static_cast<std::size_t>(part)];
+        for (std::int64_t tile; (tile = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
             try {
                 job_.call(job_.body, tile);
             } catch (...) {
@@ -85,10 +98,10 @@ private:
                     error_tile_ = tile;
                     error_ = std::current_exception();
                 }
-                break;
+                return false;
             }
         }
-        inside_tile = false;
+        return true;
     }
 
     void work(int part, std::uint64_t seen) {
@@ -123,6 +136,11 @@ private:
         workers_.clear();
     }
 
+    struct alignas(64) Share {  // a cache line each
+        std::atomic<std::int64_t> next{0};
+        std::int64_t end = 0;
+    };
+    std::vector<Share> shares_;
     std::vector<std::thread> workers_;
     int threads_ = 1;
     Job job_;
