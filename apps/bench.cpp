@@ -23,7 +23,7 @@ namespace {
 struct Arguments {
     std::string workload = "tiny-gn";
     int steps = 20, threads = 0;
-    bool json = false;
+    bool json = false, direct = false;
 };
 
 // What one step computes: the peers' models, batches, losses and SGD (1e-3, momentum 0.9, decay 1e-4).
@@ -103,6 +103,7 @@ std::int64_t peak_mb() {
 
 ExitCode run(const Arguments& a) {
     use_threads(a.threads);
+    fast::set_winograd(!a.direct);
     const Workload w = make_workload(a.workload);
     const Tensor x = random_numbers({w.batch, w.image, w.image, 3}, 0, -1.7, 1.7);
     Sgd sgd(decay_weights_only(w.params, 1e-4), {0.9, 0, false});
@@ -139,7 +140,8 @@ ExitCode run(const Arguments& a) {
                                    {"gflops", gflops},
                                    {"page_faults_per_step", per_step},
                                    {"threads", thread_count()},
-                                   {"kernels", name_of(active_kernels())}};
+                                   {"kernels", name_of(active_kernels())},
+                                   {"conv", a.direct ? "direct" : "fast"}};
     if (a.json)
         fmt::print("{}\n", j.dump());
     else
@@ -159,6 +161,7 @@ Verb add_bench(CLI::App& app) {
     app.add_option("workload", a->workload, "tiny-gn (default) | tiny-bn | toy-quarter | toy448 | resnet18 | resnet50");
     app.add_option("--steps", a->steps, "steps to measure (default 20)")->check(CLI::Range(1, 100000));
     add_threads_option(app, a->threads);
+    app.add_flag("--direct", a->direct, "convolutions without Winograd");
     app.add_flag("--json", a->json, "one JSON object on standard output");
     return [a] { return run(*a); };
 }
