@@ -140,7 +140,7 @@ private:
         std::atomic<std::int64_t> next{0};
         std::int64_t end = 0;
     };
-    std::vector<Share> shares_;
+    std::vector<Share> shares_ = std::vector<Share>(1);  // a thread each; the caller alone needs no resize()
     std::vector<std::thread> workers_;
     int threads_ = 1;
     Job job_;
