@@ -88,7 +88,7 @@ void describe_conv(std::vector<LayerRow>& rows, const std::string& prefix, const
     const Shape out{side, side, p.out};
     const std::string grouped = p.groups > 1 ? fmt::format(" g{}", p.groups) : "";
     rows.push_back({prefix + p.conv, fmt::format("conv {}x{} s{}{}", p.kernel, p.kernel, p.stride, grouped), in, out,
-                    p.weights(), checked_mul(p.weights(), side * side)});
+                    p.weights(), checked_mul(p.weights(), side * side), p.kernel, p.stride, p.kernel / 2, p.groups});
     rows.push_back({prefix + p.norm, relu ? "batchnorm, relu" : "batchnorm", out, out, 2 * p.out});
 }
 

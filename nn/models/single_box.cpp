@@ -122,7 +122,8 @@ std::vector<LayerRow> describe(const SingleBoxConfig& c) {
         }
         const std::int64_t weights = checked_mul(row.kernel * row.kernel * in[2], channels);
         rows.push_back({names[i].conv, fmt::format("conv {}x{} s{}", row.kernel, row.kernel, row.stride), in, out,
-                        weights + (normed ? 0 : channels), checked_mul(weights, side * side)});
+                        weights + (normed ? 0 : channels), checked_mul(weights, side * side), row.kernel, row.stride,
+                        row.kernel / 2});
         if (normed)
             rows.push_back(
                 {names[i].norm,

@@ -47,7 +47,7 @@ std::vector<LayerRow> describe(const VitDetConfig& c) {
     const std::int64_t patch_weights = checked_mul(c.patch * c.patch * 3, c.dim);
     rows.push_back({"conv_proj", fmt::format("conv {}x{} s{}", c.patch, c.patch, c.patch),
                     Shape{c.image.h, c.image.w, 3}, Shape{c.image.h / c.patch, c.image.w / c.patch, c.dim},
-                    patch_weights + c.dim, checked_mul(patch_weights, c.patches())});
+                    patch_weights + c.dim, checked_mul(patch_weights, c.patches()), c.patch, c.patch});
     rows.push_back({"class_token", "token", Shape{c.patches(), c.dim}, Shape{c.patches() + 1, c.dim}, c.dim});
     rows.push_back({"det_tokens", "token", Shape{c.patches() + 1, c.dim}, sequence, c.det_tokens * c.dim});
     rows.push_back({"encoder.pos_embedding", "positions", sequence, sequence, sequence.numel()});

@@ -18,14 +18,14 @@ Kernels from_environment() {
     if (!text || !*text) {
         for (const Kernels k : {Kernels::avx512, Kernels::avx2})
             if (cpu_supports(k)) return k;
-        return Kernels::reference;
+        return Kernels::generic;
     }
-    for (const Kernels k : {Kernels::reference, Kernels::avx2, Kernels::avx512}) {
+    for (const Kernels k : {Kernels::reference, Kernels::generic, Kernels::avx2, Kernels::avx512}) {
         if (std::string_view(text) != name_of(k)) continue;
         if (!cpu_supports(k)) throw ConfigError(fmt::format("SOLOBOX_KERNELS={}: this CPU cannot run them", text));
         return k;
     }
-    throw ConfigError(fmt::format("SOLOBOX_KERNELS={}: expected ref, avx2 or avx512", text));
+    throw ConfigError(fmt::format("SOLOBOX_KERNELS={}: expected ref, generic, avx2 or avx512", text));
 }
 
 }  // namespace
@@ -34,6 +34,7 @@ bool cpu_supports(Kernels kernels) {
 #if defined(__x86_64__)
     switch (kernels) {
         case Kernels::reference:
+        case Kernels::generic:
             return true;
         case Kernels::avx2:
             return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -43,7 +44,7 @@ bool cpu_supports(Kernels kernels) {
     }
     return false;
 #else
-    return kernels == Kernels::reference;
+    return kernels == Kernels::reference || kernels == Kernels::generic;
 #endif
 }
 
@@ -67,6 +68,8 @@ const char* name_of(Kernels kernels) {
     switch (kernels) {
         case Kernels::reference:
             return "ref";
+        case Kernels::generic:
+            return "generic";
         case Kernels::avx2:
             return "avx2";
         case Kernels::avx512:
@@ -86,6 +89,7 @@ std::string blas_name() {
 }
 
 const Isa& isa(Kernels kernels) {
+    if (kernels == Kernels::generic) return generic::table;
 #if defined(__x86_64__)
     if (kernels == Kernels::avx2) return avx2::table;
     if (kernels == Kernels::avx512) return avx512::table;

@@ -1,4 +1,4 @@
-// Which kernels run: found once from the CPU, or set by SOLOBOX_KERNELS=ref|avx2|avx512.
+// Which kernels run: found once from the CPU, or set by SOLOBOX_KERNELS=ref|generic|avx2|avx512.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace solobox {
 
-enum class Kernels { reference, avx2, avx512 };
+enum class Kernels { reference, generic, avx2, avx512 };
 
 // Throws ConfigError when SOLOBOX_KERNELS names something unknown or something that this CPU cannot run.
 Kernels active_kernels();
@@ -31,12 +31,19 @@ struct Isa {
 
     RowKernels<float> rows;
     WinogradKernels winograd;
+
+    // Multiply-adds in registers alone, for benchmarks: the peak of this instruction set.
+    float (*multiply_adds)(long rounds);
+    int flops_per_round;
 };
 
 const Isa& isa(Kernels kernels);                // not for Kernels::reference
 const RowKernels<float>& row_kernels(float);    // of the active kernels
 const RowKernels<double>& row_kernels(double);  // always the reference
 
+namespace generic {
+extern const Isa table;
+}
 namespace avx2 {
 extern const Isa table;
 }

@@ -13,6 +13,6 @@ namespace solobox::avx512 {
 using T = float;
 #include "tensor/kernels/rows_body.h"
 
-const Isa table{ISA_MR, nr, gemm_block, row_table, winograd_table};
+const Isa table{ISA_MR, nr, gemm_block, row_table, winograd_table, multiply_adds, 2 * chains* ISA_LANES};
 
 }  // namespace solobox::avx512

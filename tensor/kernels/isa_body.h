@@ -82,4 +82,18 @@ void gemm_block(long m, long n, long kc, const float* a, long ars, long aks, con
     }
 }
 
+// Multiply-adds that never wait for memory nor for each other: what no kernel can beat. For benchmarks.
+constexpr int chains = 12;
+
+float multiply_adds(long rounds) {
+    Vector sum[chains], factor = Vector{} + 0.999F, term = Vector{} + 0.5F;
+    for (int k = 0; k < chains; ++k) sum[k] = Vector{} + static_cast<float>(k);  // equal chains would be made one
+    for (long i = 0; i < rounds; ++i)
+#pragma GCC unroll 16
+        for (int k = 0; k < chains; ++k) sum[k] = sum[k] * factor + term;
+    Vector total = {};
+    for (int k = 0; k < chains; ++k) total += sum[k];
+    return total[0];
+}
+
 }  // namespace

@@ -43,6 +43,9 @@ bool winograd_applies(const ConvShape& s);
 void set_winograd(bool on);
 bool winograd_on();
 
+// Seconds that threads spent in the matrix products of the three passes since the last call, added up. For benchmarks.
+double take_winograd_product_seconds();
+
 void winograd_forward(const ConvShape& s, const float* x, const float* weight, const float* bias, float* y);
 void winograd_grad_input(const ConvShape& s, const float* dy, const float* weight, float* dx);
 void winograd_grad_weight(const ConvShape& s, const float* x, const float* dy, float* dw);

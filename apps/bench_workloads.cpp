@@ -1,0 +1,77 @@
+#include "apps/bench_workloads.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+
+#include "nn/models/resnet.h"
+#include "train/names.h"
+#include "train/single_box_setup.h"
+
+namespace solobox {
+
+std::int64_t Workload::macs() const {
+    std::int64_t total = 0;
+    for (const LayerRow& row : layers) total += row.macs;
+    return total;
+}
+
+std::vector<std::string> workload_names() {
+    return {"tiny-gn", "tiny-bn", "toy-quarter", "toy448", "resnet18", "resnet50"};
+}
+
+Tensor random_numbers(const Shape& shape, std::uint32_t op, double low, double high) {
+    Random random({0, Stream::test, 0, 0, op});
+    Tensor t(shape);
+    for (std::int64_t i = 0; i < t.numel(); ++i) t.mutable_data()[i] = static_cast<Real>(random.uniform(low, high));
+    return t;
+}
+
+namespace {
+
+Workload single_box_workload(const std::vector<std::string>& words) {
+    Config config;
+    config.set_words(words, "workload");
+    const std::shared_ptr<SingleBox> model = make_single_box(config, {});
+    Workload w;
+    w.image = config.integer("image");
+    w.layers = describe(model_config(config));
+    w.params = parameters_of(*model);
+    w.forward = [model](const Var& x) { return (*model)(x); };
+    w.loss = [t = random_numbers({w.batch, 4}, 1, 0.25, 0.75), decode = decode_spec(config),
+              spec = loss_spec(config)](const Var& y) { return box_loss(y, t, decode, spec); };
+    return w;
+}
+
+Workload resnet_workload(const std::string& name, std::int64_t image) {
+    ResNetConfig config = resnet_config(name, 5);
+    config.image = image;
+    const auto model = std::make_shared<ResNet>(config, 0);
+    Workload w;
+    w.batch = 32;
+    w.image = image;
+    w.layers = describe(config);
+    w.params = parameters_of(*model);
+    w.forward = [model](const Var& x) { return (*model)(x); };
+    IndexTensor labels(Shape{w.batch});
+    for (std::int64_t i = 0; i < w.batch; ++i) labels.mutable_data()[i] = i % 5;
+    w.loss = [labels](const Var& y) { return LossValue{cross_entropy(y, labels), {}}; };
+    return w;
+}
+
+}  // namespace
+
+Workload make_workload(const std::string& name) {
+    if (name == "tiny-gn") return single_box_workload({"norm=group"});
+    if (name == "tiny-bn") return single_box_workload({"norm=batch"});
+    if (name == "toy-quarter")
+        return single_box_workload({"model=toy", "width_mult=0.25", "image=224", "hidden=512", "norm=group"});
+    if (name == "toy448") return single_box_workload({"model=toy", "image=448", "hidden=4096", "norm=none"});
+    if (name == "resnet18") return resnet_workload(name, 64);
+    if (name == "resnet50") return resnet_workload(name, 224);
+    throw ConfigError(fmt::format("unknown workload '{}'{}: expected {}", name, did_you_mean(name, workload_names()),
+                                  fmt::join(workload_names(), ", ")));
+}
+
+}  // namespace solobox
