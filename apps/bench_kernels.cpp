@@ -190,9 +190,9 @@ void conv_rows(const ConvClass& layer, int repeats, std::vector<Row>& rows) {
         row.error = wrong;
         rows.push_back(row);
     };
-    const auto forward = [&] { conv2d_forward(s, x.data(), w.data(), nullptr, y.mutable_data()); };
+    const auto forward = [&] { conv2d_forward(s, Source<Real>(x.data()), w.data(), nullptr, y.mutable_data()); };
     const auto grad_input = [&] { conv2d_grad_input(s, dy.data(), w.data(), dx.mutable_data()); };
-    const auto grad_weight = [&] { conv2d_grad_weight(s, x.data(), dy.data(), dw.mutable_data()); };
+    const auto grad_weight = [&] { conv2d_grad_weight(s, Source<Real>(x.data()), dy.data(), dw.mutable_data()); };
     forward();
     add("forward", error.forward(y.data()), forward);
     if (!layer.first) {
@@ -243,10 +243,7 @@ void memory_rows(const Workload& w, int repeats, std::vector<Row>& rows) {
         rows.push_back(row);
     };
     const auto d = static_cast<double>(n);
-    add("norm", "statistics", 2 * d, [&] {
-        channel_sum(all, x.data(), sums.data());
-        channel_square_sum(all, x.data(), shift.data(), sums.data());
-    });
+    add("norm", "statistics", d, [&] { channel_moments(all, x.data(), sums.data(), dots.data()); });
     add("norm+act", "forward", 2 * d,
         [&] { channel_affine(all, x.data(), scale.data(), shift.data(), Real(0.1), y.mutable_data()); });
     add("norm+act", "backward sums", 2 * d, [&] {
@@ -265,7 +262,7 @@ void memory_rows(const Workload& w, int repeats, std::vector<Row>& rows) {
         Array<std::uint16_t> winner(out.shape());
         const auto pooled = static_cast<double>(out.numel());
         add("max pool", "forward", d + 1.5 * pooled,
-            [&] { max_pool_forward(p, x.data(), out.mutable_data(), winner.mutable_data()); });
+            [&] { max_pool_forward(p, Source<Real>(x.data()), out.mutable_data(), winner.mutable_data()); });
         add("max pool", "backward", d + 1.5 * pooled,
             [&] { max_pool_backward(p, out.data(), winner.data(), y.mutable_data()); });
     }

@@ -29,7 +29,7 @@ Tape::~Tape() { current_tape = previous_; }
 
 Tape* Tape::current() { return current_tape; }
 
-Var Tape::place(Tensor value, Node node) {
+Var Tape::place(Operand value, Node node) {
     Var out(std::move(value));
     out.node_ = static_cast<std::int64_t>(nodes_.size());
     out.tape_ = id_;
@@ -56,8 +56,8 @@ Var Tape::leaf(Parameter& p) {
     return place(p.value, {"leaf", {}, {}, nullptr, &p});
 }
 
-Var Tape::record(const char* op, Tensor value, const std::vector<Var>& inputs, Backward backward) {
-    if (check_finite_ && !all_finite(value)) complain(op, inputs);
+Var Tape::record(const char* op, Operand value, const std::vector<Var>& inputs, Backward backward) {
+    if (check_finite_ && !all_finite(value.tensor())) complain(op, inputs);
     Node node{op, {}, {}, std::move(backward), nullptr};
     for (const Var& input : inputs) {
         node.inputs.push_back(node_of(input, op));
@@ -90,7 +90,10 @@ void Tape::add_to(Slot& slot, Tensor term) {
         slot = {std::move(term), false};
         return;
     }
-    if (!slot.owned) slot = {slot.sum.clone(), true};  // the first term may be somebody else's storage
+    // A term may be somebody else's storage too: the sum goes into one that nobody else holds.
+    if (!slot.owned && !slot.sum.unique() && term.unique()) std::swap(slot.sum, term);
+    if (!slot.owned && !slot.sum.unique()) slot.sum = slot.sum.clone();
+    slot.owned = true;
     add_in_place(slot.sum, term);
 }
 

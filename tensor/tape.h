@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/operand.h"
 #include "tensor/parameter.h"
 #include "tensor/tensor.h"
 
@@ -29,20 +30,22 @@ namespace solobox::inline SOLOBOX_PRECISION {
 class Var {
 public:
     Var() = default;
-    Var(Tensor value) : value_(std::move(value)) {}  // a constant: implicit, so that ops take Tensors too
+    Var(Tensor value) : operand_(std::move(value)) {}  // a constant: implicit, so that ops take Tensors too
+    explicit Var(Operand value) : operand_(std::move(value)) {}
 
-    const Tensor& value() const { return value_; }
-    const Shape& shape() const { return value_.shape(); }
-    int rank() const { return value_.rank(); }
-    std::int64_t dim(int axis) const { return value_.dim(axis); }
-    std::int64_t numel() const { return value_.numel(); }
-    bool defined() const { return value_.defined(); }
+    const Tensor& value() const { return operand_.tensor(); }
+    const Operand& operand() const { return operand_; }  // for ops that can read a value which is still pending
+    const Shape& shape() const { return operand_.shape(); }
+    int rank() const { return shape().rank(); }
+    std::int64_t dim(int axis) const { return shape()[axis]; }
+    std::int64_t numel() const { return shape().numel(); }
+    bool defined() const { return operand_.defined(); }
     bool tracked() const { return node_ >= 0; }
     Var detached() const;  // the same numbers, forgotten by the tape
 
 private:
     friend class Tape;
-    Tensor value_;
+    Operand operand_;
     std::int64_t node_ = -1;
     std::uint64_t tape_ = 0;
 };
@@ -71,7 +74,7 @@ public:
     // A leaf: backward adds the gradient into p.grad, or hands it to p.sink. The same parameter is one leaf however
     // often it is used.
     Var leaf(Parameter& p);
-    Var record(const char* op, Tensor value, const std::vector<Var>& inputs, Backward backward);
+    Var record(const char* op, Operand value, const std::vector<Var>& inputs, Backward backward);
 
     // Gradients of sum(root * seed) with respect to every leaf; the seed of a scalar root is 1. Consumes the nodes.
     void backward(const Var& root) { backward({{root, Tensor::full(root.shape(), Real(1))}}); }
@@ -93,7 +96,7 @@ private:
         Tensor sum;
         bool owned = false;  // the tape made it: further terms may be added in place
     };
-    Var place(Tensor value, Node node);
+    Var place(Operand value, Node node);
     std::int64_t node_of(const Var& v, const char* op) const;
     [[noreturn]] void complain(const char* op, const std::vector<Var>& inputs) const;
     static void add_to(Slot& slot, Tensor term);
@@ -141,14 +144,14 @@ private:
     FreezeConstants* previous_;
 };
 
-inline Var Var::detached() const { return Var(constant_in_backward(value_)); }
+inline Var Var::detached() const { return Var(constant_in_backward(value())); }
 
 // A parameter as an operand: a leaf of the open tape, or a constant when there is none or it is frozen.
 Var use(Parameter& p);
 
 // How every op ends. `backward` is (dy) -> Grads or (dy, wanted) -> Grads; it is dropped unless some input is tracked.
 template <class F>
-Var record(const char* op, Tensor value, const std::vector<Var>& inputs, F&& backward) {
+Var record(const char* op, Operand value, const std::vector<Var>& inputs, F&& backward) {
     bool tracked = false;
     for (const Var& input : inputs) tracked = tracked || input.tracked();
     Tape* tape = Tape::current();

@@ -169,6 +169,37 @@ void add_norms(Table& t) {
                       [](const auto& x) { return group_norm(x[0], 2, x[1], x[2], 1e-5, 0.1); }),
             make_case({m.tensor({3, 5, 5, 19})}, [](const auto& x) { return group_norm(x[0], 1); })};
     });
+    // Those who read a normalised value while it is pending (tensor/operand.h), with the gradient through both.
+    t.add("op", "reads of a pending norm", [](Maker& m) {
+        const auto normed = [](const Var& x, std::int64_t groups) { return group_norm(x, groups, {}, {}, 1e-5, 0.1); };
+        return std::vector<OpCase>{
+            make_case({m.tensor({2, 9, 8, 16}), m.tensor({3, 3, 16, 32}, -1, 1)},
+                      [=](const auto& x) {
+                          return conv2d(normed(x[0], 4), x[1], {}, {{1, 1}, {1, 1}});
+                      }),
+            make_case({m.tensor({2, 7, 6, 6}), m.tensor({3, 3, 3, 4}, -1, 1)},
+                      [=](const auto& x) {
+                          return conv2d(normed(x[0], 3), x[1], {}, {{2, 1}, {1, 0}, {1, 1}, 2});
+                      }),
+            make_case({m.tensor({2, 4, 5, 6}), m.tensor({1, 1, 6, 4}, -1, 1)},
+                      [=](const auto& x) { return conv2d(normed(x[0], 2), x[1]); }),
+            make_case({m.tensor({2, 5, 6, 19})},
+                      [=](const auto& x) {
+                          return max_pool2d(normed(x[0], 1), {{3, 3}, {2, 2}, {1, 1}});
+                      }),
+            make_case({m.tensor({2, 4, 4, 5})}, [](const auto& x) { return max_pool2d(leaky_relu(x[0], 0.1)); }),
+            make_case({m.tensor({2, 3, 4, 6})}, [=](const auto& x) { return normed(x[0], 2) * x[0]; })};
+    });
+    t.add("op", "add_act", [](Maker& m) {
+        const auto norm = [](const Var& x, std::int64_t groups) { return group_norm(x, groups); };
+        return std::vector<OpCase>{make_case({m.tensor({2, 3, 4, 5}), m.tensor({2, 3, 4, 5})},
+                                             [](const auto& x) { return add_act(x[0], x[1], 0.1); }),
+                                   make_case({m.tensor({2, 3, 4, 6}), m.tensor({2, 3, 4, 6})},
+                                             [=](const auto& x) { return add_act(norm(x[0], 2), norm(x[1], 3), 0); }),
+                                   make_case({m.tensor({2, 3, 4, 6})}, [=](const auto& x) {
+                                       return add_act(group_norm(x[0], 2, {}, {}, 1e-5, 0.2), x[0], 1);
+                                   })};
+    });
     t.add("op", "batch_norm", [](Maker& m) {
         const auto f = [](bool training, double slope) {
             return [=](const std::vector<Var>& x) {

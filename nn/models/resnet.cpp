@@ -167,7 +167,7 @@ ResNet::ResNet(const ResNetConfig& config, std::uint64_t seed) : config_(config)
 Var ResNet::Block::operator()(const Var& x) {
     Var y = x;
     for (ConvNorm& unit : path) y = unit(y, &unit == &path.back() ? 1 : relu_slope);
-    return relu(y + (shortcut ? (*shortcut)(x, 1) : x));
+    return add_act(y, shortcut ? (*shortcut)(x, 1) : x, relu_slope);
 }
 
 Var ResNet::operator()(const Var& images) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "tensor/kernels/source.h"
 #include "tensor/real.h"
 
 namespace solobox {
@@ -27,11 +28,11 @@ struct ConvShape {
 namespace solobox::inline SOLOBOX_PRECISION {
 
 // y = conv(x, weight) + bias (o, or null)
-void conv2d_forward(const ConvShape& s, const Real* x, const Real* weight, const Real* bias, Real* y);
+void conv2d_forward(const ConvShape& s, const Source<Real>& x, const Real* weight, const Real* bias, Real* y);
 // dx = the gradient of the input, overwritten
 void conv2d_grad_input(const ConvShape& s, const Real* dy, const Real* weight, Real* dx);
 // dw = the gradient of the weight, overwritten
-void conv2d_grad_weight(const ConvShape& s, const Real* x, const Real* dy, Real* dw);
+void conv2d_grad_weight(const ConvShape& s, const Source<Real>& x, const Real* dy, Real* dw);
 
 // The readable twins: the definition, loop by loop.
 namespace reference {
@@ -43,7 +44,7 @@ void conv2d_grad_weight(const ConvShape& s, const Real* x, const Real* dy, Real*
 }  // namespace solobox::inline SOLOBOX_PRECISION
 
 namespace solobox::fast {
-void conv2d_forward(const ConvShape& s, const float* x, const float* weight, const float* bias, float* y);
+void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y);
 void conv2d_grad_input(const ConvShape& s, const float* dy, const float* weight, float* dx);
-void conv2d_grad_weight(const ConvShape& s, const float* x, const float* dy, float* dw);
+void conv2d_grad_weight(const ConvShape& s, const Source<float>& x, const float* dy, float* dw);
 }  // namespace solobox::fast

@@ -37,9 +37,9 @@ struct Tap {
 // Patches read from `source` (n, h, w, c), channels [first, first + width) of every tap in turn; zero outside.
 class PatchSource {
 public:
-    PatchSource(const float* source, std::int64_t rows, std::int64_t cols, std::int64_t channels,
+    PatchSource(const Source<float>& from, std::int64_t rows, std::int64_t cols, std::int64_t channels,
                 std::int64_t first_channel, std::int64_t count, const std::vector<Tap>& taps)
-        : data(source), h(rows), w(cols), c(channels), first(first_channel), width(count) {
+        : source(from), h(rows), w(cols), c(channels), first(first_channel), width(count) {
         for (const Tap& tap : taps) {
             // Neighbouring taps in a row lie side by side in memory: one copy for the run.
             Run* last = runs.empty() ? nullptr : &runs.back();
@@ -58,18 +58,18 @@ public:
 
     // The patch at origin (y, x) of one image.
     void gather(std::int64_t image, std::int64_t y, std::int64_t x, float* out) const {
-        const float* origin = data + ((image * h + y) * w + x) * c + first;
+        const float* origin = source.x + ((image * h + y) * w + x) * c + first;
         const bool inside = y + top >= 0 && y + bottom < h && x + left >= 0 && x + right < w;
         for (const Run& run : runs) {
             const std::int64_t iy = y + run.dy, ix = x + run.dx, floats_in_run = run.taps * width;
             const float* from = origin + (run.dy * w + run.dx) * c;
             if (inside) {
-                copy(out, from, floats_in_run);
+                transfer(image, from, run.taps, out);
             } else {
                 const std::int64_t before = iy < 0 || iy >= h ? run.taps : std::clamp<std::int64_t>(-ix, 0, run.taps);
                 const std::int64_t there = std::clamp<std::int64_t>(w - ix, before, run.taps) - before;
                 std::fill_n(out, before * width, 0.0F);
-                if (there > 0) copy(out + before * width, from + before * c, there * width);
+                if (there > 0) transfer(image, from + before * c, there, out + before * width);
                 std::fill_n(out + (before + there) * width, (run.taps - before - there) * width, 0.0F);
             }
             out += floats_in_run;
@@ -80,7 +80,17 @@ private:
     struct Run {
         std::int64_t dy, dx, taps;
     };
-    const float* data;
+    // A zero beyond the border is a zero behind the activation: only what was read goes through it.
+    void transfer(std::int64_t image, const float* from, std::int64_t pixels, float* to) const {
+        if (source.plain())
+            copy(to, from, pixels * width);
+        else
+            affine(pixels, width, from, source.scale_of(image) + first, source.shift_of(image) + first, source.slope,
+                   to);
+    }
+
+    Source<float> source;
+    decltype(RowKernels<float>::affine) affine = row_kernels(float{}).affine;
     std::int64_t h, w, c, first, width, length = 0;
     std::int64_t top = INT32_MAX, bottom = INT32_MIN, left = INT32_MAX, right = INT32_MIN;
     std::vector<Run> runs;
@@ -124,7 +134,7 @@ bool pointwise(const ConvShape& s) {
 
 }  // namespace
 
-void conv2d_forward(const ConvShape& s, const float* x, const float* weight, const float* bias, float* y) {
+void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y) {
     if (winograd_applies(s)) return winograd_forward(s, x, weight, bias, y);
     const Isa& cpu = isa(active_kernels());
     const std::int64_t gc = s.group_c(), go = s.group_o(), k = s.kh * s.kw * gc, pixels = s.out_pixels();
@@ -136,9 +146,9 @@ void conv2d_forward(const ConvShape& s, const float* x, const float* weight, con
         const PatchSource source{x, s.h, s.w, s.c, g * gc, gc, forward_taps(s)};
         parallel_for(ceil_div(pixels, tile), [&](std::int64_t t) {
             const std::int64_t begin = t * tile, rows = std::min(tile, pixels - begin);
-            const float* a = x + begin * s.c + g * gc;
+            const float* a = x.x + begin * s.c + g * gc;
             std::int64_t lda = s.c;
-            if (!pointwise(s)) {
+            if (!pointwise(s) || !x.plain()) {
                 float* patches = scratch(0, tile * k);
                 for (std::int64_t r = 0; r < rows; ++r) {
                     const std::int64_t p = begin + r, oy = p / out_w % out_h, ox = p % out_w;
@@ -239,56 +249,65 @@ void conv2d_grad_input(const ConvShape& s, const float* dy, const float* weight,
 
 namespace {
 
-// How the sum over pixels is cut up. A fixed function of the layer, so that the bits are those of every thread count:
-// blocks of taps and channels own their part of dw; when these are few, the pixels are cut as well, into chunks with a
-// partial result each, added in order.
+// How the gradient of the weight is cut up. A fixed function of the layer, so that the bits are those of every thread
+// count: blocks of (taps, channels) x outputs own their part of dw, small enough to stay in the cache while the pixels
+// pass by; when blocks are few, the pixels are cut as well, into chunks with a partial result each, added in order.
 struct WeightPlan {
-    std::int64_t taps_per_block, channels_per_block, tap_blocks, channel_blocks, chunks;
+    std::int64_t taps_per_block, channels_per_block, outputs_per_block, tap_blocks, channel_blocks, output_blocks,
+        chunks;
 
     explicit WeightPlan(const ConvShape& s) {
-        constexpr std::int64_t depth = 288;  // rows of dw per block
-        const std::int64_t taps = s.kh * s.kw, gc = s.group_c();
-        channels_per_block = std::min<std::int64_t>(gc, 512);
+        constexpr std::int64_t depth = 288, width = 256;  // of a block of dw
+        const std::int64_t taps = s.kh * s.kw, gc = s.group_c(), go = s.group_o();
+        channel_blocks = ceil_div(gc, depth);
+        channels_per_block = ceil_div(ceil_div(gc, channel_blocks), 8) * 8;
         taps_per_block = std::clamp<std::int64_t>(depth / channels_per_block, 1, taps);
         tap_blocks = ceil_div(taps, taps_per_block);
-        channel_blocks = ceil_div(gc, channels_per_block);
-        const std::int64_t owners = s.groups * tap_blocks * channel_blocks;
-        chunks = std::clamp<std::int64_t>(ceil_div(16, owners), 1, 16);
+        output_blocks = ceil_div(go, width);
+        outputs_per_block = ceil_div(ceil_div(go, output_blocks), 32) * 32;
+        chunks = std::clamp<std::int64_t>(ceil_div(16, s.groups * blocks()), 1, 16);
     }
-    std::int64_t blocks() const { return tap_blocks * channel_blocks; }
+    std::int64_t blocks() const { return tap_blocks * channel_blocks * output_blocks; }
 };
 
-constexpr std::int64_t pixels_per_pass = 96;
+constexpr std::int64_t pixels_per_pass = 192;
 
-// dw rows of one block, summed over pixels [begin, end).
-void grad_weight_block(const ConvShape& s, const Isa& cpu, const PatchSource& source, std::int64_t g,
-                       std::int64_t begin, std::int64_t end, const float* dy, float* dw) {
-    const std::int64_t go = s.group_o(), k = source.size();
-    const std::int64_t out_h = s.out_h(), out_w = s.out_w(), panels = ceil_div(go, cpu.nr);
-    float* patches = scratch(0, pixels_per_pass * k);
+// One block of dw: rows are the patch's numbers, columns the outputs [first, first + width).
+struct WeightBlock {
+    std::int64_t first_output, outputs;
+    std::int64_t begin, end;  // pixels
+};
+
+void grad_weight_block(const ConvShape& s, const Isa& cpu, const PatchSource& source, const WeightBlock& b,
+                       const float* dy, float* dw) {
+    const std::int64_t k = source.size(), stride = uneven_lines(k);
+    const std::int64_t out_h = s.out_h(), out_w = s.out_w(), panels = ceil_div(b.outputs, cpu.nr);
+    float* patches = scratch(0, pixels_per_pass * stride);
     float* packed = scratch(1, pixels_per_pass * panels * cpu.nr);
-    for (std::int64_t p = begin; p < end; p += pixels_per_pass) {
-        const std::int64_t count = std::min(pixels_per_pass, end - p);
+    for (std::int64_t p = b.begin; p < b.end; p += pixels_per_pass) {
+        const std::int64_t count = std::min(pixels_per_pass, b.end - p);
         for (std::int64_t r = 0; r < count; ++r) {
             const std::int64_t q = p + r, oy = q / out_w % out_h, ox = q % out_w;
-            source.gather(q / (out_h * out_w), oy * s.stride_h - s.pad_h, ox * s.stride_w - s.pad_w, patches + r * k);
+            source.gather(q / (out_h * out_w), oy * s.stride_h - s.pad_h, ox * s.stride_w - s.pad_w,
+                          patches + r * stride);
             for (std::int64_t j = 0; j < panels; ++j) {
                 float* line = packed + (j * pixels_per_pass + r) * cpu.nr;
-                const std::int64_t width = std::min<std::int64_t>(cpu.nr, go - j * cpu.nr);
-                copy(line, dy + q * s.o + g * go + j * cpu.nr, width);
+                const std::int64_t width = std::min<std::int64_t>(cpu.nr, b.outputs - j * cpu.nr);
+                copy(line, dy + q * s.o + b.first_output + j * cpu.nr, width);
                 std::fill_n(line + width, cpu.nr - width, 0.0F);
             }
         }
         // Patches are read transposed: the sum runs over pixels, the rows of dw over (tap, channel).
-        cpu.gemm_block(k, go, count, patches, 1, k, packed, pixels_per_pass * cpu.nr, dw, s.o, nullptr, p > begin);
+        cpu.gemm_block(k, b.outputs, count, patches, 1, stride, packed, pixels_per_pass * cpu.nr, dw, s.o, nullptr,
+                       p > b.begin);
     }
-    if (begin >= end)
-        for (std::int64_t i = 0; i < k; ++i) std::fill_n(dw + i * s.o, go, 0.0F);
+    if (b.begin >= b.end)
+        for (std::int64_t i = 0; i < k; ++i) std::fill_n(dw + i * s.o, b.outputs, 0.0F);
 }
 
 }  // namespace
 
-void conv2d_grad_weight(const ConvShape& s, const float* x, const float* dy, float* dw) {
+void conv2d_grad_weight(const ConvShape& s, const Source<float>& x, const float* dy, float* dw) {
     if (winograd_applies(s)) return winograd_grad_weight(s, x, dy, dw);
     const Isa& cpu = isa(active_kernels());
     const WeightPlan plan(s);
@@ -299,17 +318,19 @@ void conv2d_grad_weight(const ConvShape& s, const float* x, const float* dy, flo
     const std::int64_t per_group = plan.blocks() * plan.chunks;
     parallel_for(s.groups * per_group, [&](std::int64_t task) {
         const std::int64_t g = task / per_group, chunk = task % per_group / plan.blocks();
-        const std::int64_t tap_block = task % plan.blocks() / plan.channel_blocks,
-                           channels = task % plan.channel_blocks;
-        const std::int64_t first_tap = tap_block * plan.taps_per_block;
+        const std::int64_t block = task % plan.blocks(), rows = block / plan.output_blocks;
+        const std::int64_t first_tap = rows / plan.channel_blocks * plan.taps_per_block;
         const auto last_tap = std::min<std::int64_t>(first_tap + plan.taps_per_block, s.kh * s.kw);
-        const std::int64_t first = channels * plan.channels_per_block,
+        const std::int64_t first = rows % plan.channel_blocks * plan.channels_per_block,
                            width = std::min(plan.channels_per_block, gc - first);
+        const std::int64_t output = block % plan.output_blocks * plan.outputs_per_block;
+        if (width <= 0 || output >= s.group_o()) return;  // rounding up left this block nothing
         const PatchSource source{
             x, s.h, s.w, s.c, g * gc + first, width, {taps.begin() + first_tap, taps.begin() + last_tap}};
-        float* out =
-            (chunk == 0 ? dw : partial + (chunk - 1) * size) + (first_tap * gc + first) * s.o + g * s.group_o();
-        grad_weight_block(s, cpu, source, g, pixels * chunk / plan.chunks, pixels * (chunk + 1) / plan.chunks, dy, out);
+        const WeightBlock b{g * s.group_o() + output, std::min(plan.outputs_per_block, s.group_o() - output),
+                            pixels * chunk / plan.chunks, pixels * (chunk + 1) / plan.chunks};
+        float* out = (chunk == 0 ? dw : partial + (chunk - 1) * size) + (first_tap * gc + first) * s.o + b.first_output;
+        grad_weight_block(s, cpu, source, b, dy, out);
     });
     if (plan.chunks == 1) return;
     constexpr std::int64_t tile = 4096;

@@ -7,6 +7,7 @@
 #include "tensor/kernels/conv.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
+#include "tensor/pool.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 namespace {
@@ -87,30 +88,49 @@ void reference::conv2d_grad_weight(const ConvShape& s, const Real* x, const Real
 
 namespace {
 
-bool use_fast() {
+// In double the twins do the work.
 #if defined(SOLOBOX_DOUBLE)
-    return false;
+#define IF_FAST(call)
 #else
-    return active_kernels() != Kernels::reference;
+#define IF_FAST(call) \
+    if (active_kernels() != Kernels::reference) return solobox::fast::call
 #endif
-}
+
+// The twins read plain numbers: what is to be activated on the way is activated first.
+class WorkedOut {
+public:
+    WorkedOut(const ConvShape& s, const Source<Real>& x) : data_(x.x) {
+        if (x.plain()) return;
+        const std::int64_t pixels = s.h * s.w;
+        block_ = pool::allocate(s.n * pixels * s.c * static_cast<std::int64_t>(sizeof(Real)));
+        Real* to = reinterpret_cast<Real*>(block_.get());
+        for (std::int64_t n = 0; n < s.n; ++n)
+            row_kernels(Real{}).affine(pixels, s.c, x.x + n * pixels * s.c, x.scale_of(n), x.shift_of(n), x.slope,
+                                       to + n * pixels * s.c);
+        data_ = to;
+    }
+    const Real* data() const { return data_; }
+
+private:
+    Block block_;
+    const Real* data_;
+};
 
 }  // namespace
 
-#if defined(SOLOBOX_DOUBLE)
-namespace quick = reference;
-#else
-namespace quick = solobox::fast;
-#endif
-
-void conv2d_forward(const ConvShape& s, const Real* x, const Real* weight, const Real* bias, Real* y) {
-    use_fast() ? quick::conv2d_forward(s, x, weight, bias, y) : reference::conv2d_forward(s, x, weight, bias, y);
+void conv2d_forward(const ConvShape& s, const Source<Real>& x, const Real* weight, const Real* bias, Real* y) {
+    IF_FAST(conv2d_forward(s, x, weight, bias, y));
+    reference::conv2d_forward(s, WorkedOut(s, x).data(), weight, bias, y);
 }
 void conv2d_grad_input(const ConvShape& s, const Real* dy, const Real* weight, Real* dx) {
-    use_fast() ? quick::conv2d_grad_input(s, dy, weight, dx) : reference::conv2d_grad_input(s, dy, weight, dx);
+    IF_FAST(conv2d_grad_input(s, dy, weight, dx));
+    reference::conv2d_grad_input(s, dy, weight, dx);
 }
-void conv2d_grad_weight(const ConvShape& s, const Real* x, const Real* dy, Real* dw) {
-    use_fast() ? quick::conv2d_grad_weight(s, x, dy, dw) : reference::conv2d_grad_weight(s, x, dy, dw);
+void conv2d_grad_weight(const ConvShape& s, const Source<Real>& x, const Real* dy, Real* dw) {
+    IF_FAST(conv2d_grad_weight(s, x, dy, dw));
+    reference::conv2d_grad_weight(s, WorkedOut(s, x).data(), dy, dw);
 }
+
+#undef IF_FAST
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -60,8 +60,9 @@ inline void rows_tile(long m, long kc, const float* a, long ars, long aks, const
     for (; i < m; ++i) register_tile<1>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
 }
 
-void gemm_block(long m, long n, long kc, const float* a, long ars, long aks, const float* b, long panel, float* c,
-                long ldc, const float* bias, bool accumulate) {
+// Rows [0, m) of a against every panel of b.
+inline void panels_tile(long m, long n, long kc, const float* a, long ars, long aks, const float* b, long panel,
+                        float* c, long ldc, const float* bias, bool accumulate) {
     for (long j = 0; j < n; j += nr, b += panel) {
         if (n - j >= nr) {
             rows_tile(m, kc, a, ars, aks, b, c + j, ldc, bias ? bias + j : nullptr, accumulate);
@@ -80,6 +81,16 @@ void gemm_block(long m, long n, long kc, const float* a, long ars, long aks, con
                 for (long v = 0; v < width; ++v) c[(i + r) * ldc + j + v] = edge[r * nr + v];
         }
     }
+}
+
+void gemm_block(long m, long n, long kc, const float* a, long ars, long aks, const float* b, long panel, float* c,
+                long ldc, const float* bias, bool accumulate) {
+    // A panel of b stays in the L1 cache while all rows of a pass by. Read down its columns, a touches a line per
+    // number: then it is a few rows of a that stay, and the panels pass by.
+    const long rows = ars == 1 ? 2 * ISA_MR : m;
+    for (long i = 0; i < m; i += rows)
+        panels_tile(m - i < rows ? m - i : rows, n, kc, a + i * ars, ars, aks, b, panel, c + i * ldc, ldc, bias,
+                    accumulate);
 }
 
 // Multiply-adds that never wait for memory nor for each other: what no kernel can beat. For benchmarks.

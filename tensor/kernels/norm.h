@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "tensor/kernels/source.h"
 #include "tensor/real.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -14,10 +15,14 @@ struct ChannelRows {
 
 // sum (n, c) over rows of x
 void channel_sum(const ChannelRows& s, const Real* x, double* sum);
-// sum (n, c) over rows of (x - mean)^2, mean (n, c)
-void channel_square_sum(const ChannelRows& s, const Real* x, const Real* mean, double* sum);
+// sum (n, c) over rows of x, and square (n, c) over rows of (x - sum / rows)^2, in one pass over x
+void channel_moments(const ChannelRows& s, const Real* x, double* sum, double* square);
 // y = act(scale * x + shift), scale and shift (n, c); act(v) = v > 0 ? v : slope * v
 void channel_affine(const ChannelRows& s, const Real* x, const Real* scale, const Real* shift, Real slope, Real* y);
+// y = act(x + add), each side as its source says (their own slopes must be 1); s.n images
+void channel_add(const ChannelRows& s, const Source<Real>& x, const Source<Real>& add, Real slope, Real* y);
+// dx = dy * act'(x) = dy * act'(act(x)), n numbers
+void activation_grad(std::int64_t n, const Real* dy, const Real* x, Real slope, Real* dx);
 // dz = dy * act'(scale * x + shift); sums over rows: dz_sum = sum dz, dot = sum dz * (x - mean)
 void channel_grad_sums(const ChannelRows& s, const Real* dy, const Real* x, const Real* scale, const Real* shift,
                        Real slope, const Real* mean, double* dz_sum, double* dot);

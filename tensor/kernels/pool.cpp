@@ -1,50 +1,40 @@
 #include "tensor/kernels/pool.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
-namespace {
 
-constexpr std::int64_t lanes = 64;  // channels worked on together; their winners stay in registers and L1
-
-}  // namespace
-
-void max_pool_forward(const PoolShape& s, const Real* x, Real* y, std::uint16_t* winner) {
+void max_pool_forward(const PoolShape& s, const Source<Real>& x, Real* y, std::uint16_t* winner) {
     const auto& kernels = row_kernels(Real{});
     parallel_for(s.n * s.out_h(), [&](std::int64_t row) {
         const std::int64_t image = row / s.out_h(), oy = row % s.out_h();
-        Real best[lanes];
-        int which[lanes];
-        for (std::int64_t ox = 0; ox < s.out_w(); ++ox)
-            for (std::int64_t c = 0; c < s.c; c += lanes) {
-                const std::int64_t count = std::min(lanes, s.c - c);
-                bool empty = true;
-                for (std::int64_t ky = 0; ky < s.kh; ++ky) {
-                    const std::int64_t iy = oy * s.stride_h - s.pad_h + ky * s.dilation_h;
-                    if (iy < 0 || iy >= s.h) continue;
-                    for (std::int64_t kx = 0; kx < s.kw; ++kx) {
-                        const std::int64_t ix = ox * s.stride_w - s.pad_w + kx * s.dilation_w;
-                        if (ix < 0 || ix >= s.w) continue;
-                        const Real* pixel = x + ((image * s.h + iy) * s.w + ix) * s.c + c;
-                        const int number = static_cast<int>(ky * s.kw + kx);
-                        if (empty) {
-                            std::copy_n(pixel, count, best);
-                            std::fill_n(which, count, number);
-                            empty = false;
-                        } else {
-                            kernels.window_max(count, pixel, number, best, which);
-                        }
-                    }
-                }
-                const std::int64_t at = (row * s.out_w() + ox) * s.c + c;
-                for (std::int64_t i = 0; i < count; ++i) {
-                    y[at + i] = best[i];
-                    winner[at + i] = static_cast<std::uint16_t>(which[i]);
+        const Real* scale = x.plain() ? nullptr : x.scale_of(image);
+        const Real* shift = x.plain() ? nullptr : x.shift_of(image);
+        // The pixels of a window that exist, and their numbers in it; kept by the thread from row to row.
+        thread_local std::vector<const Real*> pixels;
+        thread_local std::vector<std::uint16_t> numbers;
+        pixels.resize(static_cast<std::size_t>(s.kh * s.kw));
+        numbers.resize(pixels.size());
+        for (std::int64_t ox = 0; ox < s.out_w(); ++ox) {
+            std::size_t count = 0;
+            for (std::int64_t ky = 0; ky < s.kh; ++ky) {
+                const std::int64_t iy = oy * s.stride_h - s.pad_h + ky * s.dilation_h;
+                if (iy < 0 || iy >= s.h) continue;
+                for (std::int64_t kx = 0; kx < s.kw; ++kx) {
+                    const std::int64_t ix = ox * s.stride_w - s.pad_w + kx * s.dilation_w;
+                    if (ix < 0 || ix >= s.w) continue;
+                    pixels[count] = x.x + ((image * s.h + iy) * s.w + ix) * s.c;
+                    numbers[count++] = static_cast<std::uint16_t>(ky * s.kw + kx);
                 }
             }
+            const std::int64_t at = (row * s.out_w() + ox) * s.c;
+            kernels.window(s.c, static_cast<int>(count), pixels.data(), numbers.data(), scale, shift, x.slope, y + at,
+                           winner + at);
+        }
     });
 }
 

@@ -5,9 +5,12 @@ namespace solobox::reference {
 
 namespace single {
 using T = float;
+#define ROW_LANES 4
 #include "tensor/kernels/rows_body.h"
 }  // namespace single
 namespace twice {
+#undef ROW_LANES
+#define ROW_LANES 2
 using T = double;
 #include "tensor/kernels/rows_body.h"
 }  // namespace twice

@@ -9,8 +9,8 @@ template <class T>
 struct RowKernels {
     // to[c] += sum over rows of x
     void (*sum)(long rows, long c, const T* x, T* to);
-    // to[c] += sum over rows of (x - centre)^2
-    void (*square_sum)(long rows, long c, const T* x, const T* centre, T* to);
+    // to_sum[c] += sum over rows of x - origin, to_square[c] += sum over rows of (x - origin)^2
+    void (*moments)(long rows, long c, const T* x, const T* origin, T* to_sum, T* to_square);
     // y = act(scale * x + shift), act(v) = v > 0 ? v : slope * v
     void (*affine)(long rows, long c, const T* x, const T* scale, const T* shift, T slope, T* y);
     // dz = dy * act'(scale * x + shift): to_sum += sum dz, to_dot += sum dz * (x - centre)
@@ -19,8 +19,15 @@ struct RowKernels {
     // dx = a * dz + b * (x - centre) + d
     void (*grad_input)(long rows, long c, const T* dy, const T* x, const T* scale, const T* shift, T slope,
                        const T* centre, const T* a, const T* b, const T* d, T* dx);
-    // One element of every window: keeps the larger value and the number of who had it. A NaN wins and stays.
-    void (*window_max)(long c, const T* x, int number, T* best, int* which);
+    // y = act(scale * x + shift + add_scale * add + add_shift); the four factors and terms (c)
+    void (*affine_sum)(long rows, long c, const T* x, const T* scale, const T* shift, const T* add, const T* add_scale,
+                       const T* add_shift, T slope, T* y);
+    // dx = dy * act'(y), n numbers
+    void (*slope_grad)(long n, const T* dy, const T* y, T slope, T* dx);
+    // One window of `count` pixels: the largest number, after act(scale * x + shift) unless scale is null, and the
+    // number of the pixel that first had it. A NaN wins and stays.
+    void (*window)(long c, int count, const T* const* pixels, const unsigned short* numbers, const T* scale,
+                   const T* shift, T slope, T* y, unsigned short* winner);
     // dx = winner == number ? dy : 0, or dx += .. where windows overlap
     void (*window_scatter)(long c, const T* dy, const unsigned short* winner, int number, bool add, T* dx);
 };

@@ -1,94 +1,113 @@
-// The loops of rows.h for one element type T. Included inside a namespace by rows.cpp and by isa_*.cpp.
+// The loops of rows.h for one element type T. Included inside a namespace by rows.cpp and by isa_*.cpp, which set
+// ROW_LANES, the numbers in a vector register.
 //
-// Sums walk down the rows with a few channels in registers: `lanes` of them at a time, so that a compiler makes vectors
-// of the inner loops. Plain C: see isa_body.h for why no std:: is allowed here.
+// Sums walk down the rows with a few channels in registers: two vectors of them, one, or a single channel at the end.
+// Plain C: see isa_body.h for why no std:: is allowed here.
 
 namespace {
 
-constexpr int row_lanes = 16;
+typedef T RowVector __attribute__((vector_size(ROW_LANES * sizeof(T))));
 
+// From and to any address; copies of known size become single moves.
+template <class V>
+inline V row_load(const T* p) {
+    V v;
+    __builtin_memcpy(&v, p, sizeof(V));
+    return v;
+}
+template <class V>
+inline void row_store(T* p, V v) {
+    __builtin_memcpy(p, &v, sizeof(V));
+}
 inline T row_slope(T z, T slope) { return z > 0 ? T(1) : slope; }
+inline RowVector row_slope(RowVector z, T slope) { return z > 0 ? RowVector{} + 1 : RowVector{} + slope; }
 
-// body(first channel, count) for blocks of row_lanes channels; the full ones with a constant count.
-#define FOR_CHANNEL_BLOCKS(c, BODY)                            \
-    {                                                          \
-        long first = 0;                                        \
-        for (; first + row_lanes <= (c); first += row_lanes) { \
-            constexpr int count = row_lanes;                   \
-            BODY                                               \
-        }                                                      \
-        if (first < (c)) {                                     \
-            const int count = static_cast<int>((c)-first);     \
-            BODY                                               \
-        }                                                      \
+// LOOP<V, N>(k, ...) for the channels from k on: N registers of V each.
+#define FOR_CHANNELS(c, LOOP, ...)                                                               \
+    {                                                                                            \
+        long k = 0;                                                                              \
+        for (; k + 2 * ROW_LANES <= (c); k += 2 * ROW_LANES) LOOP<RowVector, 2>(k, __VA_ARGS__); \
+        for (; k + ROW_LANES <= (c); k += ROW_LANES) LOOP<RowVector, 1>(k, __VA_ARGS__);         \
+        for (; k < (c); ++k) LOOP<T, 1>(k, __VA_ARGS__);                                         \
     }
 
-void rows_sum(long rows, long c, const T* x, T* to) {
-    FOR_CHANNEL_BLOCKS(c, {
-        T total[row_lanes] = {};
-        for (long r = 0; r < rows; ++r) {
-            const T* row = x + r * c + first;
-            for (int i = 0; i < count; ++i) total[i] += row[i];
-        }
-        for (int i = 0; i < count; ++i) to[first + i] += total[i];
-    })
+template <class V, int N>
+inline void sum_loop(long k, long rows, long c, const T* x, T* to) {
+    constexpr int width = sizeof(V) / sizeof(T);
+    V total[N] = {};
+    for (long r = 0; r < rows; ++r)
+        for (int v = 0; v < N; ++v) total[v] += row_load<V>(x + r * c + k + v * width);
+    for (int v = 0; v < N; ++v) row_store(to + k + v * width, row_load<V>(to + k + v * width) + total[v]);
 }
 
-void rows_square_sum(long rows, long c, const T* x, const T* centre, T* to) {
-    FOR_CHANNEL_BLOCKS(c, {
-        T total[row_lanes] = {};
-        T middle[row_lanes] = {};
-        for (int i = 0; i < count; ++i) middle[i] = centre[first + i];
-        for (long r = 0; r < rows; ++r) {
-            const T* row = x + r * c + first;
-            for (int i = 0; i < count; ++i) total[i] += (row[i] - middle[i]) * (row[i] - middle[i]);
+void rows_sum(long rows, long c, const T* x, T* to) { FOR_CHANNELS(c, sum_loop, rows, c, x, to) }
+
+template <class V, int N>
+inline void moments_loop(long k, long rows, long c, const T* x, const T* origin, T* to_sum, T* to_square) {
+    constexpr int width = sizeof(V) / sizeof(T);
+    V total[N] = {}, square[N] = {}, middle[N];
+    for (int v = 0; v < N; ++v) middle[v] = row_load<V>(origin + k + v * width);
+    for (long r = 0; r < rows; ++r)
+        for (int v = 0; v < N; ++v) {
+            const V d = row_load<V>(x + r * c + k + v * width) - middle[v];
+            total[v] += d;
+            square[v] += d * d;
         }
-        for (int i = 0; i < count; ++i) to[first + i] += total[i];
-    })
+    for (int v = 0; v < N; ++v) {
+        row_store(to_sum + k + v * width, row_load<V>(to_sum + k + v * width) + total[v]);
+        row_store(to_square + k + v * width, row_load<V>(to_square + k + v * width) + square[v]);
+    }
 }
 
-void rows_affine(long rows, long c, const T* x, const T* scale, const T* shift, T slope, T* __restrict y) {
-    FOR_CHANNEL_BLOCKS(c, {
-        T a[row_lanes] = {};
-        T b[row_lanes] = {};
-        for (int i = 0; i < count; ++i) a[i] = scale[first + i];
-        for (int i = 0; i < count; ++i) b[i] = shift[first + i];
-        for (long r = 0; r < rows; ++r) {
-            const T* row = x + r * c + first;
-            T* __restrict out = y + r * c + first;
-            for (int i = 0; i < count; ++i) {
-                const T z = a[i] * row[i] + b[i];
-                out[i] = z * row_slope(z, slope);
-            }
+void rows_moments(long rows, long c, const T* x, const T* origin, T* to_sum, T* to_square) {
+    FOR_CHANNELS(c, moments_loop, rows, c, x, origin, to_sum, to_square)
+}
+
+template <class V, int N>
+inline void affine_loop(long k, long rows, long c, const T* x, const T* scale, const T* shift, T slope, T* y) {
+    constexpr int width = sizeof(V) / sizeof(T);
+    V a[N], b[N];
+    for (int v = 0; v < N; ++v) {
+        a[v] = row_load<V>(scale + k + v * width);
+        b[v] = row_load<V>(shift + k + v * width);
+    }
+    for (long r = 0; r < rows; ++r)
+        for (int v = 0; v < N; ++v) {
+            const V z = a[v] * row_load<V>(x + r * c + k + v * width) + b[v];
+            row_store<V>(y + r * c + k + v * width, z * row_slope(z, slope));
         }
-    })
+}
+
+void rows_affine(long rows, long c, const T* x, const T* scale, const T* shift, T slope, T* y) {
+    FOR_CHANNELS(c, affine_loop, rows, c, x, scale, shift, slope, y)
+}
+
+template <class V, int N>
+inline void grad_sums_loop(long k, long rows, long c, const T* dy, const T* x, const T* scale, const T* shift, T slope,
+                           const T* centre, T* to_sum, T* to_dot) {
+    constexpr int width = sizeof(V) / sizeof(T);
+    V a[N], b[N], middle[N], total[N] = {}, dot[N] = {};
+    for (int v = 0; v < N; ++v) {
+        a[v] = row_load<V>(scale + k + v * width);
+        b[v] = row_load<V>(shift + k + v * width);
+        middle[v] = row_load<V>(centre + k + v * width);
+    }
+    for (long r = 0; r < rows; ++r)
+        for (int v = 0; v < N; ++v) {
+            const V here = row_load<V>(x + r * c + k + v * width), z = a[v] * here + b[v];
+            const V dz = row_load<V>(dy + r * c + k + v * width) * row_slope(z, slope);
+            total[v] += dz;
+            dot[v] += dz * (here - middle[v]);
+        }
+    for (int v = 0; v < N; ++v) {
+        row_store(to_sum + k + v * width, row_load<V>(to_sum + k + v * width) + total[v]);
+        row_store(to_dot + k + v * width, row_load<V>(to_dot + k + v * width) + dot[v]);
+    }
 }
 
 void rows_grad_sums(long rows, long c, const T* dy, const T* x, const T* scale, const T* shift, T slope,
                     const T* centre, T* to_sum, T* to_dot) {
-    FOR_CHANNEL_BLOCKS(c, {
-        T a[row_lanes] = {};
-        T b[row_lanes] = {};
-        T middle[row_lanes] = {};
-        T total[row_lanes] = {};
-        T dot[row_lanes] = {};
-        for (int i = 0; i < count; ++i) {
-            a[i] = scale[first + i];
-            b[i] = shift[first + i];
-            middle[i] = centre[first + i];
-        }
-        for (long r = 0; r < rows; ++r) {
-            const T* row = x + r * c + first;
-            const T* grad = dy + r * c + first;
-            for (int i = 0; i < count; ++i) {
-                const T dz = grad[i] * row_slope(a[i] * row[i] + b[i], slope);
-                total[i] += dz;
-                dot[i] += dz * (row[i] - middle[i]);
-            }
-        }
-        for (int i = 0; i < count; ++i) to_sum[first + i] += total[i];
-        for (int i = 0; i < count; ++i) to_dot[first + i] += dot[i];
-    })
+    FOR_CHANNELS(c, grad_sums_loop, rows, c, dy, x, scale, shift, slope, centre, to_sum, to_dot)
 }
 
 void rows_grad_input(long rows, long c, const T* dy, const T* x, const T* scale, const T* shift, T slope,
@@ -104,13 +123,63 @@ void rows_grad_input(long rows, long c, const T* dy, const T* x, const T* scale,
     }
 }
 
-void rows_window_max(long c, const T* x, int number, T* __restrict best, int* __restrict which) {
-    for (long i = 0; i < c; ++i) {
-        // "Not (x <= best)" is also true for a NaN in x; a NaN already in best stays, as nothing compares with it.
-        const bool wins = !(x[i] <= best[i]) & (best[i] == best[i]);
-        best[i] = wins ? x[i] : best[i];
-        which[i] = wins ? number : which[i];
+void rows_affine_sum(long rows, long c, const T* x, const T* scale, const T* shift, const T* add, const T* add_scale,
+                     const T* add_shift, T slope, T* __restrict y) {
+    for (long r = 0; r < rows; ++r) {
+        const T* row = x + r * c;
+        const T* other = add + r * c;
+        T* __restrict out = y + r * c;
+        for (long i = 0; i < c; ++i) {
+            const T z = (scale[i] * row[i] + shift[i]) + (add_scale[i] * other[i] + add_shift[i]);
+            out[i] = z * row_slope(z, slope);
+        }
     }
+}
+
+void rows_slope_grad(long n, const T* dy, const T* y, T slope, T* __restrict dx) {
+    for (long i = 0; i < n; ++i) dx[i] = dy[i] * row_slope(y[i], slope);
+}
+
+// Numbers of pixels are kept as T beside the values they belong to: one kind of register, one kind of comparison.
+template <class V, int N>
+inline void window_loop(long k, int count, const T* const* pixels, const unsigned short* numbers, const T* scale,
+                        const T* shift, T slope, T* y, unsigned short* winner) {
+    constexpr int width = sizeof(V) / sizeof(T);
+    for (int v = 0; v < N; ++v) {
+        const long at = k + v * width;
+        V a{}, b{}, best{}, which{};
+        if (scale) {
+            a = row_load<V>(scale + at);
+            b = row_load<V>(shift + at);
+        }
+        for (int p = 0; p < count; ++p) {
+            V value = row_load<V>(pixels[p] + at);
+            if (scale) {
+                value = a * value + b;
+                value = value * row_slope(value, slope);
+            }
+            const V number = V{} + T(numbers[p]);
+            if (p == 0) {
+                best = value;
+                which = number;
+                continue;
+            }
+            // "Not (value <= best)" holds for a NaN in value too; a NaN already in best stays: nothing equals it.
+            const V winner_now = value <= best ? which : number;
+            which = best == best ? winner_now : which;
+            const V best_now = value <= best ? best : value;
+            best = best == best ? best_now : best;
+        }
+        row_store(y + at, best);
+        T found[width];
+        row_store<V>(found, which);
+        for (int i = 0; i < width; ++i) winner[at + i] = static_cast<unsigned short>(found[i]);
+    }
+}
+
+void rows_window(long c, int count, const T* const* pixels, const unsigned short* numbers, const T* scale,
+                 const T* shift, T slope, T* y, unsigned short* winner) {
+    FOR_CHANNELS(c, window_loop, count, pixels, numbers, scale, shift, slope, y, winner)
 }
 
 void rows_window_scatter(long c, const T* dy, const unsigned short* winner, int number, bool add, T* __restrict dx) {
@@ -120,9 +189,9 @@ void rows_window_scatter(long c, const T* dy, const unsigned short* winner, int 
         for (long i = 0; i < c; ++i) dx[i] = winner[i] == number ? dy[i] : T(0);
 }
 
-#undef FOR_CHANNEL_BLOCKS
+#undef FOR_CHANNELS
 
 }  // namespace
 
-static const RowKernels<T> row_table{rows_sum,        rows_square_sum, rows_affine,        rows_grad_sums,
-                                     rows_grad_input, rows_window_max, rows_window_scatter};
+static const RowKernels<T> row_table{rows_sum,        rows_moments,    rows_affine, rows_grad_sums,     rows_grad_input,
+                                     rows_affine_sum, rows_slope_grad, rows_window, rows_window_scatter};

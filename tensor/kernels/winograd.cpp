@@ -76,6 +76,17 @@ std::array<Pointer, 16> output_pixels(const Tiles& t, std::int64_t tile, Pointer
     return pixels<4>(y, map, tile / (t.rows * t.cols), tile / t.cols % t.rows * 4, tile % t.cols * 4, outside);
 }
 
+// The transforms of one input tile, activated on the way when the source asks for it.
+void transform_input(const Isa& cpu, const Tiles& t, std::int64_t tile, const Source<float>& x, const Map& map,
+                     const float* zeros, float* v, std::int64_t xi_stride) {
+    const auto d = input_pixels(t, tile, x.x, map, zeros);
+    const std::int64_t image = tile / (t.rows * t.cols);
+    if (x.plain())
+        cpu.winograd.input(map.c, d.data(), v, xi_stride);
+    else
+        cpu.winograd.input_affine(map.c, d.data(), zeros, x.scale_of(image), x.shift_of(image), x.slope, v, xi_stride);
+}
+
 Block zero_pixel(std::int64_t channels) {
     Block block = allocate_floats(channels);
     std::fill_n(floats(block), channels, 0.0F);
@@ -106,7 +117,7 @@ Block transform_weights(const Isa& cpu, std::int64_t in, std::int64_t out, std::
 }
 
 // y (n, out) = the filter `taps` (9, in.c, out.c) over x (n, in)
-void filter(const Tiles& t, const Map& in, const Map& out, const float* x, const float* taps, const float* bias,
+void filter(const Tiles& t, const Map& in, const Map& out, const Source<float>& x, const float* taps, const float* bias,
             float* y) {
     const Isa& cpu = isa(active_kernels());
     const Block zeros = zero_pixel(in.c);
@@ -124,8 +135,7 @@ void filter(const Tiles& t, const Map& in, const Map& out, const float* x, const
             float* v = scratch(0, xis * block * in.c);
             float* m = scratch(1, xis * block * o);
             for (std::int64_t i = 0; i < count; ++i)
-                cpu.winograd.input(in.c, input_pixels(t, begin + i, x, in, floats(zeros)).data(), v + i * in.c,
-                                   block * in.c);
+                transform_input(cpu, t, begin + i, x, in, floats(zeros), v + i * in.c, block * in.c);
             {
                 const ProductTime timed;
                 for (std::int64_t xi = 0; xi < xis; ++xi)
@@ -174,7 +184,7 @@ bool winograd_applies(const ConvShape& s) {
     return 10 * tiles * 36 <= 6 * map * 9 && (map >= 100 || s.c * s.o <= 512 * 512);
 }
 
-void winograd_forward(const ConvShape& s, const float* x, const float* weight, const float* bias, float* y) {
+void winograd_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y) {
     const Tiles tiles(s.n, output_map(s), s.pad_h, s.pad_w);
     filter(tiles, input_map(s), output_map(s), x, weight, bias, y);
 }
@@ -214,7 +224,7 @@ void finish_block(const Isa& cpu, const WeightBlocks& w, std::int64_t b, const f
 
 }  // namespace
 
-void winograd_grad_weight(const ConvShape& s, const float* x, const float* dy, float* dw) {
+void winograd_grad_weight(const ConvShape& s, const Source<float>& x, const float* dy, float* dw) {
     const Isa& cpu = isa(active_kernels());
     const Map in = input_map(s), out = output_map(s);
     const Tiles t(s.n, out, s.pad_h, s.pad_w);
@@ -222,7 +232,8 @@ void winograd_grad_weight(const ConvShape& s, const float* x, const float* dy, f
     const std::int64_t nr = cpu.nr, panels = ceil_div(s.o, nr), padded_o = panels * nr;
     const std::int64_t chunk = std::min(
         std::clamp<std::int64_t>(chunk_floats / (xis * (s.c + padded_o)) / 8 * 8, 48, 256), ceil_div(t.count(), 8) * 8);
-    const Block tiles_in = allocate_floats(xis * chunk * s.c), tiles_out = allocate_floats(xis * chunk * padded_o);
+    const std::int64_t stride = uneven_lines(s.c);  // of the transformed inputs, which are read down their columns
+    const Block tiles_in = allocate_floats(xis * chunk * stride), tiles_out = allocate_floats(xis * chunk * padded_o);
     float *v = floats(tiles_in), *z = floats(tiles_out);
     const WeightBlocks blocks(s.c, s.o);
     const Block sums = allocate_floats(blocks.count() * WeightBlocks::floats);
@@ -231,8 +242,7 @@ void winograd_grad_weight(const ConvShape& s, const float* x, const float* dy, f
         const std::int64_t count = std::min(chunk, t.count() - first);
         parallel_for(ceil_div(count, 4), [&](std::int64_t task) {
             for (std::int64_t i = 4 * task; i < std::min(count, 4 * task + 4); ++i) {
-                cpu.winograd.input(s.c, input_pixels(t, first + i, x, in, floats(zeros)).data(), v + i * s.c,
-                                   chunk * s.c);
+                transform_input(cpu, t, first + i, x, in, floats(zeros), v + i * stride, chunk * stride);
                 auto pixel = output_pixels<const float*>(t, first + i, dy, out, floats(zeros));
                 for (std::int64_t p = 0; p < panels; ++p) {
                     const std::int64_t columns = std::min(nr, s.o - p * nr);
@@ -246,8 +256,8 @@ void winograd_grad_weight(const ConvShape& s, const float* x, const float* dy, f
         });
         const bool last = first + chunk >= t.count();
         const auto product = [&](std::int64_t b, std::int64_t xi) {
-            cpu.gemm_block(blocks.size_c(b), blocks.size_o(b), count, v + xi * chunk * s.c + blocks.first_c(b), 1, s.c,
-                           z + xi * chunk * padded_o + blocks.first_o(b) * chunk, chunk * nr,
+            cpu.gemm_block(blocks.size_c(b), blocks.size_o(b), count, v + xi * chunk * stride + blocks.first_c(b), 1,
+                           stride, z + xi * chunk * padded_o + blocks.first_o(b) * chunk, chunk * nr,
                            du + b * WeightBlocks::floats + xi * WeightBlocks::block_c * WeightBlocks::block_o,
                            WeightBlocks::block_o, nullptr, first > 0);
         };

@@ -17,12 +17,17 @@
 namespace solobox {
 
 struct ConvShape;
+template <class T>
+struct Source;
 
 // The transforms of one tile, c channels at a time; xi-th element of channel k goes to [xi * xi_stride + k]. The driver
 // passes pointers to pixels, so that borders are pointers to zeros.
 struct WinogradKernels {
     // v = B^T d B; d: 36 pixels, row by row
     void (*input)(long c, const float* const* d, float* v, long xi_stride);
+    // The same of act(scale * d + shift), act(v) = v > 0 ? v : slope * v, where d[i] is not `outside`; there 0.
+    void (*input_affine)(long c, const float* const* d, const float* outside, const float* scale, const float* shift,
+                         float slope, float* v, long xi_stride);
     // y = A^T m A + bias (c, or null); y: 16 pixels, row by row, nullptr for those beyond the border
     void (*output)(long c, const float* m, long xi_stride, const float* bias, float* const* y);
     // z = A dy A^T; dy: 16 pixels
@@ -46,9 +51,9 @@ bool winograd_on();
 // Seconds that threads spent in the matrix products of the three passes since the last call, added up. For benchmarks.
 double take_winograd_product_seconds();
 
-void winograd_forward(const ConvShape& s, const float* x, const float* weight, const float* bias, float* y);
+void winograd_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y);
 void winograd_grad_input(const ConvShape& s, const float* dy, const float* weight, float* dx);
-void winograd_grad_weight(const ConvShape& s, const float* x, const float* dy, float* dw);
+void winograd_grad_weight(const ConvShape& s, const Source<float>& x, const float* dy, float* dw);
 
 }  // namespace fast
 }  // namespace solobox

@@ -87,6 +87,22 @@ void winograd_input(long c, const float* const* d, float* v, long xi_stride) {
             [=](int i, int j, Vector value) { store(v + (6 * i + j) * xi_stride + k, value); });
 }
 
+void winograd_input_affine(long c, const float* const* d, const float* outside, const float* scale, const float* shift,
+                           float slope, float* v, long xi_stride) {
+    for (long k = 0; k < c; k += ISA_LANES) {
+        const Vector factor = load(scale + k), term = load(shift + k);
+        // First the pixels, then the transform, which thus is compiled (and rounds) exactly like winograd_input's.
+        Vector tile[36];
+        for (int i = 0; i < 36; ++i) {
+            const Vector z = d[i] == outside ? Vector{} : factor * load(d[i] + k) + term;
+            tile[i] = z > 0 ? z : all(slope) * z;
+        }
+        both_ways<6, 6>(
+            input_line, [&](int i, int j) { return tile[6 * i + j]; },
+            [=](int i, int j, Vector value) { store(v + (6 * i + j) * xi_stride + k, value); });
+    }
+}
+
 void winograd_output(long c, const float* m, long xi_stride, const float* bias, float* const* y) {
     for (long k = 0; k < c; k += ISA_LANES) {
         const Vector start = bias ? load(bias + k) : Vector{};
@@ -121,5 +137,5 @@ void winograd_weight_grad(long c, const float* du, long xi_stride, float* const*
 
 }  // namespace
 
-static const WinogradKernels winograd_table{winograd_input, winograd_output, winograd_output_grad, winograd_weight,
-                                            winograd_weight_grad};
+static const WinogradKernels winograd_table{winograd_input,       winograd_input_affine, winograd_output,
+                                            winograd_output_grad, winograd_weight,       winograd_weight_grad};

@@ -53,6 +53,19 @@ void input(long c, const float* const* d, float* v, long xi_stride) {
             [&](int i, int j, float value) { v[(6 * i + j) * xi_stride + k] = value; });
 }
 
+void input_affine(long c, const float* const* d, const float* outside, const float* scale, const float* shift,
+                  float slope, float* v, long xi_stride) {
+    for (long k = 0; k < c; ++k)
+        sandwich(
+            BT,
+            [&](int i, int j) {
+                if (d[6 * i + j] == outside) return 0.0F;
+                const float z = scale[k] * d[6 * i + j][k] + shift[k];
+                return z > 0 ? z : slope * z;
+            },
+            [&](int i, int j, float value) { v[(6 * i + j) * xi_stride + k] = value; });
+}
+
 void output(long c, const float* m, long xi_stride, const float* bias, float* const* y) {
     for (long k = 0; k < c; ++k)
         sandwich(
@@ -85,6 +98,6 @@ void weight_grad(long c, const float* du, long xi_stride, float* const* dg) {
 
 }  // namespace
 
-const WinogradKernels reference_winograd{input, output, output_grad, weight, weight_grad};
+const WinogradKernels reference_winograd{input, input_affine, output, output_grad, weight, weight_grad};
 
 }  // namespace solobox

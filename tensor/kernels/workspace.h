@@ -14,6 +14,10 @@ constexpr std::int64_t k_block = 384;  // depth of one pass through the register
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
+// At least n, as a row stride that is an odd number of cache lines: a column of such a matrix spreads over all sets of
+// a cache, where one of a power of two would fall into a few and throw itself out.
+inline std::int64_t uneven_lines(std::int64_t n) { return (ceil_div(n, 16) | 1) * 16; }
+
 inline float* floats(const Block& block) { return reinterpret_cast<float*>(block.get()); }
 
 inline Block allocate_floats(std::int64_t n) { return pool::allocate(n * static_cast<std::int64_t>(sizeof(float))); }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "tensor/kernels/norm.h"
 #include "tensor/ops/elementwise.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -33,6 +34,15 @@ Var relu(const Var& x) {
 
 Var leaky_relu(const Var& x, double negative_slope) {
     const Real s = static_cast<Real>(negative_slope);
+    if (x.rank() == 4) {  // a map: left to who reads it (tensor/operand.h)
+        const Shape channels{1, x.dim(3)};
+        Pending y{x.value(), Tensor::full(channels, Real(1)), Tensor::zeros(channels), s};
+        return record("leaky_relu", y, {x}, [s, v = x.value()](const Tensor& dy) -> Grads {
+            Tensor dx(dy.shape());
+            activation_grad(dx.numel(), dy.data(), v.data(), s, dx.mutable_data());
+            return {dx};
+        });
+    }
     return pointwise(
         "leaky_relu", x, [s](Real v) { return v > 0 ? v : s * v; }, [s](Real v) { return v > 0 ? Real(1) : s; });
 }

@@ -58,25 +58,25 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const ConvSpec& spe
     check(!bias.defined() || bias.shape() == Shape{s.o}, "[conv2d] bias must have {} elements", s.o);
 
     Tensor y(Shape{s.n, s.out_h(), s.out_w(), s.o});
-    conv2d_forward(s, x.value().data(), weight.value().data(), bias.defined() ? bias.value().data() : nullptr,
+    conv2d_forward(s, x.operand().source(), weight.value().data(), bias.defined() ? bias.value().data() : nullptr,
                    y.mutable_data());
     std::vector<Var> inputs{x, weight};
     if (bias.defined()) inputs.push_back(bias);
-    return record(
-        "conv2d", y, inputs,
-        [s, v = x.value(), w = weight.value(), biased = bias.defined()](const Tensor& dy, const Wanted& want) -> Grads {
-            Grads grads(biased ? 3 : 2);
-            if (want[0]) {
-                grads[0] = Tensor(v.shape());
-                conv2d_grad_input(s, dy.data(), w.data(), grads[0].mutable_data());
-            }
-            if (want[1]) {
-                grads[1] = Tensor(w.shape());
-                conv2d_grad_weight(s, v.data(), dy.data(), grads[1].mutable_data());
-            }
-            if (biased && want[2]) grads[2] = bias_grad(dy);
-            return grads;
-        });
+    return record("conv2d", y, inputs,
+                  [s, v = x.operand().forgetful(), w = weight.value(), biased = bias.defined()](
+                      const Tensor& dy, const Wanted& want) -> Grads {
+                      Grads grads(biased ? 3 : 2);
+                      if (want[0]) {
+                          grads[0] = Tensor(v.shape());
+                          conv2d_grad_input(s, dy.data(), w.data(), grads[0].mutable_data());
+                      }
+                      if (want[1]) {
+                          grads[1] = Tensor(w.shape());
+                          conv2d_grad_weight(s, v.source(), dy.data(), grads[1].mutable_data());
+                      }
+                      if (biased && want[2]) grads[2] = bias_grad(dy);
+                      return grads;
+                  });
 }
 
 Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, const ConvSpec& spec, Pair output_padding) {

@@ -51,17 +51,22 @@ struct Normalizer {
     }
 };
 
-// Mean, then the sum of squared distances from it: two passes, exact where one pass would cancel.
+// Mean and variance of every group, with the variance as the result.
 Doubles measure(Normalizer& z, const Real* x, double eps) {
     const std::int64_t size = z.rows.n * z.rows.c;
-    Doubles sums(at(size));
+    Doubles sums(at(size)), squares(at(size));
     z.mean = Tensor(Shape{z.rows.n, z.rows.c});
     z.rstd = Tensor(z.mean.shape());
-    channel_sum(z.rows, x, sums.data());
+    channel_moments(z.rows, x, sums.data(), squares.data());
     const Doubles mean = z.group_mean(sums);
-    for (std::int64_t i = 0; i < size; ++i) z.mean.mutable_data()[i] = static_cast<Real>(mean[at(i)]);
-    channel_square_sum(z.rows, x, z.mean.data(), sums.data());
-    const Doubles variance = z.group_mean(sums);
+    // A group's squares are those of its channels about their own means, and the distances of these from the group's.
+    const double rows = static_cast<double>(z.rows.rows);
+    for (std::int64_t i = 0; i < size; ++i) {
+        const double apart = sums[at(i)] / rows - mean[at(i)];
+        squares[at(i)] += rows * apart * apart;
+        z.mean.mutable_data()[i] = static_cast<Real>(mean[at(i)]);
+    }
+    const Doubles variance = z.group_mean(squares);
     for (std::int64_t i = 0; i < size; ++i)
         z.rstd.mutable_data()[i] = static_cast<Real>(1 / std::sqrt(variance[at(i)] + eps));
     return variance;
@@ -113,13 +118,12 @@ Var finish(const char* op, Normalizer z, const Var& x, const Var& weight, const 
     check(!weight.defined() || (weight.shape() == channels && bias.shape() == channels),
           "[{}] weight and bias must have {} elements for input {}", op, z.rows.c, x.shape().str());
     z.set_affine(weight.value(), bias.value());
-    Tensor y(x.shape());
-    channel_affine(z.rows, x.value().data(), z.scale.data(), z.shift.data(), z.slope, y.mutable_data());
     std::vector<Var> inputs{x};
     if (weight.defined()) inputs.insert(inputs.end(), {weight, bias});
-    return record(op, y, inputs, [z, v = x.value(), w = weight.value(), n = inputs.size()](const Tensor& dy) -> Grads {
-        return norm_backward(z, dy, v, w, n);
-    });
+    return record(op, Pending{x.value(), z.scale, z.shift, z.slope}, inputs,
+                  [z, v = x.value(), w = weight.value(), n = inputs.size()](const Tensor& dy) -> Grads {
+                      return norm_backward(z, dy, v, w, n);
+                  });
 }
 
 }  // namespace
@@ -168,6 +172,28 @@ Var batch_norm(const Var& x, RunningStats& stats, const Var& weight, const Var& 
         }
     }
     return finish("batch_norm", std::move(z), x, weight, bias);
+}
+
+Var add_act(const Var& a, const Var& b, double slope) {
+    check(slope >= 0, "[add_act] slope {} is negative", slope);
+    check(a.shape() == b.shape() && a.rank() >= 2, "[add_act] {} and {}: expected equal shapes (N, .., C)",
+          a.shape().str(), b.shape().str());
+    const std::int64_t n = a.dim(0), c = a.dim(-1);
+    // A side that has an activation of its own to come is worked out first.
+    const auto source = [](const Var& v) {
+        const Pending* p = v.operand().pending();
+        return p && p->slope == 1 ? v.operand().source() : Source<Real>(v.value().data());
+    };
+    const Real s = static_cast<Real>(slope);
+    Tensor y(a.shape());
+    channel_add({n, n * c > 0 ? a.numel() / (n * c) : 0, c}, source(a), source(b), s, y.mutable_data());
+    // The sum's sign is the result's, for no slope is negative.
+    return record("add_act", y, {a, b}, [s, y](const Tensor& dy) -> Grads {
+        if (s == 1) return {dy, dy};
+        Tensor d(dy.shape());
+        activation_grad(d.numel(), dy.data(), y.data(), s, d.mutable_data());
+        return {d, d};
+    });
 }
 
 Var layer_norm(const Var& x, const Shape& normalized_shape, const Var& weight, const Var& bias, double eps) {

@@ -1,7 +1,7 @@
 // Normalisations over channels-last tensors: the last axis is the channel axis.
 //
 // Each can apply the activation that follows it in the same pass, act(v) = v > 0 ? v : slope * v: slope 1 is none,
-// 0 is ReLU, 0.1 the LeakyReLU of YOLO. One pass over memory instead of three, and one saved tensor instead of two.
+// 0 is ReLU, 0.1 the LeakyReLU of YOLO. The result is left pending (tensor/operand.h): who reads it works it out.
 #pragma once
 
 #include "tensor/tape.h"
@@ -29,6 +29,10 @@ struct BatchNormSpec {
 // unbiased one); evaluation uses `stats`, or the batch where there are none.
 Var batch_norm(const Var& x, RunningStats& stats, const Var& weight = {}, const Var& bias = {},
                const BatchNormSpec& spec = {}, double slope = 1);
+
+// act(a + b) of two (N, .., C) of one shape, the end of a residual block; slope >= 0. Normalised sides are worked out
+// on the way.
+Var add_act(const Var& a, const Var& b, double slope);
 
 // Over the trailing axes whose sizes are those of `normalized_shape`; biased variance.
 Var layer_norm(const Var& x, const Shape& normalized_shape, const Var& weight = {}, const Var& bias = {},

@@ -25,7 +25,7 @@ Var max_pool2d(const Var& x, const PoolSpec& spec) {
     const Shape out{s.n, s.out_h(), s.out_w(), s.c};
     Tensor y(out);
     Array<std::uint16_t> winner(out);
-    max_pool_forward(s, x.value().data(), y.mutable_data(), winner.mutable_data());
+    max_pool_forward(s, x.operand().source(), y.mutable_data(), winner.mutable_data());
     return record("max_pool2d", y, {x}, [s, winner, from = x.shape()](const Tensor& dy) -> Grads {
         Tensor dx(from);
         max_pool_backward(s, dy.data(), winner.data(), dx.mutable_data());

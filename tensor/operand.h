@@ -1,0 +1,48 @@
+// What an op reads: numbers, or numbers that nobody has worked out yet.
+//
+// A normalisation and its activation are act(scale * z + shift), channel by channel. Most of what follows them reads
+// every pixel anyway (a convolution, a pool, a sum) and can work that out on the way; so they leave their result
+// pending. Who needs the numbers themselves asks for tensor() and gets them, worked out once.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "tensor/kernels/source.h"
+#include "tensor/tensor.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+// act(scale * z + shift), act(v) = v > 0 ? v : slope * v
+struct Pending {
+    Tensor z;             // (N, .., C)
+    Tensor scale, shift;  // (N, C), or (1, C) for all images alike
+    Real slope = 1;
+};
+
+class Operand {
+public:
+    Operand() = default;
+    Operand(Tensor numbers) : numbers_(std::move(numbers)) {}
+    Operand(Pending pending) : state_(std::make_shared<State>(State{std::move(pending), {}})) {}
+
+    bool defined() const { return state_ || numbers_.defined(); }
+    const Shape& shape() const { return state_ ? state_->pending.z.shape() : numbers_.shape(); }
+    const Tensor& tensor() const;
+    const Pending* pending() const { return state_ ? &state_->pending : nullptr; }
+
+    // For kernels that work a pending value out while they read.
+    Source<Real> source() const;
+    // The same without the result of an earlier tensor(): what a closure keeps for backward.
+    Operand forgetful() const { return state_ ? Operand(state_->pending) : *this; }
+
+private:
+    struct State {
+        Pending pending;
+        Tensor worked_out;
+    };
+    Tensor numbers_;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace solobox::inline SOLOBOX_PRECISION
