@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tensor/kernels/conv.h"
+#include "tensor/kernels/conv_strips.h"
 #include "tensor/kernels/winograd.h"
 #include "tensor/kernels/workspace.h"
 
@@ -19,15 +20,6 @@ namespace solobox::fast {
 namespace {
 
 constexpr std::int64_t patch_floats = 24 * 1024;  // gathered patches: under half of a 512 KB L2, beside the weights
-
-inline void copy(float* to, const float* from, std::int64_t n) {
-    if (n >= 64) {
-        std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
-        return;
-    }
-    for (; n >= 8; n -= 8, to += 8, from += 8) std::memcpy(to, from, 32);  // a size known here becomes plain moves
-    for (; n > 0; --n) *to++ = *from++;
-}
 
 // One place a patch reads from: an offset in pixels against the patch's origin.
 struct Tap {
@@ -96,25 +88,6 @@ private:
     std::vector<Run> runs;
 };
 
-// Packs b (k, n), element(i, j) giving its numbers row by row, into panels of `nr` columns, zero-filled at the end.
-template <class Row>
-Block pack_panels(std::int64_t k, std::int64_t n, std::int64_t nr, Row row) {
-    const std::int64_t panels = ceil_div(n, nr);
-    Block block = allocate_floats(panels * nr * k);
-    float* out = floats(block);
-    constexpr std::int64_t rows_per_tile = 64;
-    parallel_for(panels * ceil_div(k, rows_per_tile), [&](std::int64_t tile) {
-        const std::int64_t p = tile % panels, begin = tile / panels * rows_per_tile;
-        const std::int64_t width = std::min(nr, n - p * nr);
-        for (std::int64_t i = begin; i < std::min(k, begin + rows_per_tile); ++i) {
-            float* line = out + (p * k + i) * nr;
-            row(i, p * nr, width, line);
-            std::fill_n(line + width, nr - width, 0.0F);
-        }
-    });
-    return block;
-}
-
 // Pixels per tile, so that their patches fit the buffer: a multiple of 12, which suits every register tile well enough.
 std::int64_t tile_pixels(std::int64_t patch) {
     return std::clamp<std::int64_t>(patch_floats / patch / 12 * 12, 24, 240);
@@ -136,6 +109,7 @@ bool pointwise(const ConvShape& s) {
 
 void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y) {
     if (winograd_applies(s)) return winograd_forward(s, x, weight, bias, y);
+    if (strips_apply(s)) return strips_forward(s, x, weight, bias, y);
     const Isa& cpu = isa(active_kernels());
     const std::int64_t gc = s.group_c(), go = s.group_o(), k = s.kh * s.kw * gc, pixels = s.out_pixels();
     const std::int64_t tile = tile_pixels(k), out_h = s.out_h(), out_w = s.out_w();
@@ -298,8 +272,8 @@ void grad_weight_block(const ConvShape& s, const Isa& cpu, const PatchSource& so
             }
         }
         // Patches are read transposed: the sum runs over pixels, the rows of dw over (tap, channel).
-        cpu.gemm_block(k, b.outputs, count, patches, 1, stride, packed, pixels_per_pass * cpu.nr, dw, s.o, nullptr,
-                       p > b.begin);
+        cpu.gemm_block(k, b.outputs, count, patches, 1, stride, packed, cpu.nr, pixels_per_pass * cpu.nr, dw, s.o,
+                       nullptr, p > b.begin);
     }
     if (b.begin >= b.end)
         for (std::int64_t i = 0; i < k; ++i) std::fill_n(dw + i * s.o, b.outputs, 0.0F);
@@ -309,6 +283,7 @@ void grad_weight_block(const ConvShape& s, const Isa& cpu, const PatchSource& so
 
 void conv2d_grad_weight(const ConvShape& s, const Source<float>& x, const float* dy, float* dw) {
     if (winograd_applies(s)) return winograd_grad_weight(s, x, dy, dw);
+    if (strips_suit_weight(s)) return strips_grad_weight(s, x, dy, dw);
     const Isa& cpu = isa(active_kernels());
     const WeightPlan plan(s);
     const std::int64_t gc = s.group_c(), pixels = s.out_pixels(), size = s.kh * s.kw * gc * s.o;
@@ -332,12 +307,7 @@ void conv2d_grad_weight(const ConvShape& s, const Source<float>& x, const float*
         float* out = (chunk == 0 ? dw : partial + (chunk - 1) * size) + (first_tap * gc + first) * s.o + b.first_output;
         grad_weight_block(s, cpu, source, b, dy, out);
     });
-    if (plan.chunks == 1) return;
-    constexpr std::int64_t tile = 4096;
-    parallel_for(ceil_div(size, tile), [&](std::int64_t t) {
-        for (std::int64_t chunk = 0; chunk < plan.chunks - 1; ++chunk)
-            for (std::int64_t i = t * tile; i < std::min(size, (t + 1) * tile); ++i) dw[i] += partial[chunk * size + i];
-    });
+    add_partials(plan.chunks - 1, size, partial, dw);
 }
 
 }  // namespace solobox::fast

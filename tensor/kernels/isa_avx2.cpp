@@ -14,6 +14,6 @@ using T = float;
 #define ROW_LANES ISA_LANES
 #include "tensor/kernels/rows_body.h"
 
-const Isa table{ISA_MR, nr, gemm_block, row_table, winograd_table, multiply_adds, 2 * chains* ISA_LANES};
+const Isa table{ISA_MR, nr, gemm_block, gemm_rows, row_table, winograd_table, multiply_adds, 2 * chains* ISA_LANES};
 
 }  // namespace solobox::avx2

@@ -14,11 +14,55 @@ constexpr int nr = ISA_LANES * ISA_VECTORS;
 inline Vector load(const float* p) { return *reinterpret_cast<const Unaligned*>(p); }
 inline void store(float* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
 
+// The left side of a product, read one column (k) at a time. K may come in segments: the left side then jumps, the
+// right side goes on.
+struct Strided {  // a(i, k) = a[i * ars + k * aks]
+    const float* a;
+    long ars, aks;
+
+    long segments() const { return 1; }
+    Strided from(long i) const { return {a + i * ars, ars, aks}; }
+    template <int MR>
+    struct Cursor {
+        const float* at;
+        long ars, aks;
+        float operator()(int r) const { return at[r * ars]; }
+        void next() { at += aks; }
+    };
+    template <int MR>
+    Cursor<MR> cursor(long) const {
+        return {a, ars, aks};
+    }
+};
+
+struct Pointers {  // a(i, segment, k) = rows[i][offsets[segment] + k * step]
+    const float* const* rows;
+    const long* offsets;
+    long count, step;
+
+    long segments() const { return count; }
+    Pointers from(long i) const { return {rows + i, offsets, count, step}; }
+    template <int MR>
+    struct Cursor {
+        const float* at[MR];
+        long step, k = 0;
+        float operator()(int r) const { return at[r][k]; }
+        void next() { k += step; }
+    };
+    template <int MR>
+    Cursor<MR> cursor(long segment) const {
+        Cursor<MR> c;
+        c.step = step;
+        for (int r = 0; r < MR; ++r) c.at[r] = rows[r] + offsets[segment];
+        return c;
+    }
+};
+
 // Sums stay in MR x ISA_VECTORS registers: each step broadcasts MR numbers of a against one row of b. An element's
 // sum runs over k in order, so its bits depend neither on its neighbours nor on the vector width.
-template <int MR>
-inline void register_tile(long kc, const float* a, long ars, long aks, const float* b, float* c, long ldc,
-                          const float* bias, bool accumulate) {
+template <int MR, class Left>
+inline void register_tile(const Left& left, long kc, const float* b, long ldb, float* c, long ldc, const float* bias,
+                          bool accumulate) {
     Vector sum[MR][ISA_VECTORS];
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r)
@@ -31,18 +75,21 @@ inline void register_tile(long kc, const float* a, long ars, long aks, const flo
             else
                 sum[r][v] = Vector{};
         }
-    for (long k = 0; k < kc; ++k) {
-        Vector row[ISA_VECTORS];
+    for (long segment = 0; segment < left.segments(); ++segment) {
+        auto a = left.template cursor<MR>(segment);
+        for (long k = 0; k < kc; ++k) {
+            Vector row[ISA_VECTORS];
 #pragma GCC unroll 4
-        for (int v = 0; v < ISA_VECTORS; ++v) row[v] = load(b + v * ISA_LANES);
+            for (int v = 0; v < ISA_VECTORS; ++v) row[v] = load(b + v * ISA_LANES);
 #pragma GCC unroll 16
-        for (int r = 0; r < MR; ++r) {
-            const float x = a[r * ars];
+            for (int r = 0; r < MR; ++r) {
+                const float x = a(r);
 #pragma GCC unroll 4
-            for (int v = 0; v < ISA_VECTORS; ++v) sum[r][v] += x * row[v];
+                for (int v = 0; v < ISA_VECTORS; ++v) sum[r][v] += x * row[v];
+            }
+            a.next();
+            b += ldb;
         }
-        a += aks;
-        b += nr;
     }
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r)
@@ -50,22 +97,25 @@ inline void register_tile(long kc, const float* a, long ars, long aks, const flo
         for (int v = 0; v < ISA_VECTORS; ++v) store(c + r * ldc + v * ISA_LANES, sum[r][v]);
 }
 
-// Fewer rows than a full tile: the same arithmetic, row by row.
-inline void rows_tile(long m, long kc, const float* a, long ars, long aks, const float* b, float* c, long ldc,
+// Fewer rows than a full tile: the same arithmetic with fewer registers.
+template <class Left>
+inline void rows_tile(const Left& left, long m, long kc, const float* b, long ldb, float* c, long ldc,
                       const float* bias, bool accumulate) {
     long i = 0;
     for (; i + ISA_MR <= m; i += ISA_MR)
-        register_tile<ISA_MR>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
-    for (; i + 4 <= m; i += 4) register_tile<4>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
-    for (; i < m; ++i) register_tile<1>(kc, a + i * ars, ars, aks, b, c + i * ldc, ldc, bias, accumulate);
+        register_tile<ISA_MR>(left.from(i), kc, b, ldb, c + i * ldc, ldc, bias, accumulate);
+    for (; i + 4 <= m; i += 4) register_tile<4>(left.from(i), kc, b, ldb, c + i * ldc, ldc, bias, accumulate);
+    for (; i + 2 <= m; i += 2) register_tile<2>(left.from(i), kc, b, ldb, c + i * ldc, ldc, bias, accumulate);
+    for (; i < m; ++i) register_tile<1>(left.from(i), kc, b, ldb, c + i * ldc, ldc, bias, accumulate);
 }
 
-// Rows [0, m) of a against every panel of b.
-inline void panels_tile(long m, long n, long kc, const float* a, long ars, long aks, const float* b, long panel,
-                        float* c, long ldc, const float* bias, bool accumulate) {
+// m rows of the left side against every panel of the right one.
+template <class Left>
+inline void panels_tile(const Left& left, long m, long n, long kc, const float* b, long ldb, long panel, float* c,
+                        long ldc, const float* bias, bool accumulate) {
     for (long j = 0; j < n; j += nr, b += panel) {
         if (n - j >= nr) {
-            rows_tile(m, kc, a, ars, aks, b, c + j, ldc, bias ? bias + j : nullptr, accumulate);
+            rows_tile(left, m, kc, b, ldb, c + j, ldc, bias ? bias + j : nullptr, accumulate);
             continue;
         }
         // The last columns: whole vectors in a buffer of our own, then the part that exists.
@@ -76,21 +126,26 @@ inline void panels_tile(long m, long n, long kc, const float* a, long ars, long 
             const long rows = m - i < ISA_MR ? m - i : ISA_MR;
             for (long r = 0; accumulate && r < rows; ++r)
                 for (long v = 0; v < nr; ++v) edge[r * nr + v] = v < width ? c[(i + r) * ldc + j + v] : 0.0F;
-            rows_tile(rows, kc, a + i * ars, ars, aks, b, edge, nr, bias ? edge_bias : nullptr, accumulate);
+            rows_tile(left.from(i), rows, kc, b, ldb, edge, nr, bias ? edge_bias : nullptr, accumulate);
             for (long r = 0; r < rows; ++r)
                 for (long v = 0; v < width; ++v) c[(i + r) * ldc + j + v] = edge[r * nr + v];
         }
     }
 }
 
-void gemm_block(long m, long n, long kc, const float* a, long ars, long aks, const float* b, long panel, float* c,
-                long ldc, const float* bias, bool accumulate) {
+void gemm_block(long m, long n, long kc, const float* a, long ars, long aks, const float* b, long ldb, long panel,
+                float* c, long ldc, const float* bias, bool accumulate) {
     // A panel of b stays in the L1 cache while all rows of a pass by. Read down its columns, a touches a line per
     // number: then it is a few rows of a that stay, and the panels pass by.
     const long rows = ars == 1 ? 2 * ISA_MR : m;
     for (long i = 0; i < m; i += rows)
-        panels_tile(m - i < rows ? m - i : rows, n, kc, a + i * ars, ars, aks, b, panel, c + i * ldc, ldc, bias,
-                    accumulate);
+        panels_tile(Strided{a + i * ars, ars, aks}, m - i < rows ? m - i : rows, n, kc, b, ldb, panel, c + i * ldc, ldc,
+                    bias, accumulate);
+}
+
+void gemm_rows(long m, long n, long kc, const float* const* a, long step, const long* offsets, long segments,
+               const float* b, long ldb, long panel, float* c, long ldc, const float* bias, bool accumulate) {
+    panels_tile(Pointers{a, offsets, segments, step}, m, n, kc, b, ldb, panel, c, ldc, bias, accumulate);
 }
 
 // Multiply-adds that never wait for memory nor for each other: what no kernel can beat. For benchmarks.

@@ -257,7 +257,7 @@ void winograd_grad_weight(const ConvShape& s, const Source<float>& x, const floa
         const bool last = first + chunk >= t.count();
         const auto product = [&](std::int64_t b, std::int64_t xi) {
             cpu.gemm_block(blocks.size_c(b), blocks.size_o(b), count, v + xi * chunk * stride + blocks.first_c(b), 1,
-                           stride, z + xi * chunk * padded_o + blocks.first_o(b) * chunk, chunk * nr,
+                           stride, z + xi * chunk * padded_o + blocks.first_o(b) * chunk, nr, chunk * nr,
                            du + b * WeightBlocks::floats + xi * WeightBlocks::block_c * WeightBlocks::block_o,
                            WeightBlocks::block_o, nullptr, first > 0);
         };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
@@ -33,12 +34,50 @@ inline float* scratch(int slot, std::int64_t n) {
     return floats(blocks[slot]);
 }
 
+inline void copy(float* to, const float* from, std::int64_t n) {
+    if (n >= 64) {
+        std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
+        return;
+    }
+    for (; n >= 8; n -= 8, to += 8, from += 8) std::memcpy(to, from, 32);  // a size known here becomes plain moves
+    for (; n > 0; --n) *to++ = *from++;
+}
+
+// Packs b (k, n), row(i, j, n, to) giving n numbers of row i from column j on, into panels of `nr` columns, zero-filled
+// at the end.
+template <class Row>
+Block pack_panels(std::int64_t k, std::int64_t n, std::int64_t nr, Row row) {
+    const std::int64_t panels = ceil_div(n, nr);
+    Block block = allocate_floats(panels * nr * k);
+    float* out = floats(block);
+    constexpr std::int64_t rows_per_tile = 64;
+    parallel_for(panels * ceil_div(k, rows_per_tile), [&](std::int64_t tile) {
+        const std::int64_t p = tile % panels, begin = tile / panels * rows_per_tile;
+        const std::int64_t width = std::min(nr, n - p * nr);
+        for (std::int64_t i = begin; i < std::min(k, begin + rows_per_tile); ++i) {
+            float* line = out + (p * k + i) * nr;
+            row(i, p * nr, width, line);
+            std::fill_n(line + width, nr - width, 0.0F);
+        }
+    });
+    return block;
+}
+
+// dw (size) += partial (parts, size), part by part in their order
+inline void add_partials(std::int64_t parts, std::int64_t size, const float* partial, float* dw) {
+    constexpr std::int64_t tile = 4096;
+    parallel_for(parts > 0 ? ceil_div(size, tile) : 0, [&](std::int64_t t) {
+        for (std::int64_t part = 0; part < parts; ++part)
+            for (std::int64_t i = t * tile; i < std::min(size, (t + 1) * tile); ++i) dw[i] += partial[part * size + i];
+    });
+}
+
 // c (m, n) = a (m, k) * panels, a with row stride `lda`, in passes of k_block. Panel j starts at panels + j * k * nr.
 inline void multiply(const Isa& cpu, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
                      const float* panels, float* c, std::int64_t ldc, const float* bias) {
     for (std::int64_t p = 0; p < k; p += k_block)
-        cpu.gemm_block(m, n, std::min(k_block, k - p), a + p, lda, 1, panels + p * cpu.nr, k * cpu.nr, c, ldc, bias,
-                       p > 0);
+        cpu.gemm_block(m, n, std::min(k_block, k - p), a + p, lda, 1, panels + p * cpu.nr, cpu.nr, k * cpu.nr, c, ldc,
+                       bias, p > 0);
 }
 
 }  // namespace solobox::fast
