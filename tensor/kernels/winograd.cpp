@@ -93,10 +93,15 @@ Block zero_pixel(std::int64_t channels) {
     return block;
 }
 
+// The distance between the 36 matrices of transformed weights.
+std::int64_t weight_stride(const Isa& cpu, std::int64_t in, std::int64_t width) {
+    return uneven_lines(ceil_div(width, cpu.nr) * cpu.nr * in);
+}
+
 // taps: 3x3 kernels (9, in, out). Their transforms for outputs [first, first + width): 36 matrices in panels.
 Block transform_weights(const Isa& cpu, std::int64_t in, std::int64_t out, std::int64_t first, std::int64_t width,
                         const float* taps) {
-    const std::int64_t panels = ceil_div(width, cpu.nr), matrix = panels * in * cpu.nr;
+    const std::int64_t panels = ceil_div(width, cpu.nr), matrix = weight_stride(cpu, in, width);
     Block block = allocate_floats(xis * matrix);
     float* u = floats(block);
     constexpr std::int64_t rows_per_task = 16;
@@ -124,7 +129,7 @@ void filter(const Tiles& t, const Map& in, const Map& out, const Source<float>& 
     const std::int64_t nr = cpu.nr;
     const std::int64_t width = std::clamp(weight_floats / (xis * in.c) / nr * nr, nr, ceil_div(out.c, nr) * nr);
     for (std::int64_t first = 0; first < out.c; first += width) {
-        const std::int64_t o = std::min(width, out.c - first), matrix = ceil_div(o, nr) * in.c * nr;
+        const std::int64_t o = std::min(width, out.c - first), matrix = weight_stride(cpu, in.c, o);
         const Block weights = transform_weights(cpu, in.c, out.c, first, o, taps);
         // Blocks of equal size, some for each thread. Their size changes no sum, so no bit.
         const std::int64_t fit = std::max<std::int64_t>(tile_floats / (xis * (in.c + o)), 24);
@@ -132,18 +137,20 @@ void filter(const Tiles& t, const Map& in, const Map& out, const Source<float>& 
         const std::int64_t block = ceil_div(ceil_div(t.count(), blocks), cpu.mr) * cpu.mr;
         parallel_for(ceil_div(t.count(), block), [&](std::int64_t task) {
             const std::int64_t begin = task * block, count = std::min(block, t.count() - begin);
-            float* v = scratch(0, xis * block * in.c);
-            float* m = scratch(1, xis * block * o);
+            // A transform touches all 36 parts at once: they must not fall into the same sets of the L1 cache.
+            const std::int64_t v_part = uneven_lines(block * in.c), m_part = uneven_lines(block * o);
+            float* v = scratch(0, xis * v_part);
+            float* m = scratch(1, xis * m_part);
             for (std::int64_t i = 0; i < count; ++i)
-                transform_input(cpu, t, begin + i, x, in, floats(zeros), v + i * in.c, block * in.c);
+                transform_input(cpu, t, begin + i, x, in, floats(zeros), v + i * in.c, v_part);
             {
                 const ProductTime timed;
                 for (std::int64_t xi = 0; xi < xis; ++xi)
-                    multiply(cpu, count, o, in.c, v + xi * block * in.c, in.c, floats(weights) + xi * matrix,
-                             m + xi * block * o, o, nullptr);
+                    multiply(cpu, count, o, in.c, v + xi * v_part, in.c, floats(weights) + xi * matrix, m + xi * m_part,
+                             o, nullptr);
             }
             for (std::int64_t i = 0; i < count; ++i)
-                cpu.winograd.output(o, m + i * o, block * o, bias ? bias + first : nullptr,
+                cpu.winograd.output(o, m + i * o, m_part, bias ? bias + first : nullptr,
                                     output_pixels<float*>(t, begin + i, y + first, out, nullptr).data());
         });
     }
@@ -209,7 +216,8 @@ struct WeightBlocks {
     std::int64_t first_o(std::int64_t b) const { return b % cols * block_o; }
     std::int64_t size_c(std::int64_t b) const { return std::min(block_c, c - first_c(b)); }
     std::int64_t size_o(std::int64_t b) const { return std::min(block_o, o - first_o(b)); }
-    static constexpr std::int64_t floats = xis * block_c * block_o;
+    static constexpr std::int64_t part = block_c * block_o + 16;  // an odd number of lines, as in filter()
+    static constexpr std::int64_t floats = xis * part;
 };
 
 void finish_block(const Isa& cpu, const WeightBlocks& w, std::int64_t b, const float* du, float* dw) {
@@ -217,8 +225,7 @@ void finish_block(const Isa& cpu, const WeightBlocks& w, std::int64_t b, const f
         std::array<float*, 9> taps;
         for (std::size_t k = 0; k < 9; ++k)
             taps[k] = dw + (static_cast<std::int64_t>(k) * w.c + w.first_c(b) + i) * w.o + w.first_o(b);
-        cpu.winograd.weight_grad(w.size_o(b), du + i * WeightBlocks::block_o,
-                                 WeightBlocks::block_c * WeightBlocks::block_o, taps.data());
+        cpu.winograd.weight_grad(w.size_o(b), du + i * WeightBlocks::block_o, WeightBlocks::part, taps.data());
     }
 }
 
@@ -233,7 +240,8 @@ void winograd_grad_weight(const ConvShape& s, const Source<float>& x, const floa
     const std::int64_t chunk = std::min(
         std::clamp<std::int64_t>(chunk_floats / (xis * (s.c + padded_o)) / 8 * 8, 48, 256), ceil_div(t.count(), 8) * 8);
     const std::int64_t stride = uneven_lines(s.c);  // of the transformed inputs, which are read down their columns
-    const Block tiles_in = allocate_floats(xis * chunk * stride), tiles_out = allocate_floats(xis * chunk * padded_o);
+    const std::int64_t v_part = uneven_lines(chunk * stride), z_part = uneven_lines(chunk * padded_o);
+    const Block tiles_in = allocate_floats(xis * v_part), tiles_out = allocate_floats(xis * z_part);
     float *v = floats(tiles_in), *z = floats(tiles_out);
     const WeightBlocks blocks(s.c, s.o);
     const Block sums = allocate_floats(blocks.count() * WeightBlocks::floats);
@@ -242,24 +250,24 @@ void winograd_grad_weight(const ConvShape& s, const Source<float>& x, const floa
         const std::int64_t count = std::min(chunk, t.count() - first);
         parallel_for(ceil_div(count, 4), [&](std::int64_t task) {
             for (std::int64_t i = 4 * task; i < std::min(count, 4 * task + 4); ++i) {
-                transform_input(cpu, t, first + i, x, in, floats(zeros), v + i * stride, chunk * stride);
+                transform_input(cpu, t, first + i, x, in, floats(zeros), v + i * stride, v_part);
                 auto pixel = output_pixels<const float*>(t, first + i, dy, out, floats(zeros));
                 for (std::int64_t p = 0; p < panels; ++p) {
                     const std::int64_t columns = std::min(nr, s.o - p * nr);
                     float* line = z + (p * chunk + i) * nr;
-                    cpu.winograd.output_grad(columns, pixel.data(), line, chunk * padded_o);
+                    cpu.winograd.output_grad(columns, pixel.data(), line, z_part);
                     for (std::int64_t xi = 0; columns < nr && xi < xis; ++xi)
-                        std::fill(line + xi * chunk * padded_o + columns, line + xi * chunk * padded_o + nr, 0.0F);
+                        std::fill(line + xi * z_part + columns, line + xi * z_part + nr, 0.0F);
                     for (const float*& q : pixel) q += q == floats(zeros) ? 0 : nr;
                 }
             }
         });
         const bool last = first + chunk >= t.count();
         const auto product = [&](std::int64_t b, std::int64_t xi) {
-            cpu.gemm_block(blocks.size_c(b), blocks.size_o(b), count, v + xi * chunk * stride + blocks.first_c(b), 1,
-                           stride, z + xi * chunk * padded_o + blocks.first_o(b) * chunk, nr, chunk * nr,
-                           du + b * WeightBlocks::floats + xi * WeightBlocks::block_c * WeightBlocks::block_o,
-                           WeightBlocks::block_o, nullptr, first > 0);
+            cpu.gemm_block(blocks.size_c(b), blocks.size_o(b), count, v + xi * v_part + blocks.first_c(b), 1, stride,
+                           z + xi * z_part + blocks.first_o(b) * chunk, nr, chunk * nr,
+                           du + b * WeightBlocks::floats + xi * WeightBlocks::part, WeightBlocks::block_o, nullptr,
+                           first > 0);
         };
         if (blocks.count() >= 16) {
             parallel_for(blocks.count(), [&](std::int64_t b) {
