@@ -347,6 +347,7 @@ void print_json(const KernelBench& bench, const Report& r) {
             {"path", row.path},         {"count", row.count},  {"min_s", row.min_s},
             {"median_s", row.median_s}, {"gflop", row.gflop},  {"executed_gflop", row.executed_gflop},
             {"bytes", row.bytes},       {"faults", row.faults}};
+        if (row.product_s > 0) line["product_s"] = row.product_s / thread_count();
         if (row.error >= 0) line["error"] = row.error;
         j["rows"].push_back(line);
     }

@@ -238,7 +238,7 @@ void winograd_grad_weight(const ConvShape& s, const Source<float>& x, const floa
     const Block zeros = zero_pixel(std::max(s.c, s.o));
     const std::int64_t nr = cpu.nr, panels = ceil_div(s.o, nr), padded_o = panels * nr;
     const std::int64_t chunk = std::min(
-        std::clamp<std::int64_t>(chunk_floats / (xis * (s.c + padded_o)) / 8 * 8, 48, 256), ceil_div(t.count(), 8) * 8);
+        std::clamp<std::int64_t>(chunk_floats / (xis * (s.c + padded_o)) / 8 * 8, 48, 128), ceil_div(t.count(), 8) * 8);
     const std::int64_t stride = uneven_lines(s.c);  // of the transformed inputs, which are read down their columns
     const std::int64_t v_part = uneven_lines(chunk * stride), z_part = uneven_lines(chunk * padded_o);
     const Block tiles_in = allocate_floats(xis * v_part), tiles_out = allocate_floats(xis * z_part);
