@@ -18,6 +18,7 @@ struct Pending {
     Tensor z;             // (N, .., C)
     Tensor scale, shift;  // (N, C), or (1, C) for all images alike
     Real slope = 1;
+    std::shared_ptr<const struct Origin> origin = {};  // tensor/tape.h
 };
 
 class Operand {
@@ -34,7 +35,11 @@ public:
     // For kernels that work a pending value out while they read.
     Source<Real> source() const;
     // The same without the result of an earlier tensor(): what a closure keeps for backward.
-    Operand forgetful() const { return state_ ? Operand(state_->pending) : *this; }
+    Operand forgetful() const {
+        if (!state_) return *this;
+        const Pending& p = state_->pending;
+        return Pending{p.z, p.scale, p.shift, p.slope};
+    }
 
 private:
     struct State {

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/kernels/pool.h"
 #include "tensor/operand.h"
 #include "tensor/parameter.h"
 #include "tensor/tensor.h"
@@ -53,6 +54,21 @@ private:
 using Grads = std::vector<Tensor>;  // one per input of the op; undefined = no gradient
 using Wanted = std::vector<bool>;   // which inputs need one; computing the others is wasted, not wrong
 using Backward = std::function<Grads(const Tensor& dy, const Wanted& wanted)>;
+
+// What comes back to a max pool whose windows tile its input: the gradient of each window and which pixel it belongs
+// to.
+struct PooledGrad {
+    PoolShape shape;
+    Tensor dy;                    // (N, out_h, out_w, C)
+    Array<std::uint16_t> winner;  // of dy's shape
+};
+
+// Where a pending value came from: an op that reads it may take the short way back, to the inputs it was made of,
+// instead of spelling out the gradient of every pixel in between.
+struct Origin {
+    std::vector<Var> inputs;
+    std::function<Grads(const PooledGrad& grad)> backward;
+};
 
 // Raised on a tape with `check_finite`: names the op, its place on the tape and its inputs. `parameters` are those
 // among the inputs, in order, for whoever knows their names.

@@ -26,11 +26,14 @@ double norm(const Tensor& x) {
     const Real* data = x.data();
     parallel_for(tiles, [&](std::int64_t t) {
         const std::int64_t end = std::min(x.numel(), (t + 1) * tile);
-        double lanes[8] = {};  // independent sums, so that the additions overlap
-        for (std::int64_t i = t * tile; i < end; ++i) {
-            const double v = static_cast<double>(data[i]);
-            lanes[i & 7] += v * v;
-        }
+        double lanes[8] = {};  // independent sums, so that the additions overlap and the compiler makes vectors
+        std::int64_t i = t * tile;
+        for (; i + 8 <= end; i += 8)
+            for (int k = 0; k < 8; ++k) {
+                const double v = static_cast<double>(data[i + k]);
+                lanes[k] += v * v;
+            }
+        for (int k = 0; i < end; ++i, ++k) lanes[k] += static_cast<double>(data[i]) * static_cast<double>(data[i]);
         double sum = 0;
         for (const double lane : lanes) sum += lane;
         partial[static_cast<std::size_t>(t)] = sum;

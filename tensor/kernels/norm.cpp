@@ -14,23 +14,34 @@ namespace {
 // keep the rounding of float sums small; fixed ones keep the bits independent of threads and batch.
 constexpr std::int64_t chunk_rows = 256;
 
+// One sum per chunk and channel, all 0. From the pool: the C library would give such sizes back to the system.
+class Partials {
+public:
+    explicit Partials(std::int64_t count) : block_(pool::allocate(count * static_cast<std::int64_t>(sizeof(Real)))) {
+        std::fill_n(data(), count, Real(0));
+    }
+    Real* data() const { return reinterpret_cast<Real*>(block_.get()); }
+    Real operator[](std::int64_t i) const { return data()[i]; }
+
+private:
+    Block block_;
+};
+
+// sum (n, c) over the `per_result` chunks of each
+void merge_partials(std::int64_t n, std::int64_t per_result, std::int64_t c, const Partials& partial, double* sum) {
+    for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t k = 0; k < c; ++k) {
+            double total = 0;
+            for (std::int64_t chunk = 0; chunk < per_result; ++chunk)
+                total += static_cast<double>(partial[(i * per_result + chunk) * c + k]);
+            sum[i * c + k] = total;
+        }
+}
+
 struct Chunks {
     const ChannelRows& s;
     std::int64_t per_image = (s.rows + chunk_rows - 1) / chunk_rows;
 
-    // One sum per chunk and channel, all 0. From the pool: the C library would give such sizes back to the system.
-    class Partials {
-    public:
-        explicit Partials(std::int64_t count)
-            : block_(pool::allocate(count * static_cast<std::int64_t>(sizeof(Real)))) {
-            std::fill_n(data(), count, Real(0));
-        }
-        Real* data() const { return reinterpret_cast<Real*>(block_.get()); }
-        Real operator[](std::int64_t i) const { return data()[i]; }
-
-    private:
-        Block block_;
-    };
     // body(image, first row, last row, chunk number)
     template <class Body>
     void run(Body body) const {
@@ -39,15 +50,7 @@ struct Chunks {
             body(image, begin, std::min(s.rows, begin + chunk_rows), t);
         });
     }
-    void merge(const Partials& partial, double* sum) const {
-        for (std::int64_t image = 0; image < s.n; ++image)
-            for (std::int64_t c = 0; c < s.c; ++c) {
-                double total = 0;
-                for (std::int64_t k = 0; k < per_image; ++k)
-                    total += static_cast<double>(partial[(image * per_image + k) * s.c + c]);
-                sum[image * s.c + c] = total;
-            }
-    }
+    void merge(const Partials& partial, double* sum) const { merge_partials(s.n, per_image, s.c, partial, sum); }
     Partials partials() const { return Partials(s.n * per_image * s.c); }
 };
 
@@ -148,6 +151,64 @@ void channel_grad_input(const ChannelRows& s, const Real* dy, const Real* x, con
         const std::int64_t at = (image * s.rows + begin) * s.c, c = image * s.c;
         kernels.grad_input(end - begin, s.c, dy + at, x + at, scale + c, shift + c, slope, mean + c, a + c, b + c,
                            d + c, dx + at);
+    });
+}
+
+namespace {
+
+// Rows of windows, a few at a time: body(image, first row, last row, chunk), chunks of an image one after the other.
+struct WindowRows {
+    const PoolShape& p;
+    std::int64_t rows = std::max<std::int64_t>(1, chunk_rows / (p.kh * p.w));
+    std::int64_t per_image = (p.out_h() + rows - 1) / rows;
+
+    template <class Body>
+    void run(Body body) const {
+        parallel_for(p.n * per_image, [&](std::int64_t t) {
+            const std::int64_t begin = t % per_image * rows;
+            body(t / per_image, begin, std::min(p.out_h(), begin + rows), t);
+        });
+    }
+    std::int64_t pixel(std::int64_t image, std::int64_t row) const { return (image * p.h + row * p.kh) * p.w * p.c; }
+    std::int64_t window(std::int64_t image, std::int64_t row) const {
+        return (image * p.out_h() + row) * p.out_w() * p.c;
+    }
+};
+
+}  // namespace
+
+void pooled_grad_sums(const ChannelRows& s, const PoolShape& p, const Real* dy, const std::uint16_t* winner,
+                      const Real* x, const Real* scale, const Real* shift, Real slope, const Real* mean, double* dz_sum,
+                      double* dot) {
+    const WindowRows windows{p};
+    const auto& kernels = row_kernels(Real{});
+    const Partials partial_sum(p.n * windows.per_image * s.c), partial_dot(p.n * windows.per_image * s.c);
+    windows.run([&](std::int64_t image, std::int64_t begin, std::int64_t end, std::int64_t t) {
+        const std::int64_t c = s.n == 1 ? 0 : image * s.c;
+        for (std::int64_t row = begin; row < end; ++row) {
+            const std::int64_t at = windows.window(image, row);
+            kernels.pooled_grad_sums(p.out_w(), s.c, p.kh, p.kw, p.w * s.c, dy + at, winner + at,
+                                     x + windows.pixel(image, row), scale + c, shift + c, slope, mean + c,
+                                     partial_sum.data() + t * s.c, partial_dot.data() + t * s.c);
+        }
+    });
+    const std::int64_t per_result = windows.per_image * (s.n == 1 ? p.n : 1);
+    merge_partials(s.n, per_result, s.c, partial_sum, dz_sum);
+    merge_partials(s.n, per_result, s.c, partial_dot, dot);
+}
+
+void pooled_grad_input(const ChannelRows& s, const PoolShape& p, const Real* dy, const std::uint16_t* winner,
+                       const Real* x, const Real* scale, const Real* shift, Real slope, const Real* mean, const Real* a,
+                       const Real* b, const Real* d, Real* dx) {
+    const WindowRows windows{p};
+    const auto& kernels = row_kernels(Real{});
+    windows.run([&](std::int64_t image, std::int64_t begin, std::int64_t end, std::int64_t) {
+        const std::int64_t c = s.n == 1 ? 0 : image * s.c;
+        for (std::int64_t row = begin; row < end; ++row) {
+            const std::int64_t at = windows.window(image, row), from = windows.pixel(image, row);
+            kernels.pooled_grad_input(p.out_w(), s.c, p.kh, p.kw, p.w * s.c, dy + at, winner + at, x + from, scale + c,
+                                      shift + c, slope, mean + c, a + c, b + c, d + c, dx + from);
+        }
     });
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "tensor/kernels/pool.h"
 #include "tensor/kernels/source.h"
 #include "tensor/real.h"
 
@@ -29,5 +30,14 @@ void channel_grad_sums(const ChannelRows& s, const Real* dy, const Real* x, cons
 // dx = a * dz + b * (x - mean) + d with a, b, d (n, c)
 void channel_grad_input(const ChannelRows& s, const Real* dy, const Real* x, const Real* scale, const Real* shift,
                         Real slope, const Real* mean, const Real* a, const Real* b, const Real* d, Real* dx);
+
+// channel_grad_sums and channel_grad_input where dy is what came back to a max pool p behind the activation, whose
+// windows lie side by side and cover the map: dy and winner (p.n, p.out_h(), p.out_w(), c), s.n is p.n or 1.
+void pooled_grad_sums(const ChannelRows& s, const PoolShape& p, const Real* dy, const std::uint16_t* winner,
+                      const Real* x, const Real* scale, const Real* shift, Real slope, const Real* mean, double* dz_sum,
+                      double* dot);
+void pooled_grad_input(const ChannelRows& s, const PoolShape& p, const Real* dy, const std::uint16_t* winner,
+                       const Real* x, const Real* scale, const Real* shift, Real slope, const Real* mean, const Real* a,
+                       const Real* b, const Real* d, Real* dx);
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -42,8 +42,7 @@ void max_pool_backward(const PoolShape& s, const Real* dy, const std::uint16_t* 
     const auto& kernels = row_kernels(Real{});
     // Windows that do not touch write each input once; where they also cover everything, nothing needs a zero first.
     const bool apart = s.stride_h >= s.dilation_h * (s.kh - 1) + 1 && s.stride_w >= s.dilation_w * (s.kw - 1) + 1;
-    const bool covered = apart && s.stride_h == s.kh && s.stride_w == s.kw && s.pad_h == 0 && s.pad_w == 0 &&
-                         s.out_h() * s.kh == s.h && s.out_w() * s.kw == s.w;
+    const bool covered = s.tiles_input();
     // One image per tile: windows may overlap, so rows of one image are not independent.
     parallel_for(s.n, [&](std::int64_t image) {
         if (!covered) std::fill_n(dx + image * s.h * s.w * s.c, s.h * s.w * s.c, Real(0));

@@ -16,6 +16,11 @@ struct PoolShape {
     // PyTorch's rule: with ceil_mode the last window must still start inside the input or its leading padding.
     std::int64_t out_h() const { return out(h, kh, stride_h, pad_h, dilation_h); }
     std::int64_t out_w() const { return out(w, kw, stride_w, pad_w, dilation_w); }
+    // Every input pixel lies in exactly one window.
+    bool tiles_input() const {
+        return stride_h == kh && stride_w == kw && pad_h == 0 && pad_w == 0 && dilation_h == 1 && dilation_w == 1 &&
+               h % kh == 0 && w % kw == 0;
+    }
 
 private:
     std::int64_t out(std::int64_t in, std::int64_t k, std::int64_t stride, std::int64_t pad, std::int64_t dil) const {

@@ -28,6 +28,15 @@ struct RowKernels {
     // number of the pixel that first had it. A NaN wins and stays.
     void (*window)(long c, int count, const T* const* pixels, const unsigned short* numbers, const T* scale,
                    const T* shift, T slope, T* y, unsigned short* winner);
+    // grad_sums and grad_input behind a max pool whose windows (kh, kw) lie side by side: dy and winner (windows, c), x
+    // the first of kh rows of windows * kw pixels, `line` numbers apart. Only a window's winner has a gradient to hand
+    // on.
+    void (*pooled_grad_sums)(long windows, long c, long kh, long kw, long line, const T* dy,
+                             const unsigned short* winner, const T* x, const T* scale, const T* shift, T slope,
+                             const T* centre, T* to_sum, T* to_dot);
+    void (*pooled_grad_input)(long windows, long c, long kh, long kw, long line, const T* dy,
+                              const unsigned short* winner, const T* x, const T* scale, const T* shift, T slope,
+                              const T* centre, const T* a, const T* b, const T* d, T* dx);
     // dx = winner == number ? dy : 0, or dx += .. where windows overlap
     void (*window_scatter)(long c, const T* dy, const unsigned short* winner, int number, bool add, T* dx);
 };

@@ -140,58 +140,12 @@ void rows_slope_grad(long n, const T* dy, const T* y, T slope, T* __restrict dx)
     for (long i = 0; i < n; ++i) dx[i] = dy[i] * row_slope(y[i], slope);
 }
 
-// Numbers of pixels are kept as T beside the values they belong to: one kind of register, one kind of comparison.
-template <class V, int N>
-inline void window_loop(long k, int count, const T* const* pixels, const unsigned short* numbers, const T* scale,
-                        const T* shift, T slope, T* y, unsigned short* winner) {
-    constexpr int width = sizeof(V) / sizeof(T);
-    for (int v = 0; v < N; ++v) {
-        const long at = k + v * width;
-        V a{}, b{}, best{}, which{};
-        if (scale) {
-            a = row_load<V>(scale + at);
-            b = row_load<V>(shift + at);
-        }
-        for (int p = 0; p < count; ++p) {
-            V value = row_load<V>(pixels[p] + at);
-            if (scale) {
-                value = a * value + b;
-                value = value * row_slope(value, slope);
-            }
-            const V number = V{} + T(numbers[p]);
-            if (p == 0) {
-                best = value;
-                which = number;
-                continue;
-            }
-            // "Not (value <= best)" holds for a NaN in value too; a NaN already in best stays: nothing equals it.
-            const V winner_now = value <= best ? which : number;
-            which = best == best ? winner_now : which;
-            const V best_now = value <= best ? best : value;
-            best = best == best ? best_now : best;
-        }
-        row_store(y + at, best);
-        T found[width];
-        row_store<V>(found, which);
-        for (int i = 0; i < width; ++i) winner[at + i] = static_cast<unsigned short>(found[i]);
-    }
-}
-
-void rows_window(long c, int count, const T* const* pixels, const unsigned short* numbers, const T* scale,
-                 const T* shift, T slope, T* y, unsigned short* winner) {
-    FOR_CHANNELS(c, window_loop, count, pixels, numbers, scale, shift, slope, y, winner)
-}
-
-void rows_window_scatter(long c, const T* dy, const unsigned short* winner, int number, bool add, T* __restrict dx) {
-    if (add)
-        for (long i = 0; i < c; ++i) dx[i] += winner[i] == number ? dy[i] : T(0);
-    else
-        for (long i = 0; i < c; ++i) dx[i] = winner[i] == number ? dy[i] : T(0);
-}
+#include "tensor/kernels/rows_pool_body.h"
 
 #undef FOR_CHANNELS
 
 }  // namespace
 
-static const RowKernels<T> row_table{rows_sum,        rows_moments,    rows_affine, rows_grad_sums,     rows_grad_input,
-                                     rows_affine_sum, rows_slope_grad, rows_window, rows_window_scatter};
+static const RowKernels<T> row_table{
+    rows_sum,        rows_moments, rows_affine,           rows_grad_sums,         rows_grad_input,    rows_affine_sum,
+    rows_slope_grad, rows_window,  rows_pooled_grad_sums, rows_pooled_grad_input, rows_window_scatter};

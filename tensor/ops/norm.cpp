@@ -73,12 +73,18 @@ Doubles measure(Normalizer& z, const Real* x, double eps) {
 }
 
 // With x^ = (x - mean) rstd and g = dz * gamma:  dx = rstd (g - mean(g) - x^ mean(g x^)), means over the group.
-Grads norm_backward(const Normalizer& z, const Tensor& dy, const Tensor& x, const Tensor& weight, std::size_t inputs) {
+// dy comes pixel by pixel, or through a max pool.
+Grads norm_backward(const Normalizer& z, const Tensor& dy, const PooledGrad* pooled, const Tensor& x,
+                    const Tensor& weight, std::size_t inputs) {
     const ChannelRows& s = z.rows;
     const std::int64_t size = s.n * s.c;
     Doubles dz_sum(at(size)), dot(at(size));
-    channel_grad_sums(s, dy.data(), x.data(), z.scale.data(), z.shift.data(), z.slope, z.mean.data(), dz_sum.data(),
-                      dot.data());
+    if (pooled)
+        pooled_grad_sums(s, pooled->shape, pooled->dy.data(), pooled->winner.data(), x.data(), z.scale.data(),
+                         z.shift.data(), z.slope, z.mean.data(), dz_sum.data(), dot.data());
+    else
+        channel_grad_sums(s, dy.data(), x.data(), z.scale.data(), z.shift.data(), z.slope, z.mean.data(), dz_sum.data(),
+                          dot.data());
     Doubles g_sum(at(size)), gx_sum(at(size));
     for (std::int64_t i = 0; i < size; ++i) {
         const double gamma = weight.defined() ? static_cast<double>(weight[i % s.c]) : 1.0;
@@ -95,8 +101,13 @@ Grads norm_backward(const Normalizer& z, const Tensor& dy, const Tensor& x, cons
         }
     Grads grads(inputs);
     grads[0] = Tensor(x.shape());
-    channel_grad_input(s, dy.data(), x.data(), z.scale.data(), z.shift.data(), z.slope, z.mean.data(), z.scale.data(),
-                       b.data(), d.data(), grads[0].mutable_data());
+    if (pooled)
+        pooled_grad_input(s, pooled->shape, pooled->dy.data(), pooled->winner.data(), x.data(), z.scale.data(),
+                          z.shift.data(), z.slope, z.mean.data(), z.scale.data(), b.data(), d.data(),
+                          grads[0].mutable_data());
+    else
+        channel_grad_input(s, dy.data(), x.data(), z.scale.data(), z.shift.data(), z.slope, z.mean.data(),
+                           z.scale.data(), b.data(), d.data(), grads[0].mutable_data());
     if (inputs == 1) return grads;
     grads[1] = Tensor(Shape{s.c});
     grads[2] = Tensor(Shape{s.c});
@@ -120,10 +131,14 @@ Var finish(const char* op, Normalizer z, const Var& x, const Var& weight, const 
     z.set_affine(weight.value(), bias.value());
     std::vector<Var> inputs{x};
     if (weight.defined()) inputs.insert(inputs.end(), {weight, bias});
-    return record(op, Pending{x.value(), z.scale, z.shift, z.slope}, inputs,
-                  [z, v = x.value(), w = weight.value(), n = inputs.size()](const Tensor& dy) -> Grads {
-                      return norm_backward(z, dy, v, w, n);
-                  });
+    const auto backward = [z, v = x.value(), w = weight.value(), n = inputs.size()](const Tensor& dy,
+                                                                                    const PooledGrad* pooled) {
+        return norm_backward(z, dy, pooled, v, w, n);
+    };
+    auto origin = std::make_shared<const Origin>(
+        Origin{inputs, [backward](const PooledGrad& grad) { return backward({}, &grad); }});
+    return record(op, Pending{x.value(), z.scale, z.shift, z.slope, std::move(origin)}, inputs,
+                  [backward](const Tensor& dy) -> Grads { return backward(dy, nullptr); });
 }
 
 }  // namespace

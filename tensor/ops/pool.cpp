@@ -26,6 +26,12 @@ Var max_pool2d(const Var& x, const PoolSpec& spec) {
     Tensor y(out);
     Array<std::uint16_t> winner(out);
     max_pool_forward(s, x.operand().source(), y.mutable_data(), winner.mutable_data());
+    const Pending* pending = x.operand().pending();
+    if (pending && pending->origin && s.tiles_input())
+        return record("max_pool2d", y, pending->origin->inputs,
+                      [s, winner, back = pending->origin->backward](const Tensor& dy) -> Grads {
+                          return back({s, dy, winner});
+                      });
     return record("max_pool2d", y, {x}, [s, winner, from = x.shape()](const Tensor& dy) -> Grads {
         Tensor dx(from);
         max_pool_backward(s, dy.data(), winner.data(), dx.mutable_data());
