@@ -86,7 +86,11 @@ void multiply_patches(const Isa& cpu, const Pieces& pieces, std::int64_t pixels,
 
 }  // namespace
 
-bool strips_apply(const ConvShape& s) { return s.kh * s.kw > 1 && (s.w + 2 * s.pad_w) * s.c <= strip_floats / 2; }
+bool strips_apply(const ConvShape& s) {
+    // With many channels a gathered patch is a few long copies, and its rows do not fall into the same sets of the L1
+    // cache as pixels at a power-of-two distance do.
+    return s.kh * s.kw > 1 && s.c <= 48 && (s.w + 2 * s.pad_w) * s.c <= strip_floats / 2;
+}
 
 bool strips_suit_weight(const ConvShape& s) {
     return strips_apply(s) && s.groups == 1 && s.o % isa(active_kernels()).nr == 0 &&
