@@ -12,6 +12,7 @@
 #include "apps/bench_workloads.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
+#include "tensor/pool.h"
 #include "train/trainer.h"
 
 namespace solobox {
@@ -20,7 +21,7 @@ namespace {
 struct Arguments {
     std::string workload = "tiny-gn", layers_of = "tiny-gn";
     int steps = 20, threads = 0;
-    bool json = false, direct = false;
+    bool json = false, direct = false, update_after = false;
 };
 
 double median(std::vector<double> values) {
@@ -40,6 +41,9 @@ std::int64_t peak_mb() {
     return usage.ru_maxrss / 1024;
 }
 
+using Clock = std::chrono::steady_clock;
+const Clock::time_point process_start = Clock::now();  // before main
+
 ExitCode run(const Arguments& a) {
     use_threads(a.threads);
     fast::set_winograd(!a.direct);
@@ -47,12 +51,15 @@ ExitCode run(const Arguments& a) {
     const Workload w = make_workload(a.workload);
     const Tensor x = random_numbers({w.batch, w.image, w.image, 3}, 0, -1.7, 1.7);
     Sgd sgd(decay_weights_only(w.params, 1e-4), {0.9, 0, false});
-    Trainer trainer(w.params, sgd, {[](std::int64_t) { return 1e-3; }});
-    using Clock = std::chrono::steady_clock;
+    TrainerConfig how{[](std::int64_t) { return 1e-3; }};
+    how.update_in_backward = !a.update_after;
+    Trainer trainer(w.params, sgd, how);
+    const double start_s = std::chrono::duration<double>(Clock::now() - process_start).count();
     std::vector<double> times, forward;
     std::int64_t faults = 0;
     for (int i = 0; i < a.steps + 2; ++i) {  // two steps fill the pool
         if (i == 2) faults = page_faults();
+        if (i == 1) pool::reset_peak();
         const auto start = Clock::now();
         double forward_s = 0;
         trainer.step([&] {
@@ -64,6 +71,9 @@ ExitCode run(const Arguments& a) {
         times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
         forward.push_back(forward_s);
     }
+    // What a step holds at most at one time, tensor by tensor: the memory that it needs. The rest of the peak is the
+    // program, its buffers, and blocks of the pool that wait for their size.
+    const std::int64_t planned_mb = pool::stats().peak_bytes >> 20;
     std::int64_t params = 0;
     for (const auto& p : w.params) params += p.param->value.numel();
     const double step = median(times), per_step = static_cast<double>(page_faults() - faults) / a.steps;
@@ -77,6 +87,8 @@ ExitCode run(const Arguments& a) {
                                    {"img_s", static_cast<double>(w.batch) / step},
                                    {"min_s", *std::min_element(times.begin(), times.end())},
                                    {"rss_mb", peak_mb()},
+                                   {"planned_mb", planned_mb},
+                                   {"first_step_after_s", start_s},
                                    {"gflops", gflops},
                                    {"page_faults_per_step", per_step},
                                    {"threads", thread_count()},
@@ -87,9 +99,9 @@ ExitCode run(const Arguments& a) {
     else
         fmt::print(
             "{}: {:.2f} ms a step (min {:.2f}, forward {:.2f}), {:.0f} img/s, {:.1f} GFLOP/s, {:.1f} page faults a "
-            "step, peak {} MB, {} threads, {} kernels\n",
+            "step, peak {} MB ({} of tensors at a time), {} threads, {} kernels\n",
             a.workload, 1e3 * step, 1e3 * *std::min_element(times.begin(), times.end()), 1e3 * median(forward),
-            static_cast<double>(w.batch) / step, gflops, per_step, peak_mb(), thread_count(),
+            static_cast<double>(w.batch) / step, gflops, per_step, peak_mb(), planned_mb, thread_count(),
             name_of(active_kernels()));
     return ExitCode::done;
 }
@@ -106,6 +118,7 @@ Verb add_bench(CLI::App& app) {
         ->check(CLI::Range(1, 100000));
     add_threads_option(app, a->threads);
     app.add_flag("--direct", a->direct, "convolutions without Winograd");
+    app.add_flag("--update-after", a->update_after, "update all parameters after backward, not each inside it");
     app.add_flag("--json", a->json, "one JSON object on standard output");
     return [a] { return run(*a); };
 }

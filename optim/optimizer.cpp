@@ -16,12 +16,34 @@ Optimizer::Optimizer(std::vector<Member> members) : members_(std::move(members))
             throw ConfigError(fmt::format("parameter '{}' is in two groups of the optimizer", m.param.name));
 }
 
+void Optimizer::begin(Member& m) {
+    m.fresh = !m.state.first.defined();
+    if (m.fresh) make_state(m);
+    ++m.state.steps;
+}
+
 void Optimizer::step(double lr) {
     for (Member& m : members_) {
-        if (!m.param.param->trainable || !m.param.param->grad.defined()) continue;
-        ++m.state.steps;
-        update(m, lr * m.lr_scale);
+        const Tensor& g = m.param.param->grad;
+        if (!m.param.param->trainable || !g.defined()) continue;
+        begin(m);
+        update(m, {0, g.numel(), g.data()}, lr * m.lr_scale);
     }
+}
+
+void Optimizer::begin_step_in_backward(double lr, const GradSink& watch) {
+    for (Member& m : members_)
+        if (m.param.param->trainable)
+            m.param.param->sink = [this, &m, lr, watch, begun = false](const GradPart& part) mutable {
+                watch(part);
+                if (!begun) begin(m);
+                begun = true;
+                update(m, part, lr * m.lr_scale);
+            };
+}
+
+void Optimizer::end_step_in_backward() {
+    for (Member& m : members_) m.param.param->sink = nullptr;
 }
 
 void Optimizer::zero_grad() {
@@ -55,25 +77,28 @@ Sgd::Sgd(std::vector<Member> members, const Config& config) : Optimizer(std::mov
         throw ConfigError("Nesterov needs a momentum above 0 and no dampening");
 }
 
-void Sgd::update(Member& m, double lr) {
-    Parameter& p = *m.param.param;
-    const bool first = !m.state.first.defined();
-    if (config_.momentum != 0 && first) m.state.first = Tensor(p.value.shape());
-    sgd_update(p.value.numel(), {lr, m.weight_decay, config_.momentum, config_.dampening, config_.nesterov, first},
-               p.grad.data(), config_.momentum != 0 ? m.state.first.mutable_data() : nullptr, p.value.mutable_data());
+void Sgd::make_state(Member& m) const {
+    if (config_.momentum != 0) m.state.first = Tensor(m.param.param->value.shape());
+}
+
+void Sgd::update(Member& m, const GradPart& part, double lr) const {
+    Real* momentum = config_.momentum != 0 ? m.state.first.mutable_data() + part.begin : nullptr;
+    sgd_update(part.size, {lr, m.weight_decay, config_.momentum, config_.dampening, config_.nesterov, m.fresh},
+               part.data, momentum, m.param.param->value.mutable_data() + part.begin);
 }
 
 Adam::Adam(std::vector<Member> members, const Config& config) : Optimizer(std::move(members)), config_(config) {}
 
-void Adam::update(Member& m, double lr) {
-    Parameter& p = *m.param.param;
-    if (!m.state.first.defined()) {
-        m.state.first = Tensor::zeros(p.value.shape());
-        m.state.second = Tensor::zeros(p.value.shape());
-    }
-    adam_update(p.value.numel(),
+void Adam::make_state(Member& m) const {
+    m.state.first = Tensor::zeros(m.param.param->value.shape());
+    m.state.second = Tensor::zeros(m.param.param->value.shape());
+}
+
+void Adam::update(Member& m, const GradPart& part, double lr) const {
+    adam_update(part.size,
                 {lr, m.weight_decay, config_.beta1, config_.beta2, config_.eps, config_.decoupled_decay, m.state.steps},
-                p.grad.data(), m.state.first.mutable_data(), m.state.second.mutable_data(), p.value.mutable_data());
+                part.data, m.state.first.mutable_data() + part.begin, m.state.second.mutable_data() + part.begin,
+                m.param.param->value.mutable_data() + part.begin);
 }
 
 double clip_grad_norm(const std::vector<NamedParameter>& params, double max_norm, double norm_type) {

@@ -22,6 +22,7 @@ struct Member {
     OptimizerState state;
     double weight_decay = 0;
     double lr_scale = 1;
+    bool fresh = false;  // the state was made in this step: it holds nothing yet
 };
 
 class Optimizer {
@@ -32,15 +33,22 @@ public:
     void step(double lr);
     void zero_grad();
 
+    // The same update made inside backward: from begin to end each parameter takes its gradient part by part and moves
+    // at once (Parameter::sink). `watch` sees every part before it is used and may throw. One backward pass a step.
+    void begin_step_in_backward(double lr, const GradSink& watch);
+    void end_step_in_backward();
+
     std::vector<Member>& members() { return members_; }
     // Names of the state tensors as PyTorch has them ("exp_avg"), for checkpoints.
     virtual std::vector<std::string> state_names() const = 0;
 
 protected:
     explicit Optimizer(std::vector<Member> members);  // ConfigError when a parameter appears twice
-    virtual void update(Member& m, double lr) = 0;
+    virtual void make_state(Member& m) const = 0;
+    virtual void update(Member& m, const GradPart& part, double lr) const = 0;
 
 private:
+    void begin(Member& m);
     std::vector<Member> members_;
 };
 
@@ -68,7 +76,8 @@ public:
     std::vector<std::string> state_names() const override { return {"momentum_buffer"}; }
 
 protected:
-    void update(Member& m, double lr) override;
+    void make_state(Member& m) const override;
+    void update(Member& m, const GradPart& part, double lr) const override;
 
 private:
     Config config_;
@@ -87,7 +96,8 @@ public:
     std::vector<std::string> state_names() const override { return {"exp_avg", "exp_avg_sq"}; }
 
 protected:
-    void update(Member& m, double lr) override;
+    void make_state(Member& m) const override;
+    void update(Member& m, const GradPart& part, double lr) const override;
 
 private:
     Config config_;

@@ -18,14 +18,22 @@ enum class Layout {
     hwoi   // transposed convolution: (kh, kw, out / groups, in) here, [in, out / groups, kh, kw] there
 };
 
+// Elements [begin, begin + size) of a gradient, in the order of the parameter's storage.
+struct GradPart {
+    std::int64_t begin = 0, size = 0;
+    const Real* data = nullptr;
+};
+using GradSink = std::function<void(const GradPart& part)>;
+
 struct Parameter {
     Tensor value;
     Tensor grad;  // undefined until a backward pass reached it; further passes add up
     ParamKind kind = ParamKind::weight;
     Layout layout = Layout::same;
     bool trainable = true;
-    // Takes the finished gradient instead of `grad` (an update while it is hot). Not with clipping or accumulation.
-    std::function<void(Parameter&, Tensor)> sink;
+    // Takes the finished gradient instead of `grad`, part by part, each element once in a backward pass: an update
+    // while it is hot, and no memory for all gradients at a time. Not with clipping or accumulation.
+    GradSink sink;
 
     Parameter() = default;
     explicit Parameter(Tensor v, ParamKind k = ParamKind::weight, Layout l = Layout::same)

@@ -61,7 +61,8 @@ Var Tape::record(const char* op, Operand value, const std::vector<Var>& inputs, 
     Node node{op, {}, {}, std::move(backward), nullptr};
     for (const Var& input : inputs) {
         node.inputs.push_back(node_of(input, op));
-        node.wanted.push_back(node.inputs.back() >= 0);
+        node.wanted.wanted_.push_back(node.inputs.back() >= 0);
+        if (node.inputs.back() >= 0) ++nodes_[static_cast<std::size_t>(node.inputs.back())].uses;
     }
     return place(std::move(value), std::move(node));
 }
@@ -101,7 +102,7 @@ void Tape::deliver(Parameter& leaf, Tensor grad) {
     check(grad.shape() == leaf.value.shape(), "[backward] a gradient of shape {} reached a parameter of shape {}",
           grad.shape().str(), leaf.value.shape().str());
     if (leaf.sink) {
-        leaf.sink(leaf, std::move(grad));
+        leaf.sink({0, grad.numel(), grad.data()});
     } else if (!leaf.grad.defined()) {
         leaf.grad = grad.unique() ? std::move(grad) : grad.clone();  // the optimizer's side may scale it in place
     } else {
@@ -129,6 +130,12 @@ void Tape::backward(const std::vector<std::pair<Var, Tensor>>& roots_and_seeds) 
             continue;
         }
         check(run != nullptr, "[{}] backward ran before on this tape: open a new one for every step", node.op);
+        for (const std::int64_t input : node.inputs) {
+            // Used once, its gradient is finished as soon as this op has it.
+            const Node* from = input >= 0 ? &nodes_[static_cast<std::size_t>(input)] : nullptr;
+            const bool takes_parts = from && from->leaf && from->leaf->sink && from->uses == 1 && !check_finite_;
+            node.wanted.sinks_.push_back(takes_parts ? &from->leaf->sink : nullptr);
+        }
         Grads grads = run(dy, node.wanted);
         check(grads.size() == node.inputs.size(), "[{}] backward returned {} gradients for {} inputs", node.op,
               grads.size(), node.inputs.size());

@@ -52,7 +52,20 @@ private:
 };
 
 using Grads = std::vector<Tensor>;  // one per input of the op; undefined = no gradient
-using Wanted = std::vector<bool>;   // which inputs need one; computing the others is wasted, not wrong
+
+// Which inputs need a gradient; computing the others is wasted, not wrong. Where sink(i) is not null, the op may hand
+// the i-th gradient to it part by part and leave its place undefined.
+class Wanted {
+public:
+    bool operator[](std::size_t i) const { return wanted_[i]; }
+    const GradSink* sink(std::size_t i) const { return sinks_.empty() ? nullptr : sinks_[i]; }
+
+private:
+    friend class Tape;
+    std::vector<bool> wanted_;
+    std::vector<const GradSink*> sinks_;
+};
+
 using Backward = std::function<Grads(const Tensor& dy, const Wanted& wanted)>;
 
 // What comes back to a max pool whose windows tile its input: the gradient of each window and which pixel it belongs
@@ -107,6 +120,7 @@ private:
         Wanted wanted;
         Backward backward;
         Parameter* leaf = nullptr;
+        int uses = 0;  // as an input
     };
     struct Slot {
         Tensor sum;

@@ -18,14 +18,13 @@ double max_abs(const Tensor& x) {
     return largest;
 }
 
-double norm(const Tensor& x) {
+double norm(const Real* data, std::int64_t n) {
     // Tiles of fixed size, summed in their order: the same bits for every number of threads.
     constexpr std::int64_t tile = 1 << 15;
-    const std::int64_t tiles = (x.numel() + tile - 1) / tile;
+    const std::int64_t tiles = (n + tile - 1) / tile;
     std::vector<double> partial(static_cast<std::size_t>(tiles));
-    const Real* data = x.data();
     parallel_for(tiles, [&](std::int64_t t) {
-        const std::int64_t end = std::min(x.numel(), (t + 1) * tile);
+        const std::int64_t end = std::min(n, (t + 1) * tile);
         double lanes[8] = {};  // independent sums, so that the additions overlap and the compiler makes vectors
         std::int64_t i = t * tile;
         for (; i + 8 <= end; i += 8)

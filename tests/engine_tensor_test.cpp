@@ -155,11 +155,39 @@ TEST(Tape, NamesTheOpInWhichANanWasBorn) {
 TEST(Tape, ASinkTakesTheGradient) {
     Parameter p(Tensor::from({1}, {3}));
     double seen = 0;
-    p.sink = [&](Parameter&, Tensor g) { seen = g.item(); };
+    p.sink = [&](const GradPart& part) { seen = part.data[0] * static_cast<double>(part.size); };
     Tape tape;
     tape.backward(sum(square(use(p))));
     EXPECT_EQ(seen, 6);
     EXPECT_FALSE(p.grad.defined());
+}
+
+TEST(Tape, ALinearHandsItsGradientOverInParts) {
+    constexpr std::int64_t in = 700, out = 3001;  // more than one part
+    Tensor w(Shape{out, in}), x(Shape{3, in});
+    for (std::int64_t i = 0; i < w.numel(); ++i) w.mutable_data()[i] = static_cast<Real>(i % 13) - 6;
+    for (std::int64_t i = 0; i < x.numel(); ++i) x.mutable_data()[i] = static_cast<Real>(i % 7) - 3;
+    const auto gradient = [&](int uses, bool by_sink, int& parts) {
+        Parameter p(w);
+        Tensor seen = Tensor::zeros(w.shape());
+        parts = 0;
+        if (by_sink)
+            p.sink = [&](const GradPart& part) {
+                ++parts;
+                for (std::int64_t i = 0; i < part.size; ++i) seen.mutable_data()[part.begin + i] += part.data[i];
+            };
+        Tape tape;
+        Var y = linear(x, use(p));
+        for (int i = 1; i < uses; ++i) y = y + linear(x, use(p));
+        tape.backward(sum(square(y)));
+        return by_sink ? seen : p.grad;
+    };
+    int parts = 0;
+    for (const int uses : {1, 2}) {
+        const Tensor whole = gradient(uses, false, parts), pieces = gradient(uses, true, parts);
+        EXPECT_EQ(parts > 1, uses == 1) << "the gradient of a weight that is used twice is a sum: whole or not at all";
+        EXPECT_EQ(whole.to_vector(), pieces.to_vector());
+    }
 }
 
 TEST(Ops, ErrorsNameTheOpAndBothShapes) {

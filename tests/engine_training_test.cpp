@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 
 #include "nn/losses.h"
 #include "nn/models/resnet.h"
@@ -81,6 +82,58 @@ TEST(EngineTraining, AccumulationEqualsTheBigBatch) {
             EXPECT_LE(off, (sizeof(Real) == 8 ? 1e-12 : 1e-4) * scale) << "tensor " << k;
         }
     }
+}
+
+// Weights after four steps, updated after backward or inside it.
+std::vector<Tensor> train_with(const std::function<std::unique_ptr<Optimizer>(std::vector<Member>)>& optimizer,
+                               bool in_backward, double& grad_norm) {
+    SingleBox net(small_tiny(NormKind::batch), 5);
+    const auto params = parameters_of(net);
+    const auto o = optimizer(decay_weights_only(params, 1e-3));
+    TrainerConfig how{[](std::int64_t step) { return 0.05 / static_cast<double>(step + 1); }};
+    how.update_in_backward = in_backward;
+    Trainer trainer(params, *o, how);
+    const Tensor x = noise({6, 32, 32, 3}, 1), t = noise({6, 4}, 2);
+    for (int step = 0; step < 4; ++step) grad_norm = trainer.step([&] { return mse(net, x, t); }).grad_norm;
+    for (const auto& p : params) EXPECT_TRUE(!p.param->sink && p.param->grad.defined() != in_backward) << p.name;
+    return values_of(params);
+}
+
+TEST(EngineTraining, AnUpdateInsideBackwardHasTheSameBits) {
+    const std::vector<std::function<std::unique_ptr<Optimizer>(std::vector<Member>)>> optimizers{
+        [](auto m) {
+            return std::make_unique<Sgd>(std::move(m), Sgd::Config{0.9, 0.1, false});
+        },
+        [](auto m) {
+            return std::make_unique<Sgd>(std::move(m), Sgd::Config{0, 0, false});
+        },
+        [](auto m) { return std::make_unique<Adam>(std::move(m), Adam::Config{}); }};
+    for (const auto& optimizer : optimizers) {
+        double norm_after = 0, norm_inside = 0;
+        const auto after = train_with(optimizer, false, norm_after), inside = train_with(optimizer, true, norm_inside);
+        EXPECT_NEAR(norm_after, norm_inside, 1e-9 * norm_after);
+        for (std::size_t k = 0; k < after.size(); ++k) EXPECT_EQ(after[k].to_vector(), inside[k].to_vector()) << k;
+    }
+}
+
+TEST(EngineTraining, AnUpdateInsideBackwardRefusesWhatNeedsAllGradients) {
+    SingleBox net(small_tiny(NormKind::group), 5);
+    const auto params = parameters_of(net);
+    Sgd sgd(decay_weights_only(params, 0), {0.9, 0, false});
+    TrainerConfig how{[](std::int64_t) { return 0.05; }};
+    how.update_in_backward = true;
+    const Tensor x = noise({2, 32, 32, 3}, 1), t = noise({2, 4}, 2);
+    FlowRecorder flow(params);
+    EXPECT_THROW(Trainer(params, sgd, how).step([&] { return mse(net, x, t); }, &flow), Error);
+    const BatchPart half{[&] { return mse(net, x, t); }, 0.5};
+    EXPECT_THROW(Trainer(params, sgd, how).step({half, half}), Error);
+    how.clip = 1;
+    EXPECT_THROW(Trainer(params, sgd, how).step([&] { return mse(net, x, t); }), Error);
+    how.clip = 0;
+    // A NaN stops the step, and no sink stays behind.
+    params[0].param->value.mutable_data()[0] = std::numeric_limits<Real>::quiet_NaN();
+    EXPECT_THROW(Trainer(params, sgd, how).step([&] { return mse(net, x, t); }), NonFiniteError);
+    for (const auto& p : params) EXPECT_FALSE(p.param->sink) << p.name;
 }
 
 TEST(EngineTraining, GroupsSetRateAndDecayAndEveryRuleMustFit) {

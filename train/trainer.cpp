@@ -60,10 +60,40 @@ void Trainer::run_part(const BatchPart& part, StepReport& report) {
     tape.backward({{value.total, Tensor::full(value.total.shape(), static_cast<Real>(part.share))}});
 }
 
+void Trainer::update_in_backward(const BatchPart& part, StepReport& report) {
+    double squares = 0;
+    optimizer_.begin_step_in_backward(report.lr, [&squares](const GradPart& grad) {
+        const double n = norm(grad.data, grad.size);
+        if (!std::isfinite(n)) throw NonFiniteError("a gradient is not finite, and parameters before it have moved");
+        squares += n * n;
+    });
+    try {
+        run_part(part, report);
+    } catch (...) {
+        optimizer_.end_step_in_backward();
+        throw;
+    }
+    optimizer_.end_step_in_backward();
+    report.grad_norm = std::sqrt(squares);
+}
+
 StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow) {
     StepReport report;
     report.lr = config_.lr(steps_);
     optimizer_.zero_grad();
+    if (config_.update_in_backward) {
+        check(parts.size() == 1 && !flow && config_.clip == 0 && config_.clip_value == 0,
+              "[trainer] an update inside backward excludes parts, clipping and flow records");
+        try {
+            update_in_backward(parts[0], report);
+        } catch (const NonFiniteError& e) {
+            throw NonFiniteError(fmt::format("step {}: {}", steps_ + 1, describe(e)));
+        }
+        if (!std::isfinite(report.loss)) name_the_culprit(parts, "the loss");
+        report.step = ++steps_;
+        if (config_.ema) config_.ema->update();
+        return report;
+    }
     try {
         for (const auto& part : parts) {
             run_part(part, report);

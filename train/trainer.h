@@ -13,10 +13,14 @@
 namespace solobox::inline SOLOBOX_PRECISION {
 
 struct TrainerConfig {
-    std::function<double(std::int64_t step)> lr;    // the only writer of the learning rate; steps from 0
-    double clip = 0;                                // largest gradient norm; 0 is off
-    double clip_value = 0;                          // largest absolute gradient, before the norm; 0 is off
-    bool check_finite = false;                      // look at the output of every op, not only at loss and gradients
+    std::function<double(std::int64_t step)> lr;  // the only writer of the learning rate; steps from 0
+    double clip = 0;                              // largest gradient norm; 0 is off
+    double clip_value = 0;                        // largest absolute gradient, before the norm; 0 is off
+    bool check_finite = false;                    // look at the output of every op, not only at loss and gradients
+    // Each parameter moves while backward goes on, and its gradient is gone at once: less memory, fewer passes over it,
+    // the same bits. Without clipping, parts or a FlowRecorder, which need all gradients at a time (Error). A gradient
+    // that is not finite stops the step at its parameter: those that backward reached before have moved.
+    bool update_in_backward = false;
     Ema* ema = nullptr;                             // updated after every step
     std::function<std::string()> batch_names = {};  // what the step works on, for messages
 };
@@ -51,6 +55,7 @@ public:
 private:
     void check_leaves(const Tape& tape) const;
     void run_part(const BatchPart& part, StepReport& report);
+    void update_in_backward(const BatchPart& part, StepReport& report);
     std::string describe(const NonFiniteError& e) const;
     [[noreturn]] void name_the_culprit(const std::vector<BatchPart>& parts, const std::string& what) const;
 

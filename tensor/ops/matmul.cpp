@@ -1,5 +1,7 @@
 #include "tensor/ops/matmul.h"
 
+#include <algorithm>
+
 #include "tensor/kernels/gemm.h"
 #include "tensor/ops/elementwise.h"
 #include "tensor/ops/view.h"
@@ -20,6 +22,18 @@ Tensor batched(const Tensor& a, bool ta, const Tensor& b, bool tb) {
     else
         parallel_for(batch, one);
     return y;
+}
+
+// dW = dy^T x, some rows of it at a time: the largest weights of a network never have all of their gradient in memory.
+void weight_grad_in_parts(const Tensor& dy, const Tensor& x, std::int64_t rows, const GradSink& sink) {
+    constexpr std::int64_t elements = 1 << 20;
+    const std::int64_t out = dy.dim(-1), in = x.dim(-1), height = std::clamp<std::int64_t>(elements / in, 1, out);
+    Tensor part(Shape{height, in});
+    for (std::int64_t first = 0; first < out; first += height) {
+        const std::int64_t count = std::min(height, out - first);
+        gemm(count, in, rows, {dy.data() + first, out, true}, {x.data(), in}, part.mutable_data(), in);
+        sink({first * in, count * in, part.data()});
+    }
 }
 
 }  // namespace
@@ -84,7 +98,9 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
                 grads[0] = Tensor(v.shape());
                 gemm(rows, in, out, {dy.data(), out}, {w.data(), in}, grads[0].mutable_data(), in);
             }
-            if (want[1]) {  // dW = dy^T x
+            if (want[1] && want.sink(1)) {
+                weight_grad_in_parts(dy, v, rows, *want.sink(1));
+            } else if (want[1]) {  // dW = dy^T x
                 grads[1] = Tensor(w.shape());
                 gemm(out, in, rows, {dy.data(), out, true}, {v.data(), in}, grads[1].mutable_data(), in);
             }
