@@ -18,7 +18,7 @@ struct Pending {
     Tensor z;             // (N, .., C)
     Tensor scale, shift;  // (N, C), or (1, C) for all images alike
     Real slope = 1;
-    std::shared_ptr<const struct Origin> origin = {};  // tensor/tape.h
+    std::shared_ptr<const struct Origin> origin = {};  // tensor/pending.h
 };
 
 class Operand {

@@ -1,7 +1,7 @@
-// Where every tensor's memory comes from: a cache of aligned blocks.
+// Where every tensor's memory comes from: a cache of aligned blocks, the large ones cut from one range of addresses.
 //
 // A training step asks for the same sizes again and again. Handing pages back to the system and faulting them in anew
-// costs as much as the arithmetic on small models, so freed blocks are kept by size and given out again.
+// costs as much as the arithmetic on small models, so freed blocks are kept and given out again.
 #pragma once
 
 #include <cstddef>

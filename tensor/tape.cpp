@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "tensor/kernels/parallel.h"
+#include "tensor/pending.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 namespace {
@@ -37,10 +38,24 @@ Var Tape::place(Operand value, Node node) {
     return out;
 }
 
-std::int64_t Tape::node_of(const Var& v, const char* op) const {
+std::int64_t Tape::node_of(const Var& v, const char* op) {
     if (!v.tracked()) return -1;
     check(v.tape_ == id_, "[{}] an operand belongs to another tape: use detached(), or compute it under this one", op);
-    return v.node_;
+    if (!v.later_) return v.node_;
+    Joining& j = *v.later_;
+    if (j.node < 0) {
+        j.node = record(j.op, v.operand_, j.inputs, std::move(j.backward)).node_;
+        j.inputs.clear();
+    }
+    return j.node;
+}
+
+Var Tape::record_later(const char* op, Pending value, const std::vector<Var>& inputs, Backward backward) {
+    Var out{Operand(std::move(value))};
+    if (check_finite_) return record(op, out.operand_, inputs, std::move(backward));  // looked at where it is born
+    out.tape_ = id_;
+    out.later_ = std::make_shared<Joining>(Joining{op, inputs, std::move(backward), -1});
+    return out;
 }
 
 Var Tape::leaf(Parameter& p) {
@@ -72,7 +87,7 @@ void Tape::complain(const char* op, const std::vector<Var>& inputs) const {
     std::vector<const Parameter*> parameters;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         if (!inputs[i].defined()) continue;
-        const Parameter* leaf = inputs[i].tracked() ? nodes_[static_cast<std::size_t>(inputs[i].node_)].leaf : nullptr;
+        const Parameter* leaf = inputs[i].node_ >= 0 ? nodes_[static_cast<std::size_t>(inputs[i].node_)].leaf : nullptr;
         if (leaf) parameters.push_back(leaf);
         shapes += (shapes.empty() ? "" : ", ") + inputs[i].shape().str();
         // What earlier ops made was looked at when they made it: this one is a parameter or came from outside.
@@ -111,6 +126,7 @@ void Tape::deliver(Parameter& leaf, Tensor grad) {
 }
 
 void Tape::backward(const std::vector<std::pair<Var, Tensor>>& roots_and_seeds) {
+    for (const auto& [root, seed] : roots_and_seeds) node_of(root, "backward");  // a pending root joins now
     std::vector<Slot> slots(nodes_.size());
     for (const auto& [root, seed] : roots_and_seeds) {
         check(root.shape() == seed.shape(), "[backward] the seed is {}, the root {}", seed.shape().str(),

@@ -14,14 +14,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <string>
 #include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "tensor/kernels/pool.h"
 #include "tensor/operand.h"
 #include "tensor/parameter.h"
 #include "tensor/tensor.h"
@@ -41,7 +39,7 @@ public:
     std::int64_t dim(int axis) const { return shape()[axis]; }
     std::int64_t numel() const { return shape().numel(); }
     bool defined() const { return operand_.defined(); }
-    bool tracked() const { return node_ >= 0; }
+    bool tracked() const { return node_ >= 0 || later_; }
     Var detached() const;  // the same numbers, forgotten by the tape
 
 private:
@@ -49,6 +47,7 @@ private:
     Operand operand_;
     std::int64_t node_ = -1;
     std::uint64_t tape_ = 0;
+    std::shared_ptr<struct Joining> later_;  // a node that joins the tape when the first op asks for it
 };
 
 using Grads = std::vector<Tensor>;  // one per input of the op; undefined = no gradient
@@ -67,21 +66,6 @@ private:
 };
 
 using Backward = std::function<Grads(const Tensor& dy, const Wanted& wanted)>;
-
-// What comes back to a max pool whose windows tile its input: the gradient of each window and which pixel it belongs
-// to.
-struct PooledGrad {
-    PoolShape shape;
-    Tensor dy;                    // (N, out_h, out_w, C)
-    Array<std::uint16_t> winner;  // of dy's shape
-};
-
-// Where a pending value came from: an op that reads it may take the short way back, to the inputs it was made of,
-// instead of spelling out the gradient of every pixel in between.
-struct Origin {
-    std::vector<Var> inputs;
-    std::function<Grads(const PooledGrad& grad)> backward;
-};
 
 // Raised on a tape with `check_finite`: names the op, its place on the tape and its inputs. `parameters` are those
 // among the inputs, in order, for whoever knows their names.
@@ -104,6 +88,7 @@ public:
     // often it is used.
     Var leaf(Parameter& p);
     Var record(const char* op, Operand value, const std::vector<Var>& inputs, Backward backward);
+    Var record_later(const char* op, Pending value, const std::vector<Var>& inputs, Backward backward);
 
     // Gradients of sum(root * seed) with respect to every leaf; the seed of a scalar root is 1. Consumes the nodes.
     void backward(const Var& root) { backward({{root, Tensor::full(root.shape(), Real(1))}}); }
@@ -127,7 +112,7 @@ private:
         bool owned = false;  // the tape made it: further terms may be added in place
     };
     Var place(Operand value, Node node);
-    std::int64_t node_of(const Var& v, const char* op) const;
+    std::int64_t node_of(const Var& v, const char* op);
     [[noreturn]] void complain(const char* op, const std::vector<Var>& inputs) const;
     static void add_to(Slot& slot, Tensor term);
     static void deliver(Parameter& leaf, Tensor grad);

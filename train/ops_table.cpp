@@ -188,6 +188,17 @@ void add_norms(Table& t) {
                           return max_pool2d(normed(x[0], 1), {{3, 3}, {2, 2}, {1, 1}});
                       }),
             make_case({m.tensor({2, 4, 4, 5})}, [](const auto& x) { return max_pool2d(leaky_relu(x[0], 0.1)); }),
+            // One value that a pool reads the short way and others do not.
+            make_case({m.tensor({2, 4, 6, 6})},
+                      [=](const auto& x) {
+                          const Var y = normed(x[0], 2);
+                          return max_pool2d(y) + max_pool2d(y * y);
+                      }),
+            make_case({m.tensor({2, 4, 6, 3}), m.tensor({2, 2, 3, 3}, -1, 1)},
+                      [](const auto& x) {
+                          const Var y = leaky_relu(x[0], 0.2);
+                          return conv2d(y, x[1], {}, {{2, 2}}) + max_pool2d(y);
+                      }),
             make_case({m.tensor({2, 3, 4, 6})}, [=](const auto& x) { return normed(x[0], 2) * x[0]; })};
     });
     t.add("op", "add_act", [](Maker& m) {

@@ -4,7 +4,9 @@
 #include <numbers>
 
 #include "tensor/kernels/norm.h"
+#include "tensor/kernels/pool.h"
 #include "tensor/ops/elementwise.h"
+#include "tensor/pending.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 namespace {
@@ -34,14 +36,23 @@ Var relu(const Var& x) {
 
 Var leaky_relu(const Var& x, double negative_slope) {
     const Real s = static_cast<Real>(negative_slope);
-    if (x.rank() == 4) {  // a map: left to who reads it (tensor/operand.h)
+    if (x.rank() == 4 && s >= 0) {  // a map: left to who reads it (tensor/operand.h)
         const Shape channels{1, x.dim(3)};
-        Pending y{x.value(), Tensor::full(channels, Real(1)), Tensor::zeros(channels), s};
-        return record("leaky_relu", y, {x}, [s, v = x.value()](const Tensor& dy) -> Grads {
-            Tensor dx(dy.shape());
-            activation_grad(dx.numel(), dy.data(), v.data(), s, dx.mutable_data());
-            return {dx};
-        });
+        // Through a max pool the way back needs only the winners' signs, which the pooled values have too.
+        auto origin = std::make_shared<const Origin>(
+            Origin{{x}, [s, shape = x.shape()](const PooledGrad& g) -> Grads {
+                       Tensor d(g.dy.shape()), dx(shape);
+                       activation_grad(d.numel(), g.dy.data(), g.y.data(), s, d.mutable_data());
+                       max_pool_backward(g.shape, d.data(), g.winner.data(), dx.mutable_data());
+                       return {dx};
+                   }});
+        return record_later("leaky_relu",
+                            {x.value(), Tensor::full(channels, Real(1)), Tensor::zeros(channels), s, std::move(origin)},
+                            {x}, [s, v = x.value()](const Tensor& dy, const Wanted&) -> Grads {
+                                Tensor dx(dy.shape());
+                                activation_grad(dx.numel(), dy.data(), v.data(), s, dx.mutable_data());
+                                return {dx};
+                            });
     }
     return pointwise(
         "leaky_relu", x, [s](Real v) { return v > 0 ? v : s * v; }, [s](Real v) { return v > 0 ? Real(1) : s; });

@@ -4,6 +4,7 @@
 
 #include "tensor/kernels/norm.h"
 #include "tensor/kernels/parallel.h"
+#include "tensor/pending.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 namespace {
@@ -137,8 +138,8 @@ Var finish(const char* op, Normalizer z, const Var& x, const Var& weight, const 
     };
     auto origin = std::make_shared<const Origin>(
         Origin{inputs, [backward](const PooledGrad& grad) { return backward({}, &grad); }});
-    return record(op, Pending{x.value(), z.scale, z.shift, z.slope, std::move(origin)}, inputs,
-                  [backward](const Tensor& dy) -> Grads { return backward(dy, nullptr); });
+    return record_later(op, {x.value(), z.scale, z.shift, z.slope, std::move(origin)}, inputs,
+                        [backward](const Tensor& dy, const Wanted&) -> Grads { return backward(dy, nullptr); });
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "tensor/kernels/parallel.h"
 #include "tensor/kernels/pool.h"
+#include "tensor/pending.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
@@ -29,8 +30,8 @@ Var max_pool2d(const Var& x, const PoolSpec& spec) {
     const Pending* pending = x.operand().pending();
     if (pending && pending->origin && s.tiles_input())
         return record("max_pool2d", y, pending->origin->inputs,
-                      [s, winner, back = pending->origin->backward](const Tensor& dy) -> Grads {
-                          return back({s, dy, winner});
+                      [s, y, winner, back = pending->origin->backward](const Tensor& dy) -> Grads {
+                          return back({s, dy, y, winner});
                       });
     return record("max_pool2d", y, {x}, [s, winner, from = x.shape()](const Tensor& dy) -> Grads {
         Tensor dx(from);
