@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "apps/apps.h"
 #include "apps/bench_kernels.h"
 #include "apps/bench_workloads.h"
+#include "apps/onnx_file.h"
+#include "nn/checkpoint.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
 #include "tensor/pool.h"
@@ -21,7 +24,8 @@ namespace {
 struct Arguments {
     std::string workload = "tiny-gn", layers_of = "tiny-gn";
     int steps = 20, threads = 0;
-    bool json = false, direct = false, update_after = false;
+    bool json = false, direct = false, update_after = false, predict = false;
+    std::string save;
 };
 
 double median(std::vector<double> values) {
@@ -44,9 +48,51 @@ std::int64_t peak_mb() {
 using Clock = std::chrono::steady_clock;
 const Clock::time_point process_start = Clock::now();  // before main
 
+// One picture through the trained form of the model: running statistics, no dropout, no tape.
+ExitCode predict(const Arguments& a) {
+    Workload w = make_workload(a.workload);
+    {
+        const Tape tape;  // running statistics of something, not the 0 and 1 that they start as
+        (void)w.forward(Var(random_numbers({w.batch, w.image, w.image, 3}, 0, -1.7, 1.7)));
+    }
+    w.evaluate();
+    const Tensor x = random_numbers({1, w.image, w.image, 3}, 5, 0, 1);
+    Tensor y;
+    std::vector<double> times;
+    for (int i = 0; i < a.steps + 2; ++i) {
+        const auto start = Clock::now();
+        y = w.forward(Var(x)).value();
+        if (i >= 2) times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    }
+    if (!a.save.empty()) {
+        std::filesystem::create_directories(a.save);
+        write_file_atomically(a.save + "/model.onnx", onnx_bytes(w.graph(), a.workload, {}));
+        SafetensorsFile file;
+        file.tensors["input"] = to_raw(permute(Var(x), {0, 3, 1, 2}).value());
+        file.tensors["output"] = to_raw(y);
+        write_safetensors(a.save + "/case.safetensors", file);
+    }
+    const double latency = median(times), least = *std::min_element(times.begin(), times.end());
+    const nlohmann::ordered_json j{{"workload", a.workload},
+                                   {"batch", 1},
+                                   {"image", w.image},
+                                   {"predict_s", latency},
+                                   {"min_s", least},
+                                   {"rss_mb", peak_mb()},
+                                   {"threads", thread_count()},
+                                   {"kernels", name_of(active_kernels())}};
+    if (a.json)
+        fmt::print("{}\n", j.dump());
+    else
+        fmt::print("{}: {:.2f} ms for one picture (min {:.2f}), {} threads, {} kernels\n", a.workload, 1e3 * latency,
+                   1e3 * least, thread_count(), name_of(active_kernels()));
+    return ExitCode::done;
+}
+
 ExitCode run(const Arguments& a) {
     use_threads(a.threads);
     fast::set_winograd(!a.direct);
+    if (a.predict) return predict(a);
     if (a.workload == "kernels") return bench_kernels({a.layers_of, a.steps, a.json});
     const Workload w = make_workload(a.workload);
     const Tensor x = random_numbers({w.batch, w.image, w.image, 3}, 0, -1.7, 1.7);
@@ -118,6 +164,9 @@ Verb add_bench(CLI::App& app) {
         ->check(CLI::Range(1, 100000));
     add_threads_option(app, a->threads);
     app.add_flag("--direct", a->direct, "convolutions without Winograd");
+    app.add_flag("--predict", a->predict, "the forward pass of one picture instead of training steps");
+    app.add_option("--save", a->save, "with --predict: a directory for the graph as ONNX, its input and our output")
+        ->check(not_empty());
     app.add_flag("--update-after", a->update_after, "update all parameters after backward, not each inside it");
     app.add_flag("--json", a->json, "one JSON object on standard output");
     return [a] { return run(*a); };

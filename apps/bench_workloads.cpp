@@ -39,6 +39,12 @@ Workload single_box_workload(const std::vector<std::string>& words) {
     w.layers = describe(model_config(config));
     w.params = parameters_of(*model);
     w.forward = [model](const Var& x) { return (*model)(x); };
+    w.evaluate = [model] { set_training(*model, false); };
+    w.graph = [model, image = w.image] {
+        GraphBuilder graph("images", {-1, 3, image, image});
+        const std::string raw = model->append_to(graph);
+        return graph.finish(raw, "raw", {-1, 4});
+    };
     w.loss = [t = random_numbers({w.batch, 4}, 1, 0.25, 0.75), decode = decode_spec(config),
               spec = loss_spec(config)](const Var& y) { return box_loss(y, t, decode, spec); };
     return w;
@@ -54,6 +60,12 @@ Workload resnet_workload(const std::string& name, std::int64_t image) {
     w.layers = describe(config);
     w.params = parameters_of(*model);
     w.forward = [model](const Var& x) { return (*model)(x); };
+    w.evaluate = [model] { set_training(*model, false); };
+    w.graph = [model, image] {
+        GraphBuilder graph("images", {-1, 3, image, image});
+        const std::string logits = model->append_to(graph);
+        return graph.finish(logits, "logits", {-1, 5});
+    };
     IndexTensor labels(Shape{w.batch});
     for (std::int64_t i = 0; i < w.batch; ++i) labels.mutable_data()[i] = i % 5;
     w.loss = [labels](const Var& y) { return LossValue{cross_entropy(y, labels), {}}; };

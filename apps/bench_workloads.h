@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/describe.h"
+#include "nn/graph.h"
 #include "nn/losses.h"
 #include "nn/visit.h"
 
@@ -17,6 +18,8 @@ struct Workload {
     std::vector<NamedParameter> params;
     std::function<Var(const Var& images)> forward;
     std::function<LossValue(const Var& output)> loss;
+    std::function<void()> evaluate;  // from here on as after training
+    std::function<Graph()> graph;    // what evaluation computes
 
     std::int64_t macs() const;  // of one picture
 };

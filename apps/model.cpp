@@ -1,31 +1,108 @@
-// solobox model show: the layer table of a model, from its configuration alone.
+// solobox model: the layer table of a model, from its configuration alone; its weights and graph for other tools.
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/apps.h"
+#include "apps/onnx_file.h"
+#include "nn/checkpoint.h"
+#include "nn/models/resnet.h"
+#include "train/run.h"
 #include "train/single_box_setup.h"
 
 namespace solobox {
 namespace {
 
 struct Arguments {
-    std::string name;
+    std::string name, weights, format, out;
+    std::int64_t image = 0, classes = 0;
     std::vector<std::string> words;
-    bool json = false;
+    bool json = false, onnx = false;
 };
+
+// A model by name, or the one of a run with its weights, without its type.
+struct AnyModel {
+    std::string name;
+    std::int64_t image = 0;
+    std::vector<LayerRow> layers;
+    // Only what is asked for is built: a model of a billion parameters has a table, too.
+    std::function<void(const std::string& weights)> build;
+    std::function<Graph()> graph;
+    std::function<void(SafetensorsFile& file)> save;
+};
+
+bool is_resnet(const std::string& name) { return name.starts_with("resnet"); }
+
+// Ours have a prefix, those of torch.save have none.
+template <class Model>
+void load_weights(Model& model, const std::string& path) {
+    if (path.empty()) return;
+    const SafetensorsFile file = read_safetensors(path);
+    const bool prefixed = std::any_of(file.tensors.begin(), file.tensors.end(),
+                                      [](const auto& t) { return t.first.starts_with("model."); });
+    load_state(model, file, path, prefixed ? "model." : "");
+}
+
+AnyModel any_resnet(const Arguments& a) {
+    if (!a.words.empty())
+        throw ConfigError(fmt::format("'{}': a residual network has no configuration words, only --image and --classes",
+                                      a.words.front()));
+    ResNetConfig config = resnet_config(a.name, a.classes ? a.classes : 1000);
+    if (a.image) config.image = a.image;
+    AnyModel any{a.name, config.image, describe(config), {}, {}, {}};
+    const auto model = std::make_shared<std::optional<ResNet>>();
+    any.build = [=](const std::string& weights) {
+        model->emplace(config, 0);
+        load_weights(**model, weights);
+    };
+    any.graph = [=] {
+        GraphBuilder graph("images", {-1, 3, config.image, config.image});
+        const std::string logits = (*model)->append_to(graph);
+        return graph.finish(logits, "logits", {-1, config.classes});
+    };
+    any.save = [=](SafetensorsFile& file) { save_state(**model, file, ""); };
+    return any;
+}
+
+AnyModel any_single_box(const Arguments& a) {
+    if (a.classes) throw ConfigError("--classes applies to residual networks: one box has no classes");
+    Config config;
+    const bool run = std::filesystem::is_directory(a.name);
+    if (run)
+        for (const auto& [key, value] : read_settings(a.name + "/args.yaml")) config.set(key, value, "run");
+    auto words = a.words;
+    if (!run) words.push_back("model=" + a.name);
+    if (a.image) words.push_back(fmt::format("image={}", a.image));
+    config.set_words(words, "command line");
+    apply_model_defaults(config);
+    AnyModel any{config.text("model"), config.integer("image"), describe(model_config(config)), {}, {}, {}};
+    const auto model = std::make_shared<std::unique_ptr<SingleBox>>();
+    any.build = [=, of_run = run ? a.name + "/weights/last.safetensors" : ""](const std::string& weights) {
+        *model = make_single_box(config, {});
+        load_weights(**model, weights.empty() ? of_run : weights);
+    };
+    any.graph = [=] {
+        const std::int64_t image = config.integer("image");
+        GraphBuilder graph("images", {-1, 3, image, image});
+        const std::string raw = (*model)->append_to(graph);
+        return graph.finish(decode_boxes(graph, raw, decode_spec(config)), "boxes", {-1, 4});
+    };
+    any.save = [=](SafetensorsFile& file) { save_state(**model, file, ""); };
+    return any;
+}
+
+AnyModel any_model(const Arguments& a) { return is_resnet(a.name) ? any_resnet(a) : any_single_box(a); }
 
 std::vector<std::int64_t> dims(const Shape& s) { return s.dims(); }
 
 ExitCode show(const Arguments& a) {
-    Config config;
-    auto words = a.words;
-    words.push_back("model=" + a.name);
-    config.set_words(words, "command line");
-    apply_model_defaults(config);
-    const auto rows = describe(model_config(config));
+    const AnyModel model = any_model(a);
+    const auto& rows = model.layers;
     std::int64_t parameters = 0, macs = 0;
     for (const LayerRow& row : rows) {
         parameters += row.parameters;
@@ -40,12 +117,8 @@ ExitCode show(const Arguments& a) {
                               {"out", dims(row.out)},
                               {"parameters", row.parameters},
                               {"macs", row.macs}});
-        const nlohmann::ordered_json j{{"model", a.name},
-                                       {"image", config.integer("image")},
-                                       {"parameters", parameters},
-                                       {"trainable", parameters},
-                                       {"macs", macs},
-                                       {"layers", layers}};
+        const nlohmann::ordered_json j{{"model", model.name},     {"image", model.image}, {"parameters", parameters},
+                                       {"trainable", parameters}, {"macs", macs},         {"layers", layers}};
         fmt::print("{}\n", j.dump());
         return ExitCode::done;
     }
@@ -55,7 +128,40 @@ ExitCode show(const Arguments& a) {
         fmt::print("{:<12} {:<16} {:>15} {:>15} {:>14} {:>16}\n", row.name, row.type, row.in.str(), row.out.str(),
                    row.parameters, row.macs);
     fmt::print("total: {} parameters, all trainable; {} MACs ({:.3f} G) per {} px picture\n", parameters, macs,
-               static_cast<double>(macs) / 1e9, config.integer("image"));
+               static_cast<double>(macs) / 1e9, model.image);
+    return ExitCode::done;
+}
+
+ExitCode export_model(const Arguments& a) {
+    const std::string format = a.onnx ? "onnx" : a.format;
+    if (a.onnx && !a.format.empty() && a.format != "onnx")
+        throw ConfigError(fmt::format("--onnx and --format {} contradict each other", a.format));
+    if (format.empty()) throw ConfigError("which format? --format onnx or --format safetensors");
+    const AnyModel model = any_model(a);
+    model.build(a.weights);
+    const std::string out = a.out.empty() ? model.name + "." + format : a.out;
+    if (format == "onnx") {
+        const Graph graph = model.graph();
+        write_file_atomically(
+            out, onnx_bytes(graph, model.name,
+                            {{"input", "RGB, N x 3 x height x width, as the network was trained on it"},
+                             {"output", graph.output.name == "boxes" ? "cx, cy, w, h as fractions of the picture"
+                                                                     : "one score per class"}}));
+    } else {
+        SafetensorsFile file;
+        model.save(file);
+        write_safetensors(out, file);
+    }
+    std::int64_t parameters = 0;
+    for (const LayerRow& row : model.layers) parameters += row.parameters;
+    const auto size = std::filesystem::file_size(out);
+    if (a.json) {
+        const nlohmann::ordered_json j{
+            {"model", model.name}, {"format", format}, {"file", out}, {"bytes", size}, {"parameters", parameters}};
+        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    } else {
+        fmt::print("{}: {}, {} parameters, {:.1f} MB\n", out, model.name, parameters, static_cast<double>(size) / 1e6);
+    }
     return ExitCode::done;
 }
 
@@ -64,11 +170,26 @@ ExitCode show(const Arguments& a) {
 Verb add_model(CLI::App& app) {
     auto a = std::make_shared<Arguments>();
     app.require_subcommand(1);
-    CLI::App* sub = app.add_subcommand("show", "layer table with shapes, parameters and MACs");
-    sub->add_option("name", a->name, "tiny | toy")->required();
-    sub->add_option("words", a->words, "key=value configuration words");
-    sub->add_flag("--json", a->json, "one JSON object on standard output");
-    return [a] { return show(*a); };
+    const auto common = [&](CLI::App* sub) {
+        sub->add_option("words", a->words, "key=value configuration words (tiny, toy)");
+        sub->add_option("--image", a->image, "side of the pictures in pixels")->check(CLI::Range(1, 4096));
+        sub->add_option("--classes", a->classes, "resnets: classes (default 1000)")->check(CLI::Range(1, 1 << 20));
+        sub->add_flag("--json", a->json, "one JSON object on standard output");
+    };
+    CLI::App* table = app.add_subcommand("show", "layer table with shapes, parameters and MACs");
+    table->add_option("name", a->name, "tiny | toy | resnet18 | resnet34 | resnet50, or the directory of a run")
+        ->required();
+    common(table);
+    CLI::App* file = app.add_subcommand("export", "weights and graph for other tools");
+    file->add_option("name", a->name, "as for show; of a run, its last weights")->required();
+    common(file);
+    file->add_option("--format", a->format, "onnx (opset 13, box decoded inside) | safetensors (PyTorch's names)")
+        ->check(CLI::IsMember({"onnx", "safetensors"}));
+    file->add_flag("--onnx", a->onnx, "the same as --format onnx");
+    file->add_option("--out", a->out, "file to write (default NAME.FORMAT)")->check(not_empty());
+    file->add_option("--weights", a->weights, "safetensors to export (default: the run's, or freshly initialised)")
+        ->check(not_empty());
+    return [a, table] { return table->parsed() ? show(*a) : export_model(*a); };
 }
 
 }  // namespace solobox

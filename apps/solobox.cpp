@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
     };
     add("overfit", "train on N pictures until they are learned; verdict, exit 0 or 4",
         [&](CLI::App& s) { return solobox::add_overfit(s, line); });
-    add("model", "tables of layers, shapes, parameters, MACs", solobox::add_model);
+    add("model", "tables of layers; weights and graphs for other tools", solobox::add_model);
     add("gradcheck", "backward against central differences, in double", solobox::add_gradcheck);
     add("diff", "the first step and tensor in which two runs differ, exit 0 or 4", solobox::add_diff);
     add("config", "the configuration keys", solobox::add_config);

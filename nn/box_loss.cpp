@@ -85,6 +85,28 @@ Var decode_boxes(const Var& raw, const DecodeSpec& spec) {
     return spec.clamp_before_loss ? clamp(boxes, 0, 1) : boxes;
 }
 
+std::string decode_boxes(GraphBuilder& graph, const std::string& raw, const DecodeSpec& spec) {
+    if (spec.decode == Decode::identity) return raw;
+    if (spec.decode == Decode::sigmoid) return graph.add("Sigmoid", {raw});
+    const auto columns = [&](std::int64_t from, std::int64_t to) {
+        return graph.add("Slice", {raw, graph.integers({from}), graph.integers({to}), graph.integers({1})});
+    };
+    const std::string centre = graph.add("Sigmoid", {columns(0, 2)}), sides = columns(2, 4);
+    std::string size;
+    if (spec.decode == Decode::sigmoid_softplus) {
+        size =
+            graph.add("Add", {graph.add("Softplus", {sides}), graph.constant("least", Tensor::full({1}, Real(1e-6)))});
+    } else {
+        size = graph.add("Exp", {sides});
+        if (spec.decode == Decode::sigmoid_exp) {
+            const Tensor prior =
+                Tensor::from({1, 2}, {static_cast<Real>(spec.prior_w), static_cast<Real>(spec.prior_h)});
+            size = graph.add("Mul", {size, graph.constant("prior", prior)});
+        }
+    }
+    return graph.add("Concat", {centre, size}, {{"axis", std::int64_t{1}}});
+}
+
 Tensor metric_boxes(const Tensor& raw, const DecodeSpec& spec) {
     const NoGrad quiet;
     Tensor boxes = decode_boxes(Var(raw), spec).value().clone();

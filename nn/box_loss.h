@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nn/boxes.h"
+#include "nn/graph.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
@@ -28,6 +29,8 @@ struct DecodeSpec {
     bool clamp_before_loss = false;
 };
 Var decode_boxes(const Var& raw, const DecodeSpec& spec);
+// The same at the end of a graph.
+std::string decode_boxes(GraphBuilder& graph, const std::string& raw, const DecodeSpec& spec);
 // The decoded box with the limits that metrics put on it: no negative or vanishing sides.
 Tensor metric_boxes(const Tensor& raw, const DecodeSpec& spec);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <unistd.h>
+#include <yaml-cpp/yaml.h>
 
 #include <cerrno>
 #include <cstring>
@@ -60,6 +61,17 @@ Facts environment_facts() {
             "version", SOLOBOX_VERSION
         }
     };
+}
+
+std::map<std::string, std::string> read_settings(const std::string& path) {
+    std::map<std::string, std::string> settings;
+    try {
+        for (const auto& entry : YAML::LoadFile(path))
+            settings[entry.first.as<std::string>()] = entry.second.as<std::string>();
+    } catch (const YAML::Exception& e) {
+        throw DataError(fmt::format("{}: {}", path, e.what()));
+    }
+    return settings;
 }
 
 RunDirectory::RunDirectory(const std::string& command, const std::string& name, const std::string& wanted,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <fstream>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,9 @@ using Facts = std::vector<std::pair<std::string, std::string>>;
 
 // CPU, kernels, BLAS, threads, build: what a number depends on besides its configuration.
 Facts environment_facts();
+
+// The keys and values of a run's args.yaml; DataError naming the file when it cannot be read.
+std::map<std::string, std::string> read_settings(const std::string& path);
 
 class RunDirectory {
 public:

@@ -1,7 +1,6 @@
 #include "train/run_diff.h"
 
 #include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
@@ -12,6 +11,7 @@
 
 #include "nn/safetensors.h"
 #include "tensor/check.h"
+#include "train/run.h"
 
 namespace solobox {
 namespace {
@@ -136,22 +136,11 @@ void compare_weights(const std::string& a, const std::string& b, RunDiff& diff) 
         }
 }
 
-std::map<std::string, std::string> settings_of(const std::string& path) {
-    std::map<std::string, std::string> settings;
-    try {
-        for (const auto& entry : YAML::LoadFile(path))
-            settings[entry.first.as<std::string>()] = entry.second.as<std::string>();
-    } catch (const YAML::Exception& e) {
-        throw DataError(fmt::format("{}: {}", path, e.what()));
-    }
-    return settings;
-}
-
 }  // namespace
 
 RunDiff diff_runs(const std::string& a, const std::string& b) {
     RunDiff diff;
-    const auto one = settings_of(a + "/args.yaml"), two = settings_of(b + "/args.yaml");
+    const auto one = read_settings(a + "/args.yaml"), two = read_settings(b + "/args.yaml");
     for (const auto& [key, value] : one) {
         const auto other = two.find(key);
         const std::string there = other == two.end() ? "not there" : other->second;

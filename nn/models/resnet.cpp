@@ -187,6 +187,26 @@ Var ResNet::operator()(const Var& images) {
     return logits;
 }
 
+std::string ResNet::append_to(GraphBuilder& graph) const {
+    const auto unit = [&graph](const std::string& x, const ConvNorm& u, const std::string& conv,
+                               const std::string& norm) {
+        return graph.batch_norm(graph.conv(x, conv, u.conv), norm, u.norm);
+    };
+    std::string x = graph.activation(unit(graph.input(), stem_, "conv1", "bn1"), relu_slope);
+    if (!config_.small_stem) x = graph.max_pool(x, stem_pool);
+    for (const Block& block : blocks_) {
+        std::string y = x, skip = x;
+        for (std::size_t i = 0; i < block.path.size(); ++i) {
+            y = unit(y, block.path[i], fmt::format("{}.conv{}", block.name, i + 1),
+                     fmt::format("{}.bn{}", block.name, i + 1));
+            if (i + 1 < block.path.size()) y = graph.activation(y, relu_slope);
+        }
+        if (block.shortcut) skip = unit(x, *block.shortcut, block.name + ".downsample.0", block.name + ".downsample.1");
+        x = graph.activation(graph.add("Add", {y, skip}), relu_slope);
+    }
+    return graph.linear(graph.add("Flatten", {graph.add("GlobalAveragePool", {x})}), "fc", fc_);
+}
+
 void ResNet::Block::visit(Visitor& v) {
     for (std::size_t i = 0; i < path.size(); ++i) {
         v.child(fmt::format("conv{}", i + 1), path[i].conv);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "nn/describe.h"
+#include "nn/graph.h"
 #include "nn/layers.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -47,6 +48,8 @@ public:
     // images (N, H, W, 3) -> logits (N, classes)
     Var operator()(const Var& images);
     void visit(Visitor& v);
+    // Evaluation, (N, 3, H, W) -> logits.
+    std::string append_to(GraphBuilder& graph) const;
 
     const ResNetConfig& config() const { return config_; }
     Linear& head() { return fc_; }

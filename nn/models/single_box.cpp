@@ -212,6 +212,23 @@ void SingleBox::visit(Visitor& v) {
     v.mode(training_);
 }
 
+std::string SingleBox::append_to(GraphBuilder& graph) const {
+    std::string x = graph.input();
+    for (const Block& block : blocks_) {
+        if (block.pool) {
+            x = graph.max_pool(x, {});
+            continue;
+        }
+        x = graph.conv(x, block.conv_name, block.conv);
+        if (block.batch_norm) x = graph.batch_norm(x, block.norm_name, *block.batch_norm);
+        if (block.group_norm) x = graph.group_norm(x, block.norm_name, *block.group_norm);
+        x = graph.activation(x, config_.slope);
+    }
+    x = graph.add("Flatten", {x});
+    x = graph.activation(graph.linear(x, "fc.1", hidden_), config_.slope);
+    return graph.linear(x, head_name_, head_);
+}
+
 void SingleBox::set_head_bias(const std::array<double, 4>& bias) {
     for (std::size_t i = 0; i < 4; ++i) head_.bias.value.mutable_data()[i] = static_cast<Real>(bias[i]);
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "nn/describe.h"
+#include "nn/graph.h"
 #include "nn/layers.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -49,6 +50,8 @@ public:
     // images (N, H, W, 3) in [0, 1] -> raw outputs (N, 4). `key` feeds dropout.
     Var operator()(const Var& images, const RandomKey& key = {});
     void visit(Visitor& v);
+    // Evaluation of pictures of the configured size, (N, 3, image, image) -> raw outputs.
+    std::string append_to(GraphBuilder& graph) const;
 
     const SingleBoxConfig& config() const { return config_; }
     Linear& head() { return head_; }
