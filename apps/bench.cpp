@@ -57,6 +57,9 @@ ExitCode predict(const Arguments& a) {
     }
     w.evaluate();
     const Tensor x = random_numbers({1, w.image, w.image, 3}, 5, 0, 1);
+    Graph graph;
+    if (!a.save.empty()) graph = w.graph();
+    w.freeze();
     Tensor y;
     std::vector<double> times;
     for (int i = 0; i < a.steps + 2; ++i) {
@@ -66,7 +69,7 @@ ExitCode predict(const Arguments& a) {
     }
     if (!a.save.empty()) {
         std::filesystem::create_directories(a.save);
-        write_file_atomically(a.save + "/model.onnx", onnx_bytes(w.graph(), a.workload, {}));
+        write_file_atomically(a.save + "/model.onnx", onnx_bytes(graph, a.workload, {}));
         SafetensorsFile file;
         file.tensors["input"] = to_raw(permute(Var(x), {0, 3, 1, 2}).value());
         file.tensors["output"] = to_raw(y);

@@ -40,6 +40,7 @@ Workload single_box_workload(const std::vector<std::string>& words) {
     w.params = parameters_of(*model);
     w.forward = [model](const Var& x) { return (*model)(x); };
     w.evaluate = [model] { set_training(*model, false); };
+    w.freeze = [model] { model->freeze(); };
     w.graph = [model, image = w.image] {
         GraphBuilder graph("images", {-1, 3, image, image});
         const std::string raw = model->append_to(graph);
@@ -61,6 +62,7 @@ Workload resnet_workload(const std::string& name, std::int64_t image) {
     w.params = parameters_of(*model);
     w.forward = [model](const Var& x) { return (*model)(x); };
     w.evaluate = [model] { set_training(*model, false); };
+    w.freeze = [model] { model->freeze(); };
     w.graph = [model, image] {
         GraphBuilder graph("images", {-1, 3, image, image});
         const std::string logits = model->append_to(graph);

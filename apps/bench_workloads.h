@@ -20,6 +20,7 @@ struct Workload {
     std::function<LossValue(const Var& output)> loss;
     std::function<void()> evaluate;  // from here on as after training
     std::function<Graph()> graph;    // what evaluation computes
+    std::function<void()> freeze;    // for prediction only
 
     std::int64_t macs() const;  // of one picture
 };

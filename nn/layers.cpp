@@ -1,5 +1,7 @@
 #include "nn/layers.h"
 
+#include <cmath>
+
 namespace solobox::inline SOLOBOX_PRECISION {
 
 Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvSpec& s, bool with_bias,
@@ -38,6 +40,23 @@ void BatchNorm2d::visit(Visitor& v) {
     v.buffer("running_var", stats.var);
     if (stats.mean.defined()) v.counter("num_batches_tracked", stats.batches);
     v.mode(training);
+}
+
+void fold(Conv2d& conv, const BatchNorm2d& norm) {
+    check(norm.stats.mean.defined(), "[fold] the norm has no running statistics to fold");
+    const std::int64_t channels = conv.weight.value.dim(3);
+    Tensor weight = conv.weight.value.clone(), bias(Shape{channels});
+    for (std::int64_t o = 0; o < channels; ++o) {
+        const double scale =
+            static_cast<double>(norm.weight.value[o]) / std::sqrt(static_cast<double>(norm.stats.var[o]) + norm.eps);
+        for (std::int64_t i = o; i < weight.numel(); i += channels)
+            weight.mutable_data()[i] = static_cast<Real>(static_cast<double>(weight[i]) * scale);
+        const double before = conv.bias.value.defined() ? static_cast<double>(conv.bias.value[o]) : 0.0;
+        bias.mutable_data()[o] = static_cast<Real>(static_cast<double>(norm.bias.value[o]) +
+                                                   (before - static_cast<double>(norm.stats.mean[o])) * scale);
+    }
+    conv.weight.value = weight;
+    conv.bias = Parameter(bias, ParamKind::bias);
 }
 
 GroupNorm::GroupNorm(std::int64_t g, std::int64_t channels)

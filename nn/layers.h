@@ -1,6 +1,8 @@
 // The layers with parameters: what they own, and the one op each of them is. Names are PyTorch's.
 #pragma once
 
+#include <memory>
+
 #include "nn/init.h"
 #include "nn/visit.h"
 #include "tensor/ops.h"
@@ -11,12 +13,17 @@ struct Conv2d {
     Parameter weight;  // (kh, kw, in / groups, out)
     Parameter bias;    // (out), or no value
     ConvSpec spec;
+    std::shared_ptr<PackedWeight> frozen;  // from freeze() on
 
     Conv2d() = default;
     Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvSpec& spec, bool with_bias,
            Initializer& init);
-    Var operator()(const Var& x) { return conv2d(x, use(weight), bias.value.defined() ? use(bias) : Var{}, spec); }
+    Var operator()(const Var& x) {
+        return conv2d(x, use(weight), bias.value.defined() ? use(bias) : Var{}, spec, frozen.get());
+    }
     void visit(Visitor& v);
+    // For prediction only, from now on: the weight keeps the form in which its kernel reads it.
+    void freeze() { frozen = std::make_shared<PackedWeight>(); }
 };
 
 struct Linear {
@@ -43,6 +50,10 @@ struct BatchNorm2d {
     }
     void visit(Visitor& v);
 };
+
+// The convolution that does what `conv` and then `norm` do in evaluation: norm's scale goes into the weight, its shift
+// into the bias.
+void fold(Conv2d& conv, const BatchNorm2d& norm);
 
 struct GroupNorm {
     Parameter weight, bias;  // (channels)

@@ -187,7 +187,23 @@ Var ResNet::operator()(const Var& images) {
     return logits;
 }
 
+void ResNet::ConvNorm::freeze() {
+    fold(conv, norm);
+    conv.freeze();
+    folded = true;
+}
+
+void ResNet::freeze() {
+    frozen_ = true;
+    stem_.freeze();
+    for (Block& block : blocks_) {
+        for (ConvNorm& unit : block.path) unit.freeze();
+        if (block.shortcut) block.shortcut->freeze();
+    }
+}
+
 std::string ResNet::append_to(GraphBuilder& graph) const {
+    check(!frozen_, "[resnet] the model is frozen: export it before");
     const auto unit = [&graph](const std::string& x, const ConvNorm& u, const std::string& conv,
                                const std::string& norm) {
         return graph.batch_norm(graph.conv(x, conv, u.conv), norm, u.norm);
@@ -218,6 +234,7 @@ void ResNet::Block::visit(Visitor& v) {
 }
 
 void ResNet::visit(Visitor& v) {
+    check(!frozen_, "[resnet] the model is frozen: it has no state of its own any more");
     v.child("conv1", stem_.conv);
     v.child("bn1", stem_.norm);
     for (Block& block : blocks_) v.child(block.name, block);

@@ -48,6 +48,8 @@ public:
     // images (N, H, W, 3) -> logits (N, classes)
     Var operator()(const Var& images);
     void visit(Visitor& v);
+    // For prediction only, from now on: as SingleBox::freeze().
+    void freeze();
     // Evaluation, (N, 3, H, W) -> logits.
     std::string append_to(GraphBuilder& graph) const;
 
@@ -58,7 +60,11 @@ private:
     struct ConvNorm {
         Conv2d conv;
         BatchNorm2d norm;
-        Var operator()(const Var& x, double slope) { return norm(conv(x), slope); }
+        bool folded = false;
+        Var operator()(const Var& x, double slope) {
+            return folded ? slope == 1 ? conv(x) : leaky_relu(conv(x), slope) : norm(conv(x), slope);
+        }
+        void freeze();
     };
     struct Block {
         std::string name;
@@ -68,6 +74,7 @@ private:
         void visit(Visitor& v);
     };
     ResNetConfig config_;
+    bool frozen_ = false;
     ConvNorm stem_;
     std::vector<Block> blocks_;
     Linear fc_;

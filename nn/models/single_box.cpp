@@ -201,6 +201,7 @@ Var SingleBox::operator()(const Var& images, const RandomKey& key) {
 }
 
 void SingleBox::visit(Visitor& v) {
+    check(!frozen_, "[single_box] the model is frozen: it has no state of its own any more");
     for (Block& block : blocks_) {
         if (block.pool) continue;
         v.child(block.conv_name, block.conv);
@@ -212,7 +213,18 @@ void SingleBox::visit(Visitor& v) {
     v.mode(training_);
 }
 
+void SingleBox::freeze() {
+    training_ = false;
+    frozen_ = true;
+    for (Block& block : blocks_) {
+        if (block.batch_norm) fold(block.conv, *block.batch_norm);
+        block.batch_norm.reset();
+        if (!block.pool) block.conv.freeze();
+    }
+}
+
 std::string SingleBox::append_to(GraphBuilder& graph) const {
+    check(!frozen_, "[single_box] the model is frozen: export it before");
     std::string x = graph.input();
     for (const Block& block : blocks_) {
         if (block.pool) {

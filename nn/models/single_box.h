@@ -50,6 +50,9 @@ public:
     // images (N, H, W, 3) in [0, 1] -> raw outputs (N, 4). `key` feeds dropout.
     Var operator()(const Var& images, const RandomKey& key = {});
     void visit(Visitor& v);
+    // For prediction only, from now on: batch norms go into their convolutions, weights keep their packed form. Error
+    // for whoever trains, saves or exports it later.
+    void freeze();
     // Evaluation of pictures of the configured size, (N, 3, image, image) -> raw outputs.
     std::string append_to(GraphBuilder& graph) const;
 
@@ -75,7 +78,7 @@ private:
     Linear hidden_, head_;
     std::string head_name_;
     std::int64_t map_ = 0;  // side of the feature map that the linears expect
-    bool training_ = true;
+    bool training_ = true, frozen_ = false;
 };
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

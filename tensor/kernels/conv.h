@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "tensor/kernels/source.h"
+#include "tensor/pool.h"
 #include "tensor/real.h"
 
 namespace solobox {
@@ -27,8 +28,13 @@ struct ConvShape {
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
-// y = conv(x, weight) + bias (o, or null)
-void conv2d_forward(const ConvShape& s, const Source<Real>& x, const Real* weight, const Real* bias, Real* y);
+// y = conv(x, weight) + bias (o, or null); `packed` is what pack_weights made of this weight for this layer and these
+// kernels, or null.
+void conv2d_forward(const ConvShape& s, const Source<Real>& x, const Real* weight, const Real* bias, Real* y,
+                    const Real* packed = nullptr);
+// The weight as the forward pass reads it, for many calls with the same; null where it is read as it is. Serves any
+// batch.
+Block conv2d_pack_weights(const ConvShape& s, const Real* weight);
 // dx = the gradient of the input, overwritten
 void conv2d_grad_input(const ConvShape& s, const Real* dy, const Real* weight, Real* dx);
 // dw = the gradient of the weight, overwritten
@@ -44,7 +50,9 @@ void conv2d_grad_weight(const ConvShape& s, const Real* x, const Real* dy, Real*
 }  // namespace solobox::inline SOLOBOX_PRECISION
 
 namespace solobox::fast {
-void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y);
+void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y,
+                    const float* packed = nullptr);
+Block conv2d_pack_weights(const ConvShape& s, const float* weight);
 void conv2d_grad_input(const ConvShape& s, const float* dy, const float* weight, float* dx);
 void conv2d_grad_weight(const ConvShape& s, const Source<float>& x, const float* dy, float* dw);
 }  // namespace solobox::fast

@@ -107,16 +107,31 @@ bool pointwise(const ConvShape& s) {
 
 }  // namespace
 
-void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y) {
-    if (winograd_applies(s)) return winograd_forward(s, x, weight, bias, y);
-    if (strips_apply(s)) return strips_forward(s, x, weight, bias, y);
+Block conv2d_pack_weights(const ConvShape& s, const float* weight) {
+    if (winograd_applies(s)) return winograd_pack_weights(s, weight);
+    const Isa& cpu = isa(active_kernels());
+    const std::int64_t go = s.group_o(), k = s.kh * s.kw * s.group_c(), group = panel_floats(k, go, cpu.nr);
+    Block block = allocate_floats(s.groups * group);
+    for (std::int64_t g = 0; g < s.groups; ++g)
+        pack_panels(
+            k, go, cpu.nr,
+            [&](std::int64_t i, std::int64_t j, std::int64_t n, float* to) {
+                copy(to, weight + i * s.o + g * go + j, n);
+            },
+            floats(block) + g * group);
+    return block;
+}
+
+void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y,
+                    const float* packed) {
+    if (winograd_applies(s)) return winograd_forward(s, x, weight, bias, y, packed);
+    const Block own = packed ? nullptr : fast::conv2d_pack_weights(s, weight);
+    const float* panels = packed ? packed : floats(own);
+    if (strips_apply(s)) return strips_forward(s, x, panels, bias, y);
     const Isa& cpu = isa(active_kernels());
     const std::int64_t gc = s.group_c(), go = s.group_o(), k = s.kh * s.kw * gc, pixels = s.out_pixels();
     const std::int64_t tile = tile_pixels(k), out_h = s.out_h(), out_w = s.out_w();
     for (std::int64_t g = 0; g < s.groups; ++g) {
-        const Block panels = pack_panels(k, go, cpu.nr, [&](std::int64_t i, std::int64_t j, std::int64_t n, float* to) {
-            copy(to, weight + i * s.o + g * go + j, n);
-        });
         const PatchSource source{x, s.h, s.w, s.c, g * gc, gc, forward_taps(s)};
         parallel_for(ceil_div(pixels, tile), [&](std::int64_t t) {
             const std::int64_t begin = t * tile, rows = std::min(tile, pixels - begin);
@@ -132,7 +147,7 @@ void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* wei
                 a = patches;
                 lda = k;
             }
-            multiply(cpu, rows, go, k, a, lda, floats(panels), y + begin * s.o + g * go, s.o,
+            multiply(cpu, rows, go, k, a, lda, panels + g * panel_floats(k, go, cpu.nr), y + begin * s.o + g * go, s.o,
                      bias ? bias + g * go : nullptr);
         });
     }
@@ -167,11 +182,15 @@ void grad_input_phase(const ConvShape& s, const Isa& cpu, const Phase& phase, st
                       const float* weight, float* dx) {
     const std::int64_t gc = s.group_c(), go = s.group_o(), k = static_cast<std::int64_t>(phase.taps.size()) * go;
     const std::int64_t pixels = s.n * phase.rows * phase.cols, tile = tile_pixels(k);
-    const Block panels = pack_panels(k, gc, cpu.nr, [&](std::int64_t i, std::int64_t j, std::int64_t n, float* to) {
-        const float* column =
-            weight + (phase.kernel[static_cast<std::size_t>(i / go)] * gc + j) * s.o + g * go + i % go;
-        for (std::int64_t v = 0; v < n; ++v) to[v] = column[v * s.o];
-    });
+    const Block panels = allocate_floats(panel_floats(k, gc, cpu.nr));
+    pack_panels(
+        k, gc, cpu.nr,
+        [&](std::int64_t i, std::int64_t j, std::int64_t n, float* to) {
+            const float* column =
+                weight + (phase.kernel[static_cast<std::size_t>(i / go)] * gc + j) * s.o + g * go + i % go;
+            for (std::int64_t v = 0; v < n; ++v) to[v] = column[v * s.o];
+        },
+        floats(panels));
     const PatchSource source{dy, s.out_h(), s.out_w(), s.o, g * go, go, phase.taps};
     const bool direct = s.stride_h == 1 && s.stride_w == 1;  // results lie one pixel after the other
     parallel_for(ceil_div(pixels, tile), [&](std::int64_t t) {

@@ -118,9 +118,14 @@ private:
 
 }  // namespace
 
-void conv2d_forward(const ConvShape& s, const Source<Real>& x, const Real* weight, const Real* bias, Real* y) {
-    IF_FAST(conv2d_forward(s, x, weight, bias, y));
+void conv2d_forward(const ConvShape& s, const Source<Real>& x, const Real* weight, const Real* bias, Real* y,
+                    [[maybe_unused]] const Real* packed) {
+    IF_FAST(conv2d_forward(s, x, weight, bias, y, packed));
     reference::conv2d_forward(s, WorkedOut(s, x).data(), weight, bias, y);
+}
+Block conv2d_pack_weights([[maybe_unused]] const ConvShape& s, [[maybe_unused]] const Real* weight) {
+    IF_FAST(conv2d_pack_weights(s, weight));
+    return nullptr;
 }
 void conv2d_grad_input(const ConvShape& s, const Real* dy, const Real* weight, Real* dx) {
     IF_FAST(conv2d_grad_input(s, dy, weight, dx));

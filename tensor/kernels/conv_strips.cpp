@@ -97,15 +97,10 @@ bool strips_suit_weight(const ConvShape& s) {
            s.kh * s.kw * s.c * s.o <= 32 * 1024 && s.out_w() >= 16;
 }
 
-void strips_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y) {
+void strips_forward(const ConvShape& s, const Source<float>& x, const float* panels, const float* bias, float* y) {
     const Isa& cpu = isa(active_kernels());
-    const std::int64_t gc = s.group_c(), go = s.group_o(), k = s.kh * s.kw * gc;
+    const std::int64_t go = s.group_o(), k = s.kh * s.kw * s.group_c();
     const std::int64_t height = rows_per_strip(s), strips = ceil_div(s.out_h(), height);
-    std::vector<Block> panels;
-    for (std::int64_t g = 0; g < s.groups; ++g)
-        panels.push_back(pack_panels(k, go, cpu.nr, [&](std::int64_t i, std::int64_t j, std::int64_t n, float* to) {
-            copy(to, weight + i * s.o + g * go + j, n);
-        }));
     parallel_for(s.n * strips, [&](std::int64_t task) {
         const std::int64_t first = task % strips * height;
         const Strip strip{s, task / strips, first, std::min(height, s.out_h() - first)};
@@ -119,7 +114,7 @@ void strips_forward(const ConvShape& s, const Source<float>& x, const float* wei
         float* out = y + (strip.image * s.out_h() + first) * s.out_w() * s.o;
         for (std::int64_t g = 0; g < s.groups; ++g)
             multiply_patches(cpu, Pieces(strip, g), pixels, patches.data(), go,
-                             floats(panels[static_cast<std::size_t>(g)]), out + g * go, s.o,
+                             panels + g * panel_floats(k, go, cpu.nr), out + g * go, s.o,
                              bias ? bias + g * go : nullptr);
     });
 }

@@ -12,7 +12,8 @@ namespace solobox::fast {
 bool strips_apply(const ConvShape& s);
 bool strips_suit_weight(const ConvShape& s);  // dw so small that it stays in the cache beside the strip
 
-void strips_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y);
+// `panels`: the weight, packed
+void strips_forward(const ConvShape& s, const Source<float>& x, const float* panels, const float* bias, float* y);
 void strips_grad_weight(const ConvShape& s, const Source<float>& x, const float* dy, float* dw);
 
 }  // namespace solobox::fast

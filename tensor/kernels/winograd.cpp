@@ -99,11 +99,9 @@ std::int64_t weight_stride(const Isa& cpu, std::int64_t in, std::int64_t width) 
 }
 
 // taps: 3x3 kernels (9, in, out). Their transforms for outputs [first, first + width): 36 matrices in panels.
-Block transform_weights(const Isa& cpu, std::int64_t in, std::int64_t out, std::int64_t first, std::int64_t width,
-                        const float* taps) {
+void transform_weights(const Isa& cpu, std::int64_t in, std::int64_t out, std::int64_t first, std::int64_t width,
+                       const float* taps, float* u) {
     const std::int64_t panels = ceil_div(width, cpu.nr), matrix = weight_stride(cpu, in, width);
-    Block block = allocate_floats(xis * matrix);
-    float* u = floats(block);
     constexpr std::int64_t rows_per_task = 16;
     parallel_for(panels * ceil_div(in, rows_per_task), [&](std::int64_t task) {
         const std::int64_t p = task % panels, begin = task / panels * rows_per_task;
@@ -118,19 +116,26 @@ Block transform_weights(const Isa& cpu, std::int64_t in, std::int64_t out, std::
                 std::fill(line + xi * matrix + columns, line + xi * matrix + cpu.nr, 0.0F);
         }
     });
-    return block;
+}
+
+// Outputs that are worked on together, so that their transformed weights stay in the cache.
+std::int64_t outputs_at_once(const Isa& cpu, std::int64_t in, std::int64_t out) {
+    const std::int64_t nr = cpu.nr;
+    return std::clamp(weight_floats / (xis * in) / nr * nr, nr, ceil_div(out, nr) * nr);
 }
 
 // y (n, out) = the filter `taps` (9, in.c, out.c) over x (n, in)
 void filter(const Tiles& t, const Map& in, const Map& out, const Source<float>& x, const float* taps, const float* bias,
-            float* y) {
+            float* y, const float* packed = nullptr) {
     const Isa& cpu = isa(active_kernels());
     const Block zeros = zero_pixel(in.c);
-    const std::int64_t nr = cpu.nr;
-    const std::int64_t width = std::clamp(weight_floats / (xis * in.c) / nr * nr, nr, ceil_div(out.c, nr) * nr);
+    const std::int64_t width = outputs_at_once(cpu, in.c, out.c);
+    const Block own = packed ? nullptr : allocate_floats(xis * weight_stride(cpu, in.c, std::min(width, out.c)));
     for (std::int64_t first = 0; first < out.c; first += width) {
         const std::int64_t o = std::min(width, out.c - first), matrix = weight_stride(cpu, in.c, o);
-        const Block weights = transform_weights(cpu, in.c, out.c, first, o, taps);
+        if (!packed) transform_weights(cpu, in.c, out.c, first, o, taps, floats(own));
+        const float* weights = packed ? packed : floats(own);
+        if (packed) packed += xis * matrix;
         // Blocks of equal size, some for each thread. Their size changes no sum, so no bit.
         const std::int64_t fit = std::max<std::int64_t>(tile_floats / (xis * (in.c + o)), 24);
         const std::int64_t blocks = ceil_div(ceil_div(t.count(), fit), thread_count()) * thread_count();
@@ -146,8 +151,8 @@ void filter(const Tiles& t, const Map& in, const Map& out, const Source<float>& 
             {
                 const ProductTime timed;
                 for (std::int64_t xi = 0; xi < xis; ++xi)
-                    multiply(cpu, count, o, in.c, v + xi * v_part, in.c, floats(weights) + xi * matrix, m + xi * m_part,
-                             o, nullptr);
+                    multiply(cpu, count, o, in.c, v + xi * v_part, in.c, weights + xi * matrix, m + xi * m_part, o,
+                             nullptr);
             }
             for (std::int64_t i = 0; i < count; ++i)
                 cpu.winograd.output(o, m + i * o, m_part, bias ? bias + first : nullptr,
@@ -191,9 +196,26 @@ bool winograd_applies(const ConvShape& s) {
     return 10 * tiles * 36 <= 6 * map * 9 && (map >= 100 || s.c * s.o <= 512 * 512);
 }
 
-void winograd_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y) {
+void winograd_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y,
+                      const float* packed) {
     const Tiles tiles(s.n, output_map(s), s.pad_h, s.pad_w);
-    filter(tiles, input_map(s), output_map(s), x, weight, bias, y);
+    filter(tiles, input_map(s), output_map(s), x, weight, bias, y, packed);
+}
+
+Block winograd_pack_weights(const ConvShape& s, const float* weight) {
+    const Isa& cpu = isa(active_kernels());
+    const std::int64_t width = outputs_at_once(cpu, s.c, s.o);
+    std::int64_t size = 0;
+    for (std::int64_t first = 0; first < s.o; first += width)
+        size += xis * weight_stride(cpu, s.c, std::min(width, s.o - first));
+    Block block = allocate_floats(size);
+    float* u = floats(block);
+    for (std::int64_t first = 0; first < s.o; first += width) {
+        const std::int64_t o = std::min(width, s.o - first);
+        transform_weights(cpu, s.c, s.o, first, o, weight, u);
+        u += xis * weight_stride(cpu, s.c, o);
+    }
+    return block;
 }
 
 void winograd_grad_input(const ConvShape& s, const float* dy, const float* weight, float* dx) {

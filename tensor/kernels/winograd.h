@@ -14,6 +14,8 @@
 
 #include <cstdint>
 
+#include "tensor/pool.h"
+
 namespace solobox {
 
 struct ConvShape;
@@ -51,7 +53,9 @@ bool winograd_on();
 // Seconds that threads spent in the matrix products of the three passes since the last call, added up. For benchmarks.
 double take_winograd_product_seconds();
 
-void winograd_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y);
+void winograd_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y,
+                      const float* packed = nullptr);
+Block winograd_pack_weights(const ConvShape& s, const float* weight);
 void winograd_grad_input(const ConvShape& s, const float* dy, const float* weight, float* dx);
 void winograd_grad_weight(const ConvShape& s, const Source<float>& x, const float* dy, float* dw);
 

@@ -46,10 +46,8 @@ inline void copy(float* to, const float* from, std::int64_t n) {
 // Packs b (k, n), row(i, j, n, to) giving n numbers of row i from column j on, into panels of `nr` columns, zero-filled
 // at the end.
 template <class Row>
-Block pack_panels(std::int64_t k, std::int64_t n, std::int64_t nr, Row row) {
+void pack_panels(std::int64_t k, std::int64_t n, std::int64_t nr, Row row, float* out) {
     const std::int64_t panels = ceil_div(n, nr);
-    Block block = allocate_floats(panels * nr * k);
-    float* out = floats(block);
     constexpr std::int64_t rows_per_tile = 64;
     parallel_for(panels * ceil_div(k, rows_per_tile), [&](std::int64_t tile) {
         const std::int64_t p = tile % panels, begin = tile / panels * rows_per_tile;
@@ -60,8 +58,8 @@ Block pack_panels(std::int64_t k, std::int64_t n, std::int64_t nr, Row row) {
             std::fill_n(line + width, nr - width, 0.0F);
         }
     });
-    return block;
 }
+inline std::int64_t panel_floats(std::int64_t k, std::int64_t n, std::int64_t nr) { return ceil_div(n, nr) * nr * k; }
 
 // dw (size) += partial (parts, size), part by part in their order
 inline void add_partials(std::int64_t parts, std::int64_t size, const float* partial, float* dw) {

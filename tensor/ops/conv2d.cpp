@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tensor/kernels/conv.h"
+#include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/ops/view.h"
 
@@ -38,9 +39,17 @@ void add_bias(Tensor& y, const Tensor& bias) {
     for (std::int64_t i = 0; i < y.numel(); ++i) to[i] += bias[i % channels];
 }
 
+// Null where this layer's kernel reads the weight as it is.
+const Real* pack(PackedWeight& p, const ConvShape& s, const Real* weight) {
+    const int kernels = static_cast<int>(active_kernels());
+    if (p.h != s.h || p.w != s.w || p.kernels != kernels || p.winograd != fast::winograd_on())
+        p = {conv2d_pack_weights(s, weight), s.h, s.w, kernels, fast::winograd_on()};
+    return reinterpret_cast<const Real*>(p.block.get());
+}
+
 }  // namespace
 
-Var conv2d(const Var& x, const Var& weight, const Var& bias, const ConvSpec& spec) {
+Var conv2d(const Var& x, const Var& weight, const Var& bias, const ConvSpec& spec, PackedWeight* packed) {
     check(x.rank() == 4 && weight.rank() == 4,
           "[conv2d] input {} and weight {}: expected (N, H, W, C) and (kh, kw, C, O)", x.shape().str(),
           weight.shape().str());
@@ -57,9 +66,10 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const ConvSpec& spe
           s.kh, s.kw, x.shape().str(), s.pad_h, s.pad_w);
     check(!bias.defined() || bias.shape() == Shape{s.o}, "[conv2d] bias must have {} elements", s.o);
 
+    check(!packed || !Tape::current(), "[conv2d] a frozen layer cannot be trained: build the model anew");
     Tensor y(Shape{s.n, s.out_h(), s.out_w(), s.o});
     conv2d_forward(s, x.operand().source(), weight.value().data(), bias.defined() ? bias.value().data() : nullptr,
-                   y.mutable_data());
+                   y.mutable_data(), packed ? pack(*packed, s, weight.value().data()) : nullptr);
     std::vector<Var> inputs{x, weight};
     if (bias.defined()) inputs.push_back(bias);
     return record("conv2d", y, inputs,

@@ -15,8 +15,18 @@ struct ConvSpec {
     std::int64_t groups = 1;
 };
 
-// Cross-correlation with zero padding, as torch.nn.functional.conv2d. bias (O) or an undefined Var.
-Var conv2d(const Var& x, const Var& weight, const Var& bias = {}, const ConvSpec& spec = {});
+// A weight that will not change any more, as its kernel reads it: made at the first forward pass and kept for the next.
+struct PackedWeight {
+    Block block;
+    std::int64_t h = -1, w = -1;  // of the input it was made for
+    int kernels = -1;
+    bool winograd = false;
+};
+
+// Cross-correlation with zero padding, as torch.nn.functional.conv2d. bias (O) or an undefined Var. `packed`:
+// prediction only, Error under a tape.
+Var conv2d(const Var& x, const Var& weight, const Var& bias = {}, const ConvSpec& spec = {},
+           PackedWeight* packed = nullptr);
 
 // The gradient of conv2d with respect to its input, as a layer: weight (kh, kw, O / groups, C), Layout::hwoi.
 // out = (in - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1
