@@ -133,8 +133,11 @@ void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* wei
     const std::int64_t tile = tile_pixels(k), out_h = s.out_h(), out_w = s.out_w();
     for (std::int64_t g = 0; g < s.groups; ++g) {
         const PatchSource source{x, s.h, s.w, s.c, g * gc, gc, forward_taps(s)};
-        parallel_for(ceil_div(pixels, tile), [&](std::int64_t t) {
-            const std::int64_t begin = t * tile, rows = std::min(tile, pixels - begin);
+        const std::int64_t tiles = ceil_div(pixels, tile), width = columns_per_task(go, tiles, cpu.nr);
+        const std::int64_t shares = ceil_div(go, width);
+        parallel_for(tiles * shares, [&](std::int64_t task) {
+            const std::int64_t begin = task / shares * tile, rows = std::min(tile, pixels - begin);
+            const std::int64_t first = task % shares * width, columns = std::min(width, go - first);
             const float* a = x.x + begin * s.c + g * gc;
             std::int64_t lda = s.c;
             if (!pointwise(s) || !x.plain()) {
@@ -147,8 +150,8 @@ void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* wei
                 a = patches;
                 lda = k;
             }
-            multiply(cpu, rows, go, k, a, lda, panels + g * panel_floats(k, go, cpu.nr), y + begin * s.o + g * go, s.o,
-                     bias ? bias + g * go : nullptr);
+            multiply(cpu, rows, columns, k, a, lda, panels + g * panel_floats(k, go, cpu.nr) + first * k,
+                     y + begin * s.o + g * go + first, s.o, bias ? bias + g * go + first : nullptr);
         });
     }
 }

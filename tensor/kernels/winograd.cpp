@@ -136,14 +136,19 @@ void filter(const Tiles& t, const Map& in, const Map& out, const Source<float>& 
         if (!packed) transform_weights(cpu, in.c, out.c, first, o, taps, floats(own));
         const float* weights = packed ? packed : floats(own);
         if (packed) packed += xis * matrix;
-        // Blocks of equal size, some for each thread. Their size changes no sum, so no bit.
+        // Blocks of equal size, some for each thread; few tiles are shared by their outputs too.
         const std::int64_t fit = std::max<std::int64_t>(tile_floats / (xis * (in.c + o)), 24);
-        const std::int64_t blocks = ceil_div(ceil_div(t.count(), fit), thread_count()) * thread_count();
-        const std::int64_t block = ceil_div(ceil_div(t.count(), blocks), cpu.mr) * cpu.mr;
-        parallel_for(ceil_div(t.count(), block), [&](std::int64_t task) {
-            const std::int64_t begin = task * block, count = std::min(block, t.count() - begin);
+        const std::int64_t wanted = ceil_div(ceil_div(t.count(), fit), thread_count()) * thread_count();
+        const std::int64_t even = ceil_div(t.count(), wanted);
+        const std::int64_t block =
+            even < 4 * cpu.mr ? std::max<std::int64_t>(even, cpu.mr) : ceil_div(even, cpu.mr) * cpu.mr;
+        const std::int64_t blocks = ceil_div(t.count(), block), share = columns_per_task(o, blocks, cpu.nr);
+        const std::int64_t shares = ceil_div(o, share);
+        parallel_for(blocks * shares, [&](std::int64_t task) {
+            const std::int64_t begin = task / shares * block, count = std::min(block, t.count() - begin);
+            const std::int64_t from = task % shares * share, outputs = std::min(share, o - from);
             // A transform touches all 36 parts at once: they must not fall into the same sets of the L1 cache.
-            const std::int64_t v_part = uneven_lines(block * in.c), m_part = uneven_lines(block * o);
+            const std::int64_t v_part = uneven_lines(block * in.c), m_part = uneven_lines(block * share);
             float* v = scratch(0, xis * v_part);
             float* m = scratch(1, xis * m_part);
             for (std::int64_t i = 0; i < count; ++i)
@@ -151,12 +156,12 @@ void filter(const Tiles& t, const Map& in, const Map& out, const Source<float>& 
             {
                 const ProductTime timed;
                 for (std::int64_t xi = 0; xi < xis; ++xi)
-                    multiply(cpu, count, o, in.c, v + xi * v_part, in.c, weights + xi * matrix, m + xi * m_part, o,
-                             nullptr);
+                    multiply(cpu, count, outputs, in.c, v + xi * v_part, in.c, weights + xi * matrix + from * in.c,
+                             m + xi * m_part, outputs, nullptr);
             }
             for (std::int64_t i = 0; i < count; ++i)
-                cpu.winograd.output(o, m + i * o, m_part, bias ? bias + first : nullptr,
-                                    output_pixels<float*>(t, begin + i, y + first, out, nullptr).data());
+                cpu.winograd.output(outputs, m + i * outputs, m_part, bias ? bias + first + from : nullptr,
+                                    output_pixels<float*>(t, begin + i, y + first + from, out, nullptr).data());
         });
     }
 }

@@ -43,6 +43,13 @@ inline void copy(float* to, const float* from, std::int64_t n) {
     for (; n > 0; --n) *to++ = *from++;
 }
 
+// Columns of a product that one task takes: all of them, or, where the rows make fewer tasks than there are threads, a
+// share in whole panels. Changes no sum, so no bit.
+inline std::int64_t columns_per_task(std::int64_t n, std::int64_t row_tasks, std::int64_t nr) {
+    const std::int64_t shares = std::max<std::int64_t>(1, thread_count() / std::max<std::int64_t>(1, row_tasks));
+    return ceil_div(ceil_div(n, nr), shares) * nr;
+}
+
 // Packs b (k, n), row(i, j, n, to) giving n numbers of row i from column j on, into panels of `nr` columns, zero-filled
 // at the end.
 template <class Row>
