@@ -24,7 +24,7 @@ namespace {
 struct Arguments {
     std::string workload = "tiny-gn", layers_of = "tiny-gn";
     int steps = 20, threads = 0;
-    bool json = false, direct = false, update_after = false, predict = false;
+    bool json = false, direct = false, update_after = false, predict = false, recompute = false;
     std::string save;
 };
 
@@ -97,7 +97,7 @@ ExitCode run(const Arguments& a) {
     fast::set_winograd(!a.direct);
     if (a.predict) return predict(a);
     if (a.workload == "kernels") return bench_kernels({a.layers_of, a.steps, a.json});
-    const Workload w = make_workload(a.workload);
+    const Workload w = make_workload(a.workload, a.recompute);
     const Tensor x = random_numbers({w.batch, w.image, w.image, 3}, 0, -1.7, 1.7);
     Sgd sgd(decay_weights_only(w.params, 1e-4), {0.9, 0, false});
     TrainerConfig how{[](std::int64_t) { return 1e-3; }};
@@ -142,7 +142,8 @@ ExitCode run(const Arguments& a) {
                                    {"page_faults_per_step", per_step},
                                    {"threads", thread_count()},
                                    {"kernels", name_of(active_kernels())},
-                                   {"conv", a.direct ? "direct" : "fast"}};
+                                   {"conv", a.direct ? "direct" : "fast"},
+                                   {"recompute", a.recompute ? 1 : 0}};
     if (a.json)
         fmt::print("{}\n", j.dump());
     else
@@ -170,6 +171,7 @@ Verb add_bench(CLI::App& app) {
     app.add_flag("--predict", a->predict, "the forward pass of one picture instead of training steps");
     app.add_option("--save", a->save, "with --predict: a directory for the graph as ONNX, its input and our output")
         ->check(not_empty());
+    app.add_flag("--recompute", a->recompute, "compute the largest maps anew in backward instead of keeping them");
     app.add_flag("--update-after", a->update_after, "update all parameters after backward, not each inside it");
     app.add_flag("--json", a->json, "one JSON object on standard output");
     return [a] { return run(*a); };

@@ -30,8 +30,9 @@ Tensor random_numbers(const Shape& shape, std::uint32_t op, double low, double h
 
 namespace {
 
-Workload single_box_workload(const std::vector<std::string>& words) {
+Workload single_box_workload(std::vector<std::string> words, bool recompute) {
     Config config;
+    if (recompute) words.push_back("recompute=1");
     config.set_words(words, "workload");
     const std::shared_ptr<SingleBox> model = make_single_box(config, {});
     Workload w;
@@ -51,9 +52,10 @@ Workload single_box_workload(const std::vector<std::string>& words) {
     return w;
 }
 
-Workload resnet_workload(const std::string& name, std::int64_t image) {
+Workload resnet_workload(const std::string& name, std::int64_t image, bool recompute) {
     ResNetConfig config = resnet_config(name, 5);
     config.image = image;
+    config.recompute = recompute;
     const auto model = std::make_shared<ResNet>(config, 0);
     Workload w;
     w.batch = 32;
@@ -76,14 +78,15 @@ Workload resnet_workload(const std::string& name, std::int64_t image) {
 
 }  // namespace
 
-Workload make_workload(const std::string& name) {
-    if (name == "tiny-gn") return single_box_workload({"norm=group"});
-    if (name == "tiny-bn") return single_box_workload({"norm=batch"});
+Workload make_workload(const std::string& name, bool recompute) {
+    if (name == "tiny-gn") return single_box_workload({"norm=group"}, recompute);
+    if (name == "tiny-bn") return single_box_workload({"norm=batch"}, recompute);
     if (name == "toy-quarter")
-        return single_box_workload({"model=toy", "width_mult=0.25", "image=224", "hidden=512", "norm=group"});
-    if (name == "toy448") return single_box_workload({"model=toy", "image=448", "hidden=4096", "norm=none"});
-    if (name == "resnet18") return resnet_workload(name, 64);
-    if (name == "resnet50") return resnet_workload(name, 224);
+        return single_box_workload({"model=toy", "width_mult=0.25", "image=224", "hidden=512", "norm=group"},
+                                   recompute);
+    if (name == "toy448") return single_box_workload({"model=toy", "image=448", "hidden=4096", "norm=none"}, recompute);
+    if (name == "resnet18") return resnet_workload(name, 64, recompute);
+    if (name == "resnet50") return resnet_workload(name, 224, recompute);
     throw ConfigError(fmt::format("unknown workload '{}'{}: expected {}", name, did_you_mean(name, workload_names()),
                                   fmt::join(workload_names(), ", ")));
 }

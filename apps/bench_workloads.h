@@ -26,7 +26,7 @@ struct Workload {
 };
 
 // ConfigError for an unknown name.
-Workload make_workload(const std::string& name);
+Workload make_workload(const std::string& name, bool recompute = false);
 std::vector<std::string> workload_names();
 
 // Numbers without meaning, the same every time.

@@ -5,11 +5,12 @@
 PyTorch runs four ways: contiguous and channels_last, each with the C library's default allocator and with an allocator
 that never gives memory back (MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ at 64 GiB), its best setting on a CPU.
 Every measurement is a process of its own; rounds interleave them, so that a busy minute hits all alike. Prints medians
-over rounds and the ratios of solobox to PyTorch's default and to the best of the four.
+over rounds, the ratios of solobox to PyTorch's default and to the best of the four, and the peak memory of both.
 """
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -94,14 +95,16 @@ def run_torch(workload, steps, threads, layout):
         loss_of(model(x)).backward()
         optimizer.step()
         times.append(time.perf_counter() - start)
-    print(json.dumps({"step_s": statistics.median(times[2:])}))
+    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({"step_s": statistics.median(times[2:]), "rss_mb": rss_mb}))
 
 
 def measure(command, more_environment):
     done = subprocess.run(command, env={**os.environ, **more_environment}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"bench-peers: {' '.join(command)} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])["step_s"] * 1e3
+    result = json.loads(done.stdout.splitlines()[-1])
+    return result["step_s"] * 1e3, result["rss_mb"]
 
 
 def main():
@@ -119,21 +122,28 @@ def main():
     if a.torch:
         return run_torch(a.workloads[0], a.steps, a.threads, a.torch)
     titles = [layout + (" tuned" if tuned else "") for layout, tuned in SETTINGS]
-    print(f"{'workload':<12}" + "".join(f"{t:>21}" for t in titles) + f"{'solobox':>10}  to default  to best  (ms a step)")
+    print(f"{'workload':<12}" + "".join(f"{t:>21}" for t in titles) + f"{'solobox':>10}  to default  to best  (ms a step)  MB: default  solobox  ratio")
     for name in a.workloads or WORKLOADS[:4]:
         torch_ms, own_ms = {s: [] for s in SETTINGS}, []
+        torch_mb = own_mb = 0
         for _ in range(a.rounds):
             for layout, tuned in SETTINGS:
                 malloc = {"MALLOC_MMAP_THRESHOLD_": PLENTY, "MALLOC_TRIM_THRESHOLD_": PLENTY} if tuned else {}
                 command = [sys.executable, __file__, "-", name, "--steps", str(a.steps), "--threads", str(a.threads),
                            "--torch", layout]
-                torch_ms[layout, tuned].append(measure(command, {"OMP_NUM_THREADS": str(a.threads), **malloc}))
-            own_ms.append(measure([a.solobox, "bench", name, "--json", "--steps", str(a.steps), "--threads",
-                                   str(a.threads)], {}))
+                ms, mb = measure(command, {"OMP_NUM_THREADS": str(a.threads), **malloc})
+                torch_ms[layout, tuned].append(ms)
+                if (layout, tuned) == SETTINGS[0]:
+                    torch_mb = max(torch_mb, mb)
+            ms, mb = measure([a.solobox, "bench", name, "--json", "--steps", str(a.steps), "--threads",
+                              str(a.threads)], {})
+            own_ms.append(ms)
+            own_mb = max(own_mb, mb)
         medians = [statistics.median(torch_ms[s]) for s in SETTINGS]
         own = statistics.median(own_ms)
         print(f"{name:<12}" + "".join(f"{m:>21.1f}" for m in medians)
-              + f"{own:>10.1f}  {own / medians[0]:>10.2f}  {own / min(medians):>7.2f}", flush=True)
+              + f"{own:>10.1f}  {own / medians[0]:>10.2f}  {own / min(medians):>7.2f}"
+              + f"{torch_mb:>25}  {own_mb:>7}  {own_mb / torch_mb:>5.2f}", flush=True)
 
 
 if __name__ == "__main__":

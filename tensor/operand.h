@@ -5,6 +5,7 @@
 // pending. Who needs the numbers themselves asks for tensor() and gets them, worked out once.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -25,25 +26,26 @@ class Operand {
 public:
     Operand() = default;
     Operand(Tensor numbers) : numbers_(std::move(numbers)) {}
-    Operand(Pending pending) : state_(std::make_shared<State>(State{std::move(pending), {}})) {}
+    Operand(Pending pending) : state_(std::make_shared<State>(State{std::move(pending), {}, {}, {}})) {}
+    // Numbers that `make` can compute again, from what is kept anyhow: less memory for more time.
+    Operand(const Tensor& numbers, std::function<Tensor()> make)
+        : state_(std::make_shared<State>(State{{}, std::move(make), numbers.shape(), numbers})) {}
 
     bool defined() const { return state_ || numbers_.defined(); }
-    const Shape& shape() const { return state_ ? state_->pending.z.shape() : numbers_.shape(); }
+    const Shape& shape() const;
     const Tensor& tensor() const;
-    const Pending* pending() const { return state_ ? &state_->pending : nullptr; }
+    const Pending* pending() const { return state_ && state_->pending.z.defined() ? &state_->pending : nullptr; }
 
     // For kernels that work a pending value out while they read.
     Source<Real> source() const;
-    // The same without the result of an earlier tensor(): what a closure keeps for backward.
-    Operand forgetful() const {
-        if (!state_) return *this;
-        const Pending& p = state_->pending;
-        return Pending{p.z, p.scale, p.shift, p.slope};
-    }
+    // The same without what can be worked out again: what a closure keeps for backward.
+    Operand forgetful() const;
 
 private:
     struct State {
-        Pending pending;
+        Pending pending;               // or
+        std::function<Tensor()> make;  // with its shape
+        Shape shape;
         Tensor worked_out;
     };
     Tensor numbers_;

@@ -136,6 +136,49 @@ TEST(EngineTraining, AnUpdateInsideBackwardRefusesWhatNeedsAllGradients) {
     for (const auto& p : params) EXPECT_FALSE(p.param->sink) << p.name;
 }
 
+// Weights after three steps and the most bytes that a step added to what was there before it.
+template <class Model>
+std::vector<Tensor> train_and_weigh(Model& net, std::int64_t image, std::int64_t& peak) {
+    const auto params = parameters_of(net);
+    Sgd sgd(decay_weights_only(params, 1e-3), {0.9, 0, false});
+    Trainer trainer(params, sgd, {[](std::int64_t) { return 0.02; }});
+    const Tensor x = noise({4, image, image, 3}, 1);
+    std::int64_t before = 0;  // the other model, parameters, moments
+    for (int step = 0; step < 3; ++step) {
+        if (step == 2) {
+            pool::reset_peak();
+            before = pool::stats().live_bytes;
+        }
+        trainer.step([&] { return LossValue{mean(square(net(Var(x)))), {}}; });
+    }
+    peak = pool::stats().peak_bytes - before;
+    return values_of(params);
+}
+
+TEST(EngineTraining, RecomputingChangesMemoryAndNoBit) {
+    for (const NormKind norm : {NormKind::batch, NormKind::group}) {
+        std::int64_t kept = 0, anew = 0;
+        SingleBoxConfig c = small_tiny(norm);
+        c.image = 64;
+        SingleBox plain(c, 5);
+        c.recompute = true;
+        SingleBox lean(c, 5);
+        const auto a = train_and_weigh(plain, 64, kept), b = train_and_weigh(lean, 64, anew);
+        for (std::size_t k = 0; k < a.size(); ++k) EXPECT_EQ(a[k].to_vector(), b[k].to_vector()) << k;
+        EXPECT_LT(anew, kept);
+    }
+    std::int64_t kept = 0, anew = 0;
+    ResNetConfig c = resnet_config("resnet50", 3);
+    c.layers = {2, 1, 1, 1};
+    c.planes = 16;
+    ResNet plain(c, 5);
+    c.recompute = true;
+    ResNet lean(c, 5);
+    const auto a = train_and_weigh(plain, 64, kept), b = train_and_weigh(lean, 64, anew);
+    for (std::size_t k = 0; k < a.size(); ++k) EXPECT_EQ(a[k].to_vector(), b[k].to_vector()) << k;
+    EXPECT_LT(static_cast<double>(anew), 0.85 * static_cast<double>(kept));
+}
+
 TEST(EngineTraining, GroupsSetRateAndDecayAndEveryRuleMustFit) {
     SingleBox net(small_tiny(NormKind::batch), 1);
     const auto params = parameters_of(net);

@@ -69,6 +69,7 @@ Keys make_schema() {
         integer("batch", 8, 1, 65536, "pictures per step", {"batch_size"}),
         integer("seed", 0, 0, 9.0e15, "of every random number"),
         choice("conv", {"fast", "direct"}, "3x3 convolutions: through Winograd where that is faster, or never"),
+        integer("recompute", 0, 0, 1, "1: maps in front of a pool are computed anew in backward: less memory, more time"),
         flag("check_finite", false, "look for NaN and infinity in every op's output, not only in loss and gradients"),
         flag("trace", false, "record every tensor's fingerprint at every step, for `solobox diff`"),
         choice("box", {"largest", "first", "error"}, "which object counts when a picture has several"),

@@ -22,6 +22,7 @@ SingleBoxConfig model_config(const Config& config) {
     c.norm = norm_of(config.text("norm"));
     c.groups = config.integer("groups");
     c.dropout = config.number("dropout");
+    c.recompute = config.integer("recompute") == 1;
     return c;
 }
 

@@ -157,6 +157,9 @@ ResNet::ResNet(const ResNetConfig& config, std::uint64_t seed) : config_(config)
         block.name = plan.name;
         for (const ConvPlan& p : plan.path) block.path.push_back(build(p));
         if (plan.shortcut) block.shortcut = build(*plan.shortcut);
+        // What a residual sum reads is needed again by its norm alone.
+        block.path.back().conv.spec.recompute = config_.recompute;
+        if (block.shortcut) block.shortcut->conv.spec.recompute = config_.recompute;
         if (config_.zero_init_residual) block.path.back().norm.weight.value = Tensor::zeros({plan.out()});
         blocks_.push_back(std::move(block));
         channels = plan.out();

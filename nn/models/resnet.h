@@ -30,6 +30,7 @@ struct ResNetConfig {
     std::int64_t width_per_group = 64;  // that 3x3 has int(planes * width_per_group / 64) * groups channels
     std::int64_t image = 224;           // pixels, for describe(); the network itself takes any size
     bool small_stem = false;            // 3x3/1 and no maxpool, for pictures of 32 or 64 pixels
+    bool recompute = false;             // the widest maps are computed anew in backward: less memory, some more time
     bool zero_init_residual = false;    // the last norm of each block starts at 0: every block starts as its shortcut
 };
 // "resnet18", "resnet34" or "resnet50"; ConfigError listing the names.

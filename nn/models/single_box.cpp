@@ -153,7 +153,8 @@ SingleBox::SingleBox(const SingleBoxConfig& config, std::uint64_t seed)
         Block block;
         block.pool = row.pool;
         if (!row.pool) {
-            const ConvSpec spec{{row.stride, row.stride}, {row.kernel / 2, row.kernel / 2}, {1, 1}, 1};
+            ConvSpec spec{{row.stride, row.stride}, {row.kernel / 2, row.kernel / 2}, {1, 1}, 1};
+            spec.recompute = config_.recompute && i + 1 < config_.trunk.size() && config_.trunk[i + 1].pool;
             block.conv = Conv2d(channels, row.out, row.kernel, spec, config_.norm == NormKind::none, init);
             channels = row.out;
             if (config_.norm == NormKind::batch) block.batch_norm.emplace(channels);

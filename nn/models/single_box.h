@@ -36,6 +36,7 @@ struct SingleBoxConfig {
     std::int64_t groups = 8;  // of GroupNorm; where they do not divide the channels, the greatest common divisor
     double dropout = 0;       // after the first linear
     double slope = 0.1;       // LeakyReLU
+    bool recompute = false;   // convolutions in front of a pool are computed anew in backward: less memory, more time
 };
 SingleBoxConfig tiny_config();
 SingleBoxConfig toy_config(double width_mult = 1);

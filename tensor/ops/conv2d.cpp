@@ -72,7 +72,14 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const ConvSpec& spe
                    y.mutable_data(), packed ? pack(*packed, s, weight.value().data()) : nullptr);
     std::vector<Var> inputs{x, weight};
     if (bias.defined()) inputs.push_back(bias);
-    return record("conv2d", y, inputs,
+    Operand result(y);
+    if (spec.recompute && Tape::current())
+        result = Operand(y, [s, v = x.operand().forgetful(), w = weight.value(), b = bias.value()] {
+            Tensor again(Shape{s.n, s.out_h(), s.out_w(), s.o});
+            conv2d_forward(s, v.source(), w.data(), b.defined() ? b.data() : nullptr, again.mutable_data());
+            return again;
+        });
+    return record("conv2d", result, inputs,
                   [s, v = x.operand().forgetful(), w = weight.value(), biased = bias.defined()](
                       const Tensor& dy, const Wanted& want) -> Grads {
                       Grads grads(biased ? 3 : 2);

@@ -13,6 +13,8 @@ struct Pair {
 struct ConvSpec {
     Pair stride{1, 1}, padding{0, 0}, dilation{1, 1};
     std::int64_t groups = 1;
+    // Whoever needs the output in backward computes it anew instead of keeping it.
+    bool recompute = false;
 };
 
 // A weight that will not change any more, as its kernel reads it: made at the first forward pass and kept for the next.

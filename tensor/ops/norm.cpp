@@ -132,9 +132,9 @@ Var finish(const char* op, Normalizer z, const Var& x, const Var& weight, const 
     z.set_affine(weight.value(), bias.value());
     std::vector<Var> inputs{x};
     if (weight.defined()) inputs.insert(inputs.end(), {weight, bias});
-    const auto backward = [z, v = x.value(), w = weight.value(), n = inputs.size()](const Tensor& dy,
+    const auto backward = [z, v = x.operand().forgetful(), w = weight.value(), n = inputs.size()](const Tensor& dy,
                                                                                     const PooledGrad* pooled) {
-        return norm_backward(z, dy, pooled, v, w, n);
+        return norm_backward(z, dy, pooled, v.tensor(), w, n);
     };
     auto origin = std::make_shared<const Origin>(
         Origin{inputs, [backward](const PooledGrad& grad) { return backward({}, &grad); }});
