@@ -79,7 +79,7 @@ AnyModel any_single_box(const Arguments& a) {
     if (!run) words.push_back("model=" + a.name);
     if (a.image) words.push_back(fmt::format("image={}", a.image));
     config.set_words(words, "command line");
-    apply_model_defaults(config);
+    if (!run) apply_model_defaults(config);  // those of a run are resolved already
     AnyModel any{config.text("model"), config.integer("image"), describe(model_config(config)), {}, {}, {}};
     const auto model = std::make_shared<std::unique_ptr<SingleBox>>();
     any.build = [=, of_run = run ? a.name + "/weights/last.safetensors" : ""](const std::string& weights) {

@@ -555,5 +555,68 @@ TEST_F(Cli, ConfigPrintsItsKeys) {
     EXPECT_GT(object_of(run({"config", "--schema", "--json"})).value("keys", Json::array()).size(), 30U);
 }
 
+// ---- models for other tools, benchmarks ----
+
+TEST_F(Cli, ExportsAModelForOtherTools) {
+    const Json onnx = object_of(run({"model", "export", "tiny", "--onnx", "--out", "a.onnx", "--json", "norm=group"}));
+    EXPECT_EQ(onnx.value("parameters", 0), 1'442'964);
+    EXPECT_EQ(read_text(file("a.onnx")).substr(0, 2), "\x08\x07");  // field 1, IR version 7
+    EXPECT_TRUE(has(read_text(file("a.onnx")), "InstanceNormalization"));
+    EXPECT_TRUE(has(read_text(file("a.onnx")), "feat.0.weight"));
+    EXPECT_EQ(run({"model", "export", "resnet18", "--onnx", "--classes", "5", "--image", "64"}).code, 0);
+    EXPECT_TRUE(has(read_text(file("resnet18.onnx")), "layer4.1.bn2.running_var"));
+
+    // What was written reads back, and is written again to the same bytes.
+    EXPECT_EQ(run({"model", "export", "tiny", "--format", "safetensors", "--out", "a.safetensors", "seed=4"}).code, 0);
+    EXPECT_EQ(run({"model", "export", "tiny", "--format", "safetensors", "--out", "b.safetensors", "--weights",
+                   "a.safetensors"})
+                  .code,
+              0);
+    EXPECT_EQ(read_text(file("a.safetensors")), read_text(file("b.safetensors")));
+    EXPECT_TRUE(read_safetensors(file("a.safetensors")).tensors.contains("feat.0.weight"));
+
+    // The model of a run, with its weights.
+    run({"overfit", "-n", "2", "--steps", "3", "--out", "run", "image=64"});
+    EXPECT_EQ(run({"model", "export", "run", "--format", "safetensors", "--out", "c.safetensors"}).code, 0);
+    const auto trained = read_safetensors(file("run/weights/last.safetensors")).tensors;
+    const auto written = read_safetensors(file("c.safetensors")).tensors;
+    for (const auto& [name, tensor] : written) EXPECT_EQ(trained.at("model." + name).bytes, tensor.bytes) << name;
+    EXPECT_EQ(run({"model", "export", "run", "--onnx", "--out", "c.onnx"}).code, 0);
+    EXPECT_EQ(object_of(run({"model", "show", "run", "--json"})).value("image", 0), 64);
+}
+
+TEST_F(Cli, ExportRefusesWhatItCannotDo) {
+    expect_refused(run({"model", "export", "tiny"}), 2, {"--format onnx"});
+    expect_refused(run({"model", "export", "tiny", "--format", "onxn"}), 2, {"onxn"});
+    expect_refused(run({"model", "export", "tiny", "--onnx", "--format", "safetensors"}), 2, {"contradict"});
+    expect_refused(run({"model", "export", "resnet19", "--onnx"}), 2, {"resnet19", "resnet18"});
+    expect_refused(run({"model", "export", "tinny", "--onnx"}), 2, {"tinny"});
+    expect_refused(run({"model", "export", "tiny", "--onnx", "--classes", "3"}), 2, {"--classes"});
+    expect_refused(run({"model", "export", "resnet18", "--onnx", "image=64"}), 2, {"image=64", "--image"});
+    expect_refused(run({"model", "export", "tiny", "--onnx", "--weights", "nowhere.safetensors"}), 3, {"nowhere"});
+    EXPECT_EQ(run({"model", "export", "tiny", "--format", "safetensors", "--out", "t.safetensors"}).code, 0);
+    expect_refused(run({"model", "export", "resnet18", "--onnx", "--weights", "t.safetensors"}), 3, {"t.safetensors"});
+    expect_refused(run({"model", "export", "tiny", "--onnx", "--out", "no/such/place.onnx"}), 1, {"place.onnx"});
+}
+
+TEST_F(Cli, BenchGivesTheKeysOfItsPeers) {
+    const Json step = object_of(run({"bench", "tiny-gn", "--steps", "1", "--json"}));
+    for (const char* key : {"workload", "batch", "image", "params", "step_s", "forward_s", "img_s", "rss_mb", "gflops",
+                            "planned_mb", "first_step_after_s", "page_faults_per_step"})
+        EXPECT_TRUE(step.contains(key)) << key;
+    EXPECT_EQ(step.value("params", 0), 1'442'964);
+    const Json picture = object_of(run({"bench", "tiny-bn", "--predict", "--steps", "1", "--json", "--save", "case"}));
+    EXPECT_GT(picture.value("predict_s", 0.0), 0);
+    EXPECT_EQ(read_safetensors(file("case/case.safetensors")).tensors.at("input").shape,
+              (std::vector<std::int64_t>{1, 3, 128, 128}));
+    expect_refused(run({"bench", "kernels", "--of", "nosuch"}), 2, {"nosuch"});
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    const Json kernels = object_of(run({"bench", "kernels", "--steps", "1", "--json"}));
+    EXPECT_GT(kernels.value("rows", Json::array()).size(), 20U);
+    for (const Json& row : kernels.value("rows", Json::array()))
+        EXPECT_LT(row.value("error", 0.0), 1e-5) << row;
+#endif
+}
+
 }  // namespace
 }  // namespace solobox
