@@ -253,7 +253,7 @@ struct WeightPlan {
         chunks;
 
     explicit WeightPlan(const ConvShape& s) {
-        constexpr std::int64_t depth = 288, width = 256;  // of a block of dw
+        constexpr std::int64_t depth = 512, width = 512;  // of a block of dw
         const std::int64_t taps = s.kh * s.kw, gc = s.group_c(), go = s.group_o();
         channel_blocks = ceil_div(gc, depth);
         channels_per_block = ceil_div(ceil_div(gc, channel_blocks), 8) * 8;
@@ -266,7 +266,8 @@ struct WeightPlan {
     std::int64_t blocks() const { return tap_blocks * channel_blocks * output_blocks; }
 };
 
-constexpr std::int64_t pixels_per_pass = 192;
+constexpr std::int64_t pixels_per_pass = 192, outputs_per_product = 256;  // of dy, packed: a part of the L2 cache
+constexpr std::int64_t pixels_ahead = 6;                                  // between a prefetch and its use
 
 // One block of dw: rows are the patch's numbers, columns the outputs [first, first + width).
 struct WeightBlock {
@@ -279,25 +280,30 @@ void grad_weight_block(const ConvShape& s, const Isa& cpu, const PatchSource& so
     const std::int64_t k = source.size(), stride = uneven_lines(k);
     const std::int64_t out_h = s.out_h(), out_w = s.out_w(), panels = ceil_div(b.outputs, cpu.nr);
     float* patches = scratch(0, pixels_per_pass * stride);
-    float* packed = scratch(1, pixels_per_pass * panels * cpu.nr);
-    for (std::int64_t p = b.begin; p < b.end; p += pixels_per_pass) {
-        const std::int64_t count = std::min(pixels_per_pass, b.end - p);
+    const std::int64_t panel = uneven_lines(pixels_per_pass * cpu.nr);
+    float* packed = scratch(1, panels * panel);
+    const std::int64_t pixels = b.end - b.begin, passes = ceil_div(pixels, pixels_per_pass);
+    for (std::int64_t pass = 0; pass < passes; ++pass) {
+        const std::int64_t p = b.begin + pixels * pass / passes, count = b.begin + pixels * (pass + 1) / passes - p;
         for (std::int64_t r = 0; r < count; ++r) {
             const std::int64_t q = p + r, oy = q / out_w % out_h, ox = q % out_w;
             source.gather(q / (out_h * out_w), oy * s.stride_h - s.pad_h, ox * s.stride_w - s.pad_w,
                           patches + r * stride);
             for (std::int64_t j = 0; j < panels; ++j) {
-                float* line = packed + (j * pixels_per_pass + r) * cpu.nr;
+                float* line = packed + j * panel + r * cpu.nr;
                 const std::int64_t width = std::min<std::int64_t>(cpu.nr, b.outputs - j * cpu.nr);
-                copy(line, dy + q * s.o + b.first_output + j * cpu.nr, width);
+                const float* from = dy + q * s.o + b.first_output + j * cpu.nr;
+                if (b.outputs < s.o) __builtin_prefetch(from + pixels_ahead * s.o);  // whole rows come by themselves
+                copy(line, from, width);
                 std::fill_n(line + width, cpu.nr - width, 0.0F);
             }
         }
         // Patches are read transposed: the sum runs over pixels, the rows of dw over (tap, channel).
-        cpu.gemm_block(k, b.outputs, count, patches, 1, stride, packed, cpu.nr, pixels_per_pass * cpu.nr, dw, s.o,
-                       nullptr, p > b.begin);
+        for (std::int64_t j = 0; j < b.outputs; j += outputs_per_product)
+            cpu.gemm_block(k, std::min(outputs_per_product, b.outputs - j), count, patches, 1, stride,
+                           packed + j / cpu.nr * panel, cpu.nr, panel, dw + j, s.o, nullptr, pass > 0);
     }
-    if (b.begin >= b.end)
+    if (passes == 0)
         for (std::int64_t i = 0; i < k; ++i) std::fill_n(dw + i * s.o, b.outputs, 0.0F);
 }
 

@@ -35,6 +35,25 @@ struct Strided {  // a(i, k) = a[i * ars + k * aks]
     }
 };
 
+struct Columns {  // a(i, k) = a[i + k * aks]
+    const float* a;
+    long aks;
+
+    long segments() const { return 1; }
+    Columns from(long i) const { return {a + i, aks}; }
+    template <int MR>
+    struct Cursor {
+        const float* at;
+        long aks;
+        float operator()(int r) const { return at[r]; }
+        void next() { at += aks; }
+    };
+    template <int MR>
+    Cursor<MR> cursor(long) const {
+        return {a, aks};
+    }
+};
+
 struct Pointers {  // a(i, segment, k) = rows[i][offsets[segment] + k * step]
     const float* const* rows;
     const long* offsets;
@@ -64,6 +83,8 @@ template <int MR, class Left>
 inline void register_tile(const Left& left, long kc, const float* b, long ldb, float* c, long ldc, const float* bias,
                           bool accumulate) {
     Vector sum[MR][ISA_VECTORS];
+#pragma GCC unroll 16
+    for (int r = 0; accumulate && r < MR; ++r) __builtin_prefetch(c + r * ldc + nr);  // for the next panel
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 4
@@ -133,14 +154,29 @@ inline void panels_tile(const Left& left, long m, long n, long kc, const float* 
     }
 }
 
+// Read down its columns, a touches a line of memory per number. So it goes by slabs of a few rows, and all panels of b
+// pass by each. When they are many, it pays to copy a slab together first, which then stays in the L1 cache.
+void gemm_columns(long m, long n, long kc, const float* a, long aks, const float* b, long ldb, long panel, float* c,
+                  long ldc, const float* bias, bool accumulate) {
+    constexpr long rows = 2 * ISA_MR, most = 192;
+    float slab[rows * most];
+    const bool copied = n >= 4 * nr && kc <= most;
+    long i = 0;
+    for (; i + rows <= m; i += rows) {
+        for (long k = 0; copied && k < kc; ++k)
+            __builtin_memcpy(slab + k * rows, a + k * aks + i, rows * sizeof(float));
+        const Columns left = copied ? Columns{slab, rows} : Columns{a + i, aks};
+        panels_tile(left, rows, n, kc, b, ldb, panel, c + i * ldc, ldc, bias, accumulate);
+    }
+    if (i < m) panels_tile(Columns{a + i, aks}, m - i, n, kc, b, ldb, panel, c + i * ldc, ldc, bias, accumulate);
+}
+
 void gemm_block(long m, long n, long kc, const float* a, long ars, long aks, const float* b, long ldb, long panel,
                 float* c, long ldc, const float* bias, bool accumulate) {
-    // A panel of b stays in the L1 cache while all rows of a pass by. Read down its columns, a touches a line per
-    // number: then it is a few rows of a that stay, and the panels pass by.
-    const long rows = ars == 1 ? 2 * ISA_MR : m;
-    for (long i = 0; i < m; i += rows)
-        panels_tile(Strided{a + i * ars, ars, aks}, m - i < rows ? m - i : rows, n, kc, b, ldb, panel, c + i * ldc, ldc,
-                    bias, accumulate);
+    if (ars == 1)
+        gemm_columns(m, n, kc, a, aks, b, ldb, panel, c, ldc, bias, accumulate);
+    else  // a panel of b stays in the L1 cache while all rows of a pass by
+        panels_tile(Strided{a, ars, aks}, m, n, kc, b, ldb, panel, c, ldc, bias, accumulate);
 }
 
 void gemm_rows(long m, long n, long kc, const float* const* a, long step, const long* offsets, long segments,
