@@ -24,6 +24,7 @@ namespace {
 struct Arguments {
     std::string workload = "tiny-gn", layers_of = "tiny-gn";
     int steps = 20, threads = 0;
+    std::int64_t batch = 0;
     bool json = false, direct = false, update_after = false, predict = false, recompute = false;
     std::string save;
 };
@@ -97,7 +98,7 @@ ExitCode run(const Arguments& a) {
     fast::set_winograd(!a.direct);
     if (a.predict) return predict(a);
     if (a.workload == "kernels") return bench_kernels({a.layers_of, a.steps, a.json});
-    const Workload w = make_workload(a.workload, a.recompute);
+    const Workload w = make_workload(a.workload, {a.recompute, a.batch});
     const Tensor x = random_numbers({w.batch, w.image, w.image, 3}, 0, -1.7, 1.7);
     Sgd sgd(decay_weights_only(w.params, 1e-4), {0.9, 0, false});
     TrainerConfig how{[](std::int64_t) { return 1e-3; }};
@@ -166,6 +167,7 @@ Verb add_bench(CLI::App& app) {
     app.add_option("--of", a->layers_of, "kernels: the workload whose layers are measured (default tiny-gn)");
     app.add_option("--steps", a->steps, "steps, or calls of a kernel, to measure (default 20)")
         ->check(CLI::Range(1, 100000));
+    app.add_option("--batch", a->batch, "pictures of a step (default: the workload's own)")->check(CLI::Range(1, 4096));
     add_threads_option(app, a->threads);
     app.add_flag("--direct", a->direct, "convolutions without Winograd");
     app.add_flag("--predict", a->predict, "the forward pass of one picture instead of training steps");

@@ -12,6 +12,7 @@
 
 #include "apps/bench_workloads.h"
 #include "tensor/kernels/conv.h"
+#include "tensor/kernels/conv_small_maps.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/gemm.h"
 #include "tensor/kernels/norm.h"
@@ -160,6 +161,7 @@ private:
 const char* conv_path(const ConvShape& s) {
     if (active_kernels() == Kernels::reference) return "reference";
     if (fast::winograd_applies(s)) return "winograd";
+    if (fast::small_map_applies(s)) return "small map";
     return s.kh == 1 && s.kw == 1 && s.stride_h == 1 ? "pointwise" : "direct";
 }
 
@@ -186,6 +188,8 @@ void conv_rows(const ConvClass& layer, int repeats, std::vector<Row>& rows) {
             const std::int64_t h = input ? s.h : s.out_h(), width = input ? s.w : s.out_w();
             row.executed_gflop = 2e-9 * 36 * static_cast<double>(s.n * ((h + 3) / 4) * ((width + 3) / 4) * s.c * s.o);
         }
+        if (path == "small map" && (s.stride_h == 1 || std::string(pass) != "grad-input"))
+            row.executed_gflop = 2e-9 * static_cast<double>(s.n * fast::pairs_inside(s) * s.c * s.o);
         row.bytes = sizeof(Real) * static_cast<double>(x.numel() + w.numel() + dy.numel());
         row.error = wrong;
         rows.push_back(row);
@@ -301,7 +305,7 @@ struct Shares {
 Shares shares(const Report& r) {
     const auto with = [](const char* path) { return [path](const Row& row) { return row.path == path; }; };
     return {time_weighted_share(
-                r, [](const Row& row) { return row.path == "direct" || row.path == "pointwise"; }, false),
+                r, [](const Row& row) { return row.path != "winograd"; }, false),
             time_weighted_share(r, with("winograd"), true), time_weighted_share(r, with("winograd"), false)};
 }
 

@@ -30,12 +30,13 @@ Tensor random_numbers(const Shape& shape, std::uint32_t op, double low, double h
 
 namespace {
 
-Workload single_box_workload(std::vector<std::string> words, bool recompute) {
+Workload single_box_workload(std::vector<std::string> words, const WorkloadOptions& o) {
     Config config;
-    if (recompute) words.push_back("recompute=1");
+    if (o.recompute) words.push_back("recompute=1");
     config.set_words(words, "workload");
     const std::shared_ptr<SingleBox> model = make_single_box(config, {});
     Workload w;
+    if (o.batch > 0) w.batch = o.batch;
     w.image = config.integer("image");
     w.layers = describe(model_config(config));
     w.params = parameters_of(*model);
@@ -52,13 +53,13 @@ Workload single_box_workload(std::vector<std::string> words, bool recompute) {
     return w;
 }
 
-Workload resnet_workload(const std::string& name, std::int64_t image, bool recompute) {
+Workload resnet_workload(const std::string& name, std::int64_t image, const WorkloadOptions& o) {
     ResNetConfig config = resnet_config(name, 5);
     config.image = image;
-    config.recompute = recompute;
+    config.recompute = o.recompute;
     const auto model = std::make_shared<ResNet>(config, 0);
     Workload w;
-    w.batch = 32;
+    w.batch = o.batch > 0 ? o.batch : 32;
     w.image = image;
     w.layers = describe(config);
     w.params = parameters_of(*model);
@@ -78,15 +79,14 @@ Workload resnet_workload(const std::string& name, std::int64_t image, bool recom
 
 }  // namespace
 
-Workload make_workload(const std::string& name, bool recompute) {
-    if (name == "tiny-gn") return single_box_workload({"norm=group"}, recompute);
-    if (name == "tiny-bn") return single_box_workload({"norm=batch"}, recompute);
+Workload make_workload(const std::string& name, const WorkloadOptions& o) {
+    if (name == "tiny-gn") return single_box_workload({"norm=group"}, o);
+    if (name == "tiny-bn") return single_box_workload({"norm=batch"}, o);
     if (name == "toy-quarter")
-        return single_box_workload({"model=toy", "width_mult=0.25", "image=224", "hidden=512", "norm=group"},
-                                   recompute);
-    if (name == "toy448") return single_box_workload({"model=toy", "image=448", "hidden=4096", "norm=none"}, recompute);
-    if (name == "resnet18") return resnet_workload(name, 64, recompute);
-    if (name == "resnet50") return resnet_workload(name, 224, recompute);
+        return single_box_workload({"model=toy", "width_mult=0.25", "image=224", "hidden=512", "norm=group"}, o);
+    if (name == "toy448") return single_box_workload({"model=toy", "image=448", "hidden=4096", "norm=none"}, o);
+    if (name == "resnet18") return resnet_workload(name, 64, o);
+    if (name == "resnet50") return resnet_workload(name, 224, o);
     throw ConfigError(fmt::format("unknown workload '{}'{}: expected {}", name, did_you_mean(name, workload_names()),
                                   fmt::join(workload_names(), ", ")));
 }

@@ -25,8 +25,13 @@ struct Workload {
     std::int64_t macs() const;  // of one picture
 };
 
+struct WorkloadOptions {
+    bool recompute = false;
+    std::int64_t batch = 0;  // pictures; 0: the workload's own
+};
+
 // ConfigError for an unknown name.
-Workload make_workload(const std::string& name, bool recompute = false);
+Workload make_workload(const std::string& name, const WorkloadOptions& options = {});
 std::vector<std::string> workload_names();
 
 // Numbers without meaning, the same every time.

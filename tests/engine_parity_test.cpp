@@ -7,6 +7,7 @@
 
 #include "tensor/check.h"
 #include "tensor/kernels/conv.h"
+#include "tensor/kernels/conv_small_maps.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
 #include "tensor/random.h"
@@ -110,6 +111,33 @@ TEST(Convolution, FastEqualsReferenceOnOddShapes) {
         expect_near(quick.dx, slow.dx, "grad input " + what);
         expect_near(quick.dw, slow.dw, "grad weight " + what);
     }
+}
+
+// Maps of a few pixels go pixel by pixel over all images, or, when the images are few, as any other map: no bit of an
+// image may tell which.
+TEST(Convolution, SmallMapsEqualReferenceAndAnImageAlone) {
+    if (active_kernels() == Kernels::reference) GTEST_SKIP() << "no fast kernels on this CPU";
+    Random random({6, Stream::test});
+    const auto pick = [&](std::int64_t lo, std::int64_t hi) { return lo + random.below(hi - lo + 1); };
+    int small = 0;
+    for (int trial = 0; trial < 40; ++trial) {
+        ConvShape s{pick(12, 20), pick(1, 4), pick(1, 4), pick(64, 90), pick(1, 4), pick(1, 4), pick(1, 70)};
+        s.stride_h = pick(1, 2), s.stride_w = pick(1, 2), s.pad_h = pick(0, 3), s.pad_w = pick(0, 3);
+        if (s.h + 2 * s.pad_h < s.kh || s.w + 2 * s.pad_w < s.kw) continue;
+        small += fast::small_map_applies(s) ? 1 : 0;
+        const std::string what = fmt::format("n{} {}x{}x{} k{}x{} o{} s{}x{} p{}x{}", s.n, s.h, s.w, s.c, s.kh, s.kw,
+                                             s.o, s.stride_h, s.stride_w, s.pad_h, s.pad_w);
+        const Passes quick = convolve(s, true), slow = convolve(s, false);
+        expect_near(quick.y, slow.y, "forward " + what);
+        expect_near(quick.dx, slow.dx, "grad input " + what);
+        expect_near(quick.dw, slow.dw, "grad weight " + what);
+        ConvShape first = s;
+        first.n = 1;
+        const Passes alone = convolve(first, true);
+        EXPECT_EQ(std::memcmp(quick.y.data(), alone.y.data(), alone.y.size() * sizeof(float)), 0) << what;
+        EXPECT_EQ(std::memcmp(quick.dx.data(), alone.dx.data(), alone.dx.size() * sizeof(float)), 0) << what;
+    }
+    EXPECT_GT(small, 10);
 }
 
 TEST(Convolution, BitsDependNeitherOnThreadsNorOnTheBatch) {

@@ -151,6 +151,7 @@ ResNet::ResNet(const ResNetConfig& config, std::uint64_t seed) : config_(config)
         return unit;
     };
     stem_ = build(stem_plan(config_));
+    stem_.conv.spec.recompute = config_.recompute && !config_.small_stem;  // the widest map, and a cheap one
     std::int64_t channels = config_.planes;
     for (const BlockPlan& plan : block_plans(config_)) {
         Block block;

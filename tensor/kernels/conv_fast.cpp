@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tensor/kernels/conv.h"
+#include "tensor/kernels/conv_small_maps.h"
 #include "tensor/kernels/conv_strips.h"
 #include "tensor/kernels/winograd.h"
 #include "tensor/kernels/workspace.h"
@@ -47,6 +48,11 @@ public:
     // Floats in a patch.
     std::int64_t size() const { return length; }
     std::int64_t channels() const { return width; }
+
+    // Whether any tap of the patch at origin (y, x) lies inside the image.
+    bool reads(std::int64_t y, std::int64_t x) const {
+        return y + bottom >= 0 && y + top < h && x + right >= 0 && x + left < w;
+    }
 
     // The patch at origin (y, x) of one image.
     void gather(std::int64_t image, std::int64_t y, std::int64_t x, float* out) const {
@@ -128,6 +134,7 @@ void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* wei
     const Block own = packed ? nullptr : fast::conv2d_pack_weights(s, weight);
     const float* panels = packed ? packed : floats(own);
     if (strips_apply(s)) return strips_forward(s, x, panels, bias, y);
+    if (small_map_applies(s)) return small_map_forward(s, x, panels, bias, y);
     const Isa& cpu = isa(active_kernels());
     const std::int64_t gc = s.group_c(), go = s.group_o(), k = s.kh * s.kw * gc, pixels = s.out_pixels();
     const std::int64_t tile = tile_pixels(k), out_h = s.out_h(), out_w = s.out_w();
@@ -181,6 +188,14 @@ Phase make_phase(const ConvShape& s, std::int64_t first_y, std::int64_t first_x)
     return phase;
 }
 
+// The convolution of dy that gives dx, its kernel turned by half a turn. With strides dy would have gaps.
+ConvShape turned_around(const ConvShape& s) {
+    ConvShape t = s;
+    t.h = s.out_h(), t.w = s.out_w(), t.c = s.o, t.o = s.c;
+    t.pad_h = s.kh - 1 - s.pad_h, t.pad_w = s.kw - 1 - s.pad_w;
+    return t;
+}
+
 void grad_input_phase(const ConvShape& s, const Isa& cpu, const Phase& phase, std::int64_t g, const float* dy,
                       const float* weight, float* dx) {
     const std::int64_t gc = s.group_c(), go = s.group_o(), k = static_cast<std::int64_t>(phase.taps.size()) * go;
@@ -194,8 +209,10 @@ void grad_input_phase(const ConvShape& s, const Isa& cpu, const Phase& phase, st
             for (std::int64_t v = 0; v < n; ++v) to[v] = column[v * s.o];
         },
         floats(panels));
-    const PatchSource source{dy, s.out_h(), s.out_w(), s.o, g * go, go, phase.taps};
     const bool direct = s.stride_h == 1 && s.stride_w == 1;  // results lie one pixel after the other
+    if (const ConvShape turned = turned_around(s); direct && small_map_applies(turned))
+        return small_map_forward(turned, dy, floats(panels), nullptr, dx);
+    const PatchSource source{dy, s.out_h(), s.out_w(), s.o, g * go, go, phase.taps};
     parallel_for(ceil_div(pixels, tile), [&](std::int64_t t) {
         const std::int64_t begin = t * tile, rows = std::min(tile, pixels - begin);
         const float* a = dy + begin * s.o + g * go;
@@ -257,11 +274,11 @@ struct WeightPlan {
         const std::int64_t taps = s.kh * s.kw, gc = s.group_c(), go = s.group_o();
         channel_blocks = ceil_div(gc, depth);
         channels_per_block = ceil_div(ceil_div(gc, channel_blocks), 8) * 8;
-        taps_per_block = std::clamp<std::int64_t>(depth / channels_per_block, 1, taps);
+        taps_per_block = small_map_applies(s) ? 1 : std::clamp<std::int64_t>(depth / channels_per_block, 1, taps);
         tap_blocks = ceil_div(taps, taps_per_block);
         output_blocks = ceil_div(go, width);
         outputs_per_block = ceil_div(ceil_div(go, output_blocks), 32) * 32;
-        chunks = std::clamp<std::int64_t>(ceil_div(16, s.groups * blocks()), 1, 16);
+        chunks = std::clamp<std::int64_t>(ceil_div(8, s.groups * blocks()), 1, 8);
     }
     std::int64_t blocks() const { return tap_blocks * channel_blocks * output_blocks; }
 };
@@ -282,11 +299,19 @@ void grad_weight_block(const ConvShape& s, const Isa& cpu, const PatchSource& so
     float* patches = scratch(0, pixels_per_pass * stride);
     const std::int64_t panel = uneven_lines(pixels_per_pass * cpu.nr);
     float* packed = scratch(1, panels * panel);
-    const std::int64_t pixels = b.end - b.begin, passes = ceil_div(pixels, pixels_per_pass);
+    thread_local std::vector<std::int64_t> chosen;  // on small maps, the pixels whose patches read anything
+    chosen.clear();
+    const bool choose = small_map_applies(s);
+    for (std::int64_t q = b.begin; choose && q < b.end; ++q)
+        if (source.reads(q / out_w % out_h * s.stride_h - s.pad_h, q % out_w * s.stride_w - s.pad_w))
+            chosen.push_back(q);
+    const std::int64_t pixels = choose ? static_cast<std::int64_t>(chosen.size()) : b.end - b.begin;
+    const std::int64_t passes = ceil_div(pixels, pixels_per_pass);
     for (std::int64_t pass = 0; pass < passes; ++pass) {
-        const std::int64_t p = b.begin + pixels * pass / passes, count = b.begin + pixels * (pass + 1) / passes - p;
+        const std::int64_t begin = pixels * pass / passes, count = pixels * (pass + 1) / passes - begin;
         for (std::int64_t r = 0; r < count; ++r) {
-            const std::int64_t q = p + r, oy = q / out_w % out_h, ox = q % out_w;
+            const std::int64_t q = choose ? chosen[static_cast<std::size_t>(begin + r)] : b.begin + begin + r;
+            const std::int64_t oy = q / out_w % out_h, ox = q % out_w;
             source.gather(q / (out_h * out_w), oy * s.stride_h - s.pad_h, ox * s.stride_w - s.pad_w,
                           patches + r * stride);
             for (std::int64_t j = 0; j < panels; ++j) {

@@ -22,9 +22,9 @@ std::string blas_name();  // for env.json; also pins BLAS to one thread per call
 struct Isa {
     int mr, nr;  // rows and columns of the register tile
 
-    // c (m, n; row stride ldc) = [or += when accumulate] a b, where a(i, k) = a[i * ars + k * aks] and b comes in
-    // panels of nr columns: b[(j / nr) * panel + k * ldb + j % nr], the last panel readable to its full width. `bias`
-    // (n, or null) starts the sums when not accumulating.
+    // c (m, n; row stride ldc) = [or += when accumulate] a b, where a(i, k) = a[i * ars + k * aks], one of
+    // ars and aks 1, and b comes in panels of nr columns: b[(j / nr) * panel + k * ldb + j % nr], the last panel
+    // readable to its full width. `bias` (n, or null) starts the sums when not accumulating.
     void (*gemm_block)(std::int64_t m, std::int64_t n, std::int64_t kc, const float* a, std::int64_t ars,
                        std::int64_t aks, const float* b, std::int64_t ldb, std::int64_t panel, float* c,
                        std::int64_t ldc, const float* bias, bool accumulate);

@@ -16,22 +16,22 @@ inline void store(float* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
 
 // The left side of a product, read one column (k) at a time. K may come in segments: the left side then jumps, the
 // right side goes on.
-struct Strided {  // a(i, k) = a[i * ars + k * aks]
+struct Rows {  // a(i, k) = a[i * ars + k]
     const float* a;
-    long ars, aks;
+    long ars;
 
     long segments() const { return 1; }
-    Strided from(long i) const { return {a + i * ars, ars, aks}; }
+    Rows from(long i) const { return {a + i * ars, ars}; }
     template <int MR>
     struct Cursor {
         const float* at;
-        long ars, aks;
+        long ars;
         float operator()(int r) const { return at[r * ars]; }
-        void next() { at += aks; }
+        void next() { ++at; }
     };
     template <int MR>
     Cursor<MR> cursor(long) const {
-        return {a, ars, aks};
+        return {a, ars};
     }
 };
 
@@ -83,7 +83,6 @@ template <int MR, class Left>
 inline void register_tile(const Left& left, long kc, const float* b, long ldb, float* c, long ldc, const float* bias,
                           bool accumulate) {
     Vector sum[MR][ISA_VECTORS];
-#pragma GCC unroll 16
     for (int r = 0; accumulate && r < MR; ++r) __builtin_prefetch(c + r * ldc + nr);  // for the next panel
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r)
@@ -154,7 +153,7 @@ inline void panels_tile(const Left& left, long m, long n, long kc, const float* 
     }
 }
 
-// Read down its columns, a touches a line of memory per number. So it goes by slabs of a few rows, and all panels of b
+// Read down its columns, a touches a line of memory per number: it goes by slabs of a few rows, and all panels of b
 // pass by each. When they are many, it pays to copy a slab together first, which then stays in the L1 cache.
 void gemm_columns(long m, long n, long kc, const float* a, long aks, const float* b, long ldb, long panel, float* c,
                   long ldc, const float* bias, bool accumulate) {
@@ -173,10 +172,10 @@ void gemm_columns(long m, long n, long kc, const float* a, long aks, const float
 
 void gemm_block(long m, long n, long kc, const float* a, long ars, long aks, const float* b, long ldb, long panel,
                 float* c, long ldc, const float* bias, bool accumulate) {
-    if (ars == 1)
+    if (ars == 1 && aks != 1)
         gemm_columns(m, n, kc, a, aks, b, ldb, panel, c, ldc, bias, accumulate);
     else  // a panel of b stays in the L1 cache while all rows of a pass by
-        panels_tile(Strided{a, ars, aks}, m, n, kc, b, ldb, panel, c, ldc, bias, accumulate);
+        panels_tile(Rows{a, ars}, m, n, kc, b, ldb, panel, c, ldc, bias, accumulate);
 }
 
 void gemm_rows(long m, long n, long kc, const float* const* a, long step, const long* offsets, long segments,

@@ -264,15 +264,19 @@ void winograd_grad_weight(const ConvShape& s, const Source<float>& x, const floa
     const Tiles t(s.n, out, s.pad_h, s.pad_w);
     const Block zeros = zero_pixel(std::max(s.c, s.o));
     const std::int64_t nr = cpu.nr, panels = ceil_div(s.o, nr), padded_o = panels * nr;
-    const std::int64_t chunk = std::min(
-        std::clamp<std::int64_t>(chunk_floats / (xis * (s.c + padded_o)) / 8 * 8, 48, 128), ceil_div(t.count(), 8) * 8);
+    const std::int64_t fit = std::clamp<std::int64_t>(chunk_floats / (xis * (s.c + padded_o)) / 8 * 8, 48, 128);
+    const std::int64_t all_tiles = ceil_div(t.count(), 8) * 8, chunk = all_tiles <= 128 ? all_tiles : fit;
     const std::int64_t stride = uneven_lines(s.c);  // of the transformed inputs, which are read down their columns
     const std::int64_t v_part = uneven_lines(chunk * stride), z_part = uneven_lines(chunk * padded_o);
     const Block tiles_in = allocate_floats(xis * v_part), tiles_out = allocate_floats(xis * z_part);
     float *v = floats(tiles_in), *z = floats(tiles_out);
     const WeightBlocks blocks(s.c, s.o);
-    const Block sums = allocate_floats(blocks.count() * WeightBlocks::floats);
-    float* du = floats(sums);
+    // Many blocks and one chunk: a block is finished when it is summed up, and needs no memory but its thread's.
+    const bool many = blocks.count() >= 16, passing = many && t.count() <= chunk;
+    const Block sums = passing ? nullptr : allocate_floats(blocks.count() * WeightBlocks::floats);
+    const auto sum_of = [&](std::int64_t b) {
+        return passing ? scratch(0, WeightBlocks::floats) : floats(sums) + b * WeightBlocks::floats;
+    };
     for (std::int64_t first = 0; first < t.count(); first += chunk) {
         const std::int64_t count = std::min(chunk, t.count() - first);
         parallel_for(ceil_div(count, 4), [&](std::int64_t task) {
@@ -293,16 +297,15 @@ void winograd_grad_weight(const ConvShape& s, const Source<float>& x, const floa
         const auto product = [&](std::int64_t b, std::int64_t xi) {
             cpu.gemm_block(blocks.size_c(b), blocks.size_o(b), count, v + xi * v_part + blocks.first_c(b), 1, stride,
                            z + xi * z_part + blocks.first_o(b) * chunk, nr, chunk * nr,
-                           du + b * WeightBlocks::floats + xi * WeightBlocks::part, WeightBlocks::block_o, nullptr,
-                           first > 0);
+                           sum_of(b) + xi * WeightBlocks::part, WeightBlocks::block_o, nullptr, first > 0);
         };
-        if (blocks.count() >= 16) {
+        if (many) {
             parallel_for(blocks.count(), [&](std::int64_t b) {
                 {
                     const ProductTime timed;
                     for (std::int64_t xi = 0; xi < xis; ++xi) product(b, xi);
                 }
-                if (last) finish_block(cpu, blocks, b, du + b * WeightBlocks::floats, dw);
+                if (last) finish_block(cpu, blocks, b, sum_of(b), dw);
             });
         } else {
             parallel_for(blocks.count() * xis, [&](std::int64_t i) {
@@ -310,8 +313,7 @@ void winograd_grad_weight(const ConvShape& s, const Source<float>& x, const floa
                 product(i / xis, i % xis);
             });
             if (last)
-                parallel_for(blocks.count(),
-                             [&](std::int64_t b) { finish_block(cpu, blocks, b, du + b * WeightBlocks::floats, dw); });
+                parallel_for(blocks.count(), [&](std::int64_t b) { finish_block(cpu, blocks, b, sum_of(b), dw); });
         }
     }
 }
