@@ -19,6 +19,16 @@ struct CommandLine {
 };
 
 Verb add_overfit(CLI::App& app, const CommandLine& line);
+Verb add_train(CLI::App& app, const CommandLine& line);
+Verb add_resume(CLI::App& app);
+Verb add_extend(CLI::App& app);
+Verb add_branch(CLI::App& app, const CommandLine& line);
+Verb add_val(CLI::App& app);
+Verb add_predict(CLI::App& app);
+Verb add_compare(CLI::App& app);
+Verb add_report(CLI::App& app);
+Verb add_lr_find(CLI::App& app);
+Verb add_completion(CLI::App& app, CLI::App& root);
 Verb add_model(CLI::App& app);
 Verb add_gradcheck(CLI::App& app);
 Verb add_diff(CLI::App& app);
@@ -43,7 +53,8 @@ public:
     ~Talk() { end_live(); }
     void line(const std::string& text);
     void live(const std::string& text);  // not on a terminal: every tenth call, so that logs stay short
-    void end_live();                     // the live line stays as it is, later talk starts on a new one
+    bool terminal() const { return terminal_; }
+    void end_live();  // the live line stays as it is, later talk starts on a new one
 
 private:
     bool quiet_, terminal_, open_ = false;

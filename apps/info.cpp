@@ -4,8 +4,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "apps/apps.h"
+#include "apps/run_setup.h"
 #include "train/run.h"
+#include "train/training_schedule.h"
 
 namespace solobox {
 
@@ -24,15 +25,28 @@ Verb add_info(CLI::App& app) {
 }
 
 Verb add_config(CLI::App& app) {
-    auto json = std::make_shared<bool>(false);
-    auto schema = std::make_shared<bool>(false);
-    app.add_flag("--schema", *schema, "all keys with aliases, type, range, default and meaning");
-    app.add_flag("--json", *json, "one JSON object on standard output");
-    return [json, schema] {
-        if (*json)
-            fmt::print("{}\n", schema_json());
-        else
-            fmt::print("{}", *schema ? schema_text() : Config().to_yaml());
+    struct Arguments {
+        bool json = false, schema = false;
+        std::vector<std::string> words;
+    };
+    auto a = std::make_shared<Arguments>();
+    app.add_flag("--schema", a->schema, "all keys with aliases, type, range, default and meaning");
+    app.add_flag("--json", a->json, "one JSON object on standard output");
+    app.add_option("words", a->words, "CONFIG.yaml and key=value words: what `train` would make of them, with origins");
+    return [a] {
+        if (a->schema || (a->json && a->words.empty())) {
+            fmt::print("{}{}", a->json ? schema_json() : schema_text(), a->json ? "\n" : "");
+            return ExitCode::done;
+        }
+        const Config config = a->words.empty() ? Config() : training_config(a->words);
+        (void)describe(model_config(config)), (void)loss_spec(config), (void)make_training_schedule(config, 1);
+        if (!a->json) {
+            fmt::print("{}", config.to_yaml());
+            return ExitCode::done;
+        }
+        nlohmann::ordered_json j;
+        for (const auto& [key, v] : config.all()) j[key] = {{"value", v.value}, {"origin", v.origin}};
+        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
         return ExitCode::done;
     };
 }

@@ -10,6 +10,8 @@
 #include "apps/apps.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
+#include "train/config_file.h"
+#include "train/config_file.h"
 #include "train/single_box_setup.h"
 
 namespace solobox {
@@ -28,6 +30,7 @@ Config make_config(const Arguments& a) {
     auto words = a.words;
     if (!a.model.empty()) words.push_back("model=" + a.model);
     if (!a.seed.empty()) words.push_back("seed=" + a.seed);
+    apply_environment(config);
     config.set_words(words, "command line");
     apply_overfit_settings(config, a.n);
     apply_model_defaults(config);
@@ -90,7 +93,8 @@ ExitCode run_overfit(const Arguments& a, const CommandLine& line) {
                     config.integer("batch")));
     const std::string name =
         a.data.empty() ? "synthetic" : std::filesystem::path(a.data).lexically_normal().filename().string();
-    const RunDirectory run("overfit", name.empty() || name == "." || name == ".." ? "data" : name, a.out, a.exist_ok);
+    const RunDirectory run(RunDirectory::Place{
+        "runs/overfit", name.empty() || name == "." || name == ".." ? "data" : name, a.out, a.exist_ok});
     run.write_inputs(line.words, config);
     OverfitOptions options;
     options.steps = a.steps;

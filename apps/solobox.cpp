@@ -63,6 +63,19 @@ int main(int argc, char** argv) {
     };
     add("overfit", "train on N pictures until they are learned; verdict, exit 0 or 4",
         [&](CLI::App& s) { return solobox::add_overfit(s, line); });
+    add("train", "a run: epochs of training and validation, resumable, with a report",
+        [&](CLI::App& s) { return solobox::add_train(s, line); });
+    add("resume", "go on with a run that was stopped, as if nothing had happened", solobox::add_resume);
+    add("extend", "more epochs for a run", solobox::add_extend);
+    add("branch", "a new run from another one's best weights, with other settings",
+        [&](CLI::App& s) { return solobox::add_branch(s, line); });
+    add("val", "a run's IoU on its validation pictures, beside boxes that never look", solobox::add_val);
+    add("predict", "boxes drawn on pictures", solobox::add_predict);
+    add("compare", "runs side by side: table and page", solobox::add_compare);
+    add("report", "draw a run's page again", solobox::add_report);
+    add("lr-find", "loss against learning rate, from tiny to too large", solobox::add_lr_find);
+    add("completion", "a script that completes commands in your shell",
+        [&](CLI::App& s) { return solobox::add_completion(s, app); });
     add("model", "tables of layers; weights and graphs for other tools", solobox::add_model);
     add("gradcheck", "backward against central differences, in double", solobox::add_gradcheck);
     add("diff", "the first step and tensor in which two runs differ, exit 0 or 4", solobox::add_diff);

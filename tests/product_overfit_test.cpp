@@ -33,7 +33,7 @@ protected:
         config.set_words(words, "command line");
         apply_overfit_settings(config, n);
         apply_model_defaults(config);
-        const RunDirectory directory("overfit", name, (dir_ / name).string(), false);
+        const RunDirectory directory(RunDirectory::Place{"", "", (dir_ / name).string(), false});
         OverfitOptions options;
         options.steps = steps;
         options.patch = std::move(patch);
@@ -145,7 +145,7 @@ TEST_F(Overfit, StopsAtASignalAndLeavesACheckpoint) {
     Config config;
     config.set_words({"image=64", "hidden=32"}, "command line");
     apply_overfit_settings(config, 4);
-    const RunDirectory directory("overfit", "x", (dir_ / "stopped").string(), false);
+    const RunDirectory directory(RunDirectory::Place{"", "", (dir_ / "stopped").string(), false});
     OverfitOptions options;
     options.steps = 500;
     options.stop_signal = &stop;

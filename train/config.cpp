@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "tensor/check.h"
 #include "train/names.h"
@@ -27,6 +28,9 @@ ConfigKey number(std::string name, double value, double min, double max, std::st
 ConfigKey flag(std::string name, bool value, std::string meaning) {
     return {std::move(name), {}, KeyType::flag, value ? "true" : "false", 0, 0, {}, std::move(meaning)};
 }
+ConfigKey text(std::string name, std::string value, std::string meaning, std::vector<std::string> aliases = {}) {
+    return {std::move(name), std::move(aliases), KeyType::text, std::move(value), 0, 0, {}, std::move(meaning)};
+}
 ConfigKey choice(std::string name, std::vector<std::string> choices, std::string meaning) {
     const std::string first = choices.front();
     return {std::move(name), {}, KeyType::choice, first, 0, 0, std::move(choices), std::move(meaning)};
@@ -34,6 +38,8 @@ ConfigKey choice(std::string name, std::vector<std::string> choices, std::string
 
 Keys make_schema() {
     return {
+        text("data", "", "data set: a directory or data.yaml, or `synthetic` for shapes made in memory", {"data_root"}),
+        choice("format", {"detect", "voc", "yolo", "coco", "tiny-imagenet", "folder"}, "of the data set"),
         choice("model", {"tiny", "toy"}, "network: tiny (five conv blocks) or toy (the 24 convolutions of YOLOv1)"),
         integer("image", 128, 8, 2048, "side of the square picture in pixels", {"imgsz", "img_size"}),
         number("width_mult", 1, 0.001, 4, "toy: factor on every channel count"),
@@ -63,13 +69,61 @@ Keys make_schema() {
         number("beta2", 0.999, 0, 0.99999, "beta2 of Adam"),
         flag("nesterov", false, "SGD: Nesterov momentum"),
         number("weight_decay", 5e-4, 0, 10, "decay of weights; biases, norms and tokens never decay"),
+        flag("decay_all", false, "fault of seed 002: weight decay on biases and norms too"),
+        choice("optimizer_override", {"none", "SGD", "Adam", "AdamW"},
+               "fault of seed 002: builds this optimizer, whatever `optimizer` says"),
         integer("warmup_steps", 20, 0, 1'000'000, "steps of linear warmup"),
-        choice("schedule", {"cosine", "constant"}, "learning rate after warmup"),
+        number("warmup_epochs", 0, 0, 10'000, "the same in epochs; instead of warmup_steps"),
+        choice("schedule",
+               {"cosine", "constant", "linear", "step", "multistep", "exponential", "onecycle", "plateau", "staircase"},
+               "learning rate after warmup; staircase is the rigid one of seed 002, deaf to lr0 and epochs"),
+        flag("cos_lr", true, "true: schedule=cosine, false: schedule=linear"),
+        integer("step_size", 30, 1, 1'000'000, "step: epochs from one drop to the next"),
+        text("milestones", "", "multistep: epochs of the drops, as 30,60,90"),
+        number("gamma", 0.1, 1e-6, 1, "step, multistep, exponential: factor of a drop (exponential: of an epoch)"),
+        number("plateau_factor", 0.5, 1e-6, 0.9999, "plateau: factor of a drop"),
+        integer("plateau_patience", 4, 0, 1'000'000, "plateau: validations without a lower loss before a drop"),
+        number("min_lr", 1e-6, 0, 100, "plateau: never below"),
+        number("pct_start", 0.3, 0, 1, "onecycle: share of the run in which the rate rises to lr0"),
+        number("div_factor", 25, 1, 1e9, "onecycle: starts at lr0 / div_factor"),
+        number("final_div_factor", 1e4, 1, 1e12, "onecycle: ends at its start / final_div_factor"),
         number("clip", 5, 0, 1e9, "largest gradient norm; 0 is off"),
+        integer("epochs", 60, 1, 1'000'000, "passes over the training pictures", {"max_epochs"}),
         integer("batch", 8, 1, 65536, "pictures per step", {"batch_size"}),
+        integer("accumulate", 1, 1, 4096, "parts that a batch is computed in, one after the other: less memory"),
+        number("ema_decay", 0.999, 0, 0.999999, "moving average of the weights, used for validation; 0 is off"),
+        number("ema_tau", 100, 0, 1e9, "steps in which ema_decay is reached: decay (1 - exp(-step / tau)); 0: at once"),
+        integer("patience", 15, 0, 1'000'000, "validations without a better IoU before training stops; 0 is off"),
+        number("min_delta", 0, 0, 1, "gain in IoU that counts as better"),
+        integer("val_every", 1, 1, 1'000'000, "epochs from one validation to the next"),
+        number("val_fraction", 0.2, 0, 0.9, "of a data set without a split: the last ones in byte order of path"),
+        text("multi_scale", "", "sides of the picture, one drawn for every batch, as 96,112,128; empty: `image`"),
+        number("fliplr", 0.5, 0, 1, "probability of a mirrored picture"),
+        number("translate", 0.05, 0, 0.9, "largest shift, as a share of the side"),
+        number("scale", 0.1, 0, 0.9, "crops as small as 1 - scale of the side"),
+        number("degrees", 0, 0, 180, "largest rotation"),
+        number("min_visible", 0.5, 0, 1, "share of the box that a crop must keep, else it is rejected"),
+        number("brightness", 0.2, 0, 1, "factors 1 - x to 1 + x"),
+        number("contrast", 0.2, 0, 1, "factors 1 - x to 1 + x"),
+        number("saturation", 0.2, 0, 1, "factors 1 - x to 1 + x"),
+        number("hsv_h", 0, 0, 0.5, "largest turn of the hue, as a share of the circle"),
+        number("hsv_s", 0, 0, 1, "gain of the saturation 1 - x to 1 + x, in HSV"),
+        number("hsv_v", 0, 0, 1, "gain of the value 1 - x to 1 + x, in HSV"),
+        number("mosaic", 0, 0, 1, "probability of four pictures in one; the largest box left is the target"),
+        number("mixup", 0, 0, 1, "probability of a second picture shining through; the first one's box is the target"),
+        integer("workers", 1, 0, 256, "threads that prepare pictures ahead of the step; 0: the step waits for them",
+                {"num_workers"}),
+        integer("cache_mb", 2048, 0, 1'000'000,
+                "memory for decoded pictures; what does not fit is decoded every epoch"),
+        text("weights", "", "safetensors to start from instead of fresh weights"),
+        text("project", "runs/train", "directory of the runs"),
+        text("name", "", "of the run; empty: that of the data set"),
+        flag("exist_ok", false, "an existing run may be written over"),
+        flag("skip_bad", false, "leave out pictures and labels that cannot be used, and count them"),
         integer("seed", 0, 0, 9.0e15, "of every random number"),
         choice("conv", {"fast", "direct"}, "3x3 convolutions: through Winograd where that is faster, or never"),
-        integer("recompute", 0, 0, 1, "1: maps in front of a pool are computed anew in backward: less memory, more time"),
+        integer("recompute", 0, 0, 1,
+                "1: maps in front of a pool are computed anew in backward: less memory, more time"),
         flag("check_finite", false, "look for NaN and infinity in every op's output, not only in loss and gradients"),
         flag("trace", false, "record every tensor's fingerprint at every step, for `solobox diff`"),
         choice("box", {"largest", "first", "error"}, "which object counts when a picture has several"),
@@ -133,6 +187,17 @@ std::string checked_value(const ConfigKey& k, const std::string& value) {
     return value;
 }
 
+// A text as YAML's double-quoted scalar: JSON's is one. Bytes that are no UTF-8 are replaced.
+std::string quoted(const std::string& text) {
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string one_line(std::string text) {
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < 32 || c == 127) c = '?';
+    return text;
+}
+
 // Past one leading '+', which from_chars does not take; "+-5" stays an error.
 const char* number_begin(const std::string& text) {
     return text.data() + (text.starts_with('+') && !text.starts_with("+-") ? 1 : 0);
@@ -159,7 +224,52 @@ std::int64_t parse_integer_value(const std::string& key, const std::string& text
 }
 
 const std::vector<ConfigKey>& config_schema() {
-    static const Keys schema = make_schema();
+    static const Keys schema = [] {
+        Keys keys = make_schema();
+        static const std::set<std::string> everywhere{"model",
+                                                      "image",
+                                                      "width_mult",
+                                                      "hidden",
+                                                      "norm",
+                                                      "groups",
+                                                      "dropout",
+                                                      "decode",
+                                                      "loss",
+                                                      "iou_type",
+                                                      "lambda_coord",
+                                                      "lambda_wh",
+                                                      "lambda_iou",
+                                                      "detach_alpha",
+                                                      "reduction",
+                                                      "clamp_before_loss",
+                                                      "prior_w",
+                                                      "prior_h",
+                                                      "head_bias",
+                                                      "head_init",
+                                                      "optimizer",
+                                                      "lr0",
+                                                      "lrf",
+                                                      "momentum",
+                                                      "beta2",
+                                                      "nesterov",
+                                                      "weight_decay",
+                                                      "decay_all",
+                                                      "optimizer_override",
+                                                      "warmup_steps",
+                                                      "schedule",
+                                                      "clip",
+                                                      "batch",
+                                                      "seed",
+                                                      "conv",
+                                                      "recompute",
+                                                      "check_finite",
+                                                      "trace",
+                                                      "box",
+                                                      "antialias",
+                                                      "exif_boxes"};
+        for (ConfigKey& k : keys) k.training_only = !everywhere.contains(k.name);
+        return keys;
+    }();
     return schema;
 }
 
@@ -219,7 +329,9 @@ std::vector<std::pair<std::string, ConfigValue>> Config::all() const {
 
 std::string Config::to_yaml() const {
     std::string text;
-    for (const auto& [key, v] : all()) text += fmt::format("{}: {}  # {}\n", key, v.value, v.origin);
+    for (const auto& [key, v] : all())
+        text += fmt::format("{}: {}  # {}\n", key, config_key(key).type == KeyType::text ? quoted(v.value) : v.value,
+                            one_line(v.origin));
     return text;
 }
 
@@ -227,6 +339,7 @@ std::string schema_text() {
     std::string text = fmt::format("{:<18} {:<34} {:<10} meaning\n", "key", "type", "default");
     for (const ConfigKey& k : config_schema()) {
         std::string meaning = k.meaning;
+        if (k.training_only) meaning += " [train]";
         if (!k.aliases.empty()) meaning += fmt::format(" (also {})", fmt::join(k.aliases, ", "));
         text += fmt::format("{:<18} {:<34} {:<10} {}\n", k.name, type_name(k), k.default_value, meaning);
     }

@@ -20,6 +20,7 @@ struct ConfigKey {
     double min = 0, max = 0;           // integer, number: the allowed range, ends included
     std::vector<std::string> choices;  // choice
     std::string meaning;
+    bool training_only = false;  // `train` and its relatives use it, overfit would ignore it
 };
 
 const std::vector<ConfigKey>& config_schema();

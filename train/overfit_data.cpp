@@ -73,6 +73,12 @@ OverfitPictures load_overfit_pictures(const std::string& dir, const std::string&
 }
 
 void apply_overfit_settings(Config& config, std::int64_t n) {
+    for (const ConfigKey& k : config_schema())
+        if (k.training_only && !config.is_default(k.name))
+            throw ConfigError(fmt::format("{}={} ({}) would be ignored: overfit has no such thing, `train` has", k.name,
+                                          config.at(k.name).value, config.at(k.name).origin));
+    if (const std::string& s = config.text("schedule"); s != "cosine" && s != "constant")
+        throw ConfigError(fmt::format("schedule={}: overfit knows cosine and constant only", s));
     const std::pair<std::string, std::string> fixed[] = {
         {"weight_decay", "0"}, {"dropout", "0"}, {"batch", std::to_string(std::min<std::int64_t>(n, 16))}};
     for (const auto& [key, value] : fixed) {

@@ -1,10 +1,13 @@
 #include "train/run.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -38,12 +41,12 @@ bool occupied(const std::string& path) {
 }
 
 // runs/latest; nice to have, so a system without links does without.
-void point_latest(const std::string& path) {
-    const fs::path link = "runs/latest";
+void point_latest(const fs::path& home, const std::string& path) {
+    const fs::path link = home / "latest";
     std::error_code error;
     if (fs::exists(fs::symlink_status(link, error)) && !fs::is_symlink(link, error)) return;
     fs::remove(link, error);
-    fs::create_directory_symlink(fs::relative(path, "runs", error), link, error);
+    fs::create_directory_symlink(fs::relative(path, home.empty() ? "." : home, error), link, error);
 }
 
 }  // namespace
@@ -74,23 +77,71 @@ std::map<std::string, std::string> read_settings(const std::string& path) {
     return settings;
 }
 
-RunDirectory::RunDirectory(const std::string& command, const std::string& name, const std::string& wanted,
-                           bool exist_ok) {
-    path_ = wanted;
-    const bool automatic = wanted.empty();
-    if (automatic) {
-        path_ = fmt::format("runs/{}/{}", command, name);
-        for (int i = 2; occupied(path_); ++i) path_ = fmt::format("runs/{}/{}-{}", command, name, i);
+Config read_config(const std::string& path) {
+    Config config;
+    std::ifstream in(path, std::ios::binary);
+    if (!in) throw DataError(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
+    int number = 0;
+    for (std::string line; std::getline(in, line);) {
+        const std::string where = fmt::format("{}:{}", path, ++number);
+        const std::size_t mark = line.rfind("  # ");
+        if (line.empty()) continue;
+        if (mark == std::string::npos) throw DataError(fmt::format("{}: expected `key: value  # origin`", where));
+        try {
+            const YAML::Node entry = YAML::Load(line.substr(0, mark));
+            for (const auto& pair : entry) {
+                const auto key = pair.first.as<std::string>();
+                config.set(config_key(key).name, pair.second.as<std::string>(), line.substr(mark + 4));
+            }
+        } catch (const std::exception& e) {
+            throw DataError(fmt::format("{}: {}", where, e.what()));
+        }
+    }
+    return config;
+}
+
+RunDirectory::RunDirectory(const Place& place) : path_(place.wanted) {
+    if (place.wanted.empty()) {
+        const std::string first = place.project + "/" + place.name;
+        path_ = first;
+        for (int i = 2; occupied(path_) && !place.exist_ok; ++i) path_ = fmt::format("{}-{}", first, i);
     } else if (occupied(path_)) {
         std::error_code error;
         if (!fs::is_directory(path_, error))
             throw ConfigError(fmt::format("--out {}: exists and is not a directory", path_));
-        if (!exist_ok)
+        if (!place.exist_ok)
             throw ConfigError(
                 fmt::format("--out {}: exists and is not empty: choose another, or add --exist-ok", path_));
     }
     make_directories(path_ + "/weights");
-    if (automatic) point_latest(path_);
+    if (place.wanted.empty()) point_latest(fs::path(place.project).parent_path(), path_);
+}
+
+RunDirectory RunDirectory::existing(const std::string& path) {
+    std::error_code error;
+    RunDirectory run;
+    run.path_ = path;
+    if (!fs::is_directory(path, error)) throw DataError(fmt::format("{}: no such run directory", path));
+    if (!fs::is_regular_file(run.file("args.yaml"), error))
+        throw DataError(fmt::format("{}: no args.yaml in it: this is not the directory of a run", path));
+    return run;
+}
+
+void RunDirectory::lock() {
+    const std::string name = file(".lock");
+    const int fd = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) throw IoError(fmt::format("{}: cannot be opened: {}", name, std::strerror(errno)));
+    lock_ = std::shared_ptr<void>(nullptr, [fd](void*) { ::close(fd); });
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
+        throw ConfigError(fmt::format("{}: another process is writing this run: wait for it or stop it", path_));
+}
+
+void RunDirectory::event(const std::string& json) const {
+    const std::string name = file("events.jsonl");
+    std::ofstream out(name, std::ios::binary | std::ios::app);
+    out << json << "\n";
+    out.flush();
+    if (!out) throw IoError(fmt::format("{}: write failed: {}", name, std::strerror(errno)));
 }
 
 void RunDirectory::write_text(const std::string& name, const std::string& text) const {
@@ -121,6 +172,28 @@ CsvFile::CsvFile(const std::string& path, const std::vector<std::string>& header
     : path_(path), out_(path, std::ios::binary | std::ios::trunc) {
     if (!out_) throw IoError(fmt::format("{}: cannot be written: {}", path, std::strerror(errno)));
     row(header);
+}
+
+CsvFile::CsvFile(const std::string& path, const std::vector<std::string>& header, std::int64_t last) : path_(path) {
+    std::ifstream in(path, std::ios::binary);
+    std::string kept, line;
+    const std::string names = fmt::format("{}", fmt::join(header, ","));
+    if (!in || !std::getline(in, line)) {
+        line = names;  // the table was lost or never begun
+    } else if (line != names) {
+        throw DataError(fmt::format("{}: its header is not this run's: '{}'", path, line.substr(0, 80)));
+    }
+    kept = names + "\n";
+    while (std::getline(in, line) && !in.eof()) {  // a last line without its end was cut off while being written
+        std::int64_t number = 0;
+        const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), number);
+        if (error == std::errc() && *end == ',' && number <= last) kept += line + "\n";
+    }
+    in.close();
+    const auto* begin = reinterpret_cast<const std::byte*>(kept.data());
+    write_file_atomically(path, {begin, begin + kept.size()});
+    out_.open(path, std::ios::binary | std::ios::app);
+    if (!out_) throw IoError(fmt::format("{}: cannot be written: {}", path, std::strerror(errno)));
 }
 
 void CsvFile::row(const std::vector<std::string>& cells) {

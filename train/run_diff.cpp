@@ -3,66 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <map>
 
 #include "nn/safetensors.h"
 #include "tensor/check.h"
 #include "train/run.h"
+#include "train/table.h"
 
 namespace solobox {
 namespace {
 
 using Row = std::vector<std::string>;
-
-Row split(const std::string& line) {
-    Row cells(1);
-    for (const char c : line)
-        if (c == ',')
-            cells.emplace_back();
-        else if (c != '\r')
-            cells.back() += c;
-    return cells;
-}
-
-// A table that a run wrote: header first, every row as wide. A last line without its end was cut off while being
-// written and does not count.
-struct Table {
-    std::string path;
-    Row header;
-    std::vector<Row> rows;
-
-    explicit Table(std::string file) : path(std::move(file)) {
-        std::ifstream in(path, std::ios::binary);
-        if (!in) throw DataError(fmt::format("{}: cannot be opened: is this the directory of a run?", path));
-        for (std::string line; std::getline(in, line) && !in.eof();) {
-            Row cells = split(line);
-            if (header.empty())
-                header = std::move(cells);
-            else if (cells.size() == header.size())
-                rows.push_back(std::move(cells));
-            else
-                throw DataError(fmt::format("{}:{}: {} cells, the header has {}", path, rows.size() + 2, cells.size(),
-                                            header.size()));
-        }
-    }
-    std::size_t column(const std::string& name) const {
-        const auto found = std::find(header.begin(), header.end(), name);
-        if (found == header.end()) throw DataError(fmt::format("{}: no column '{}'", path, name));
-        return static_cast<std::size_t>(found - header.begin());
-    }
-    std::int64_t step(const Row& row) const {
-        const std::string& text = row[column("step")];
-        std::int64_t value = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error != std::errc() || end != text.data() + text.size())
-            throw DataError(fmt::format("{}: '{}' is no step", path, text.substr(0, 40)));
-        return value;
-    }
-};
 
 void compare_steps(const Table& a, const Table& b, RunDiff& diff) {
     diff.steps_a = a.rows.empty() ? 0 : a.step(a.rows.back());

@@ -60,8 +60,9 @@ std::unique_ptr<SingleBox> make_single_box(const Config& config, const UnitBox& 
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params) {
-    auto members = decay_weights_only(params, config.number("weight_decay"));
-    const std::string& name = config.text("optimizer");
+    auto members = decay_weights_only(params, config.number("weight_decay"), {}, config.flag("decay_all"));
+    const std::string& other = config.text("optimizer_override");
+    const std::string& name = other == "none" ? config.text("optimizer") : other;
     if (name == "SGD")
         return std::make_unique<Sgd>(std::move(members),
                                      Sgd::Config{config.number("momentum"), 0, config.flag("nesterov")});

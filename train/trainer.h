@@ -51,6 +51,7 @@ public:
     }
     StepReport step(const std::vector<BatchPart>& parts, FlowRecorder* flow = nullptr);
     std::int64_t steps_done() const { return steps_; }
+    void resume_at(std::int64_t steps) { steps_ = steps; }  // so many were done in an earlier process
 
 private:
     void check_leaves(const Tape& tape) const;

@@ -1,0 +1,143 @@
+// solobox compare and report: what runs left on disk, as a table and as a page.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "apps/run_setup.h"
+#include "nn/safetensors.h"
+#include "tensor/kernels/dispatch.h"
+#include "train/run_report.h"
+#include "train/table.h"
+
+namespace solobox {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Row {
+    std::string run;
+    std::size_t epochs = 0;
+    double best = std::nan(""), last = std::nan(""), constant = std::nan(""), loss = std::nan(""), seconds = 0;
+    std::string best_epoch;
+};
+
+Row read_row(const std::string& path) {
+    (void)RunDirectory::existing(path);
+    const Table t(path + "/results.csv");
+    Row row;
+    row.run = std::filesystem::path(path).lexically_normal().string();
+    row.epochs = t.rows.size();
+    if (t.rows.empty()) return row;
+    const auto iou = t.numbers("metrics/iou"), constant = t.numbers("metrics/constant_box_iou"),
+               loss = t.numbers("val/loss");
+    row.seconds = t.numbers("time").back();
+    for (std::size_t i = 0; i < iou.size(); ++i) {
+        if (!std::isfinite(iou[i])) continue;
+        row.last = iou[i], row.loss = loss[i], row.constant = constant[i];
+        if (!(iou[i] <= row.best)) row.best = iou[i], row.best_epoch = t.rows[i][t.column("epoch")];
+    }
+    return row;
+}
+
+// Keys in which the runs differ, with each run's value.
+std::vector<std::pair<std::string, std::vector<std::string>>> differences(const std::vector<std::string>& runs) {
+    std::vector<std::map<std::string, std::string>> settings;
+    for (const auto& r : runs) settings.push_back(read_settings(r + "/args.yaml"));
+    std::vector<std::pair<std::string, std::vector<std::string>>> out;
+    for (const auto& [key, first] : settings.front()) {
+        std::vector<std::string> values;
+        bool differ = false;
+        for (auto& s : settings) values.push_back(s[key]), differ = differ || s[key] != first;
+        if (differ && key != "name" && key != "exist_ok") out.emplace_back(key, values);
+    }
+    return out;
+}
+
+struct Arguments {
+    std::vector<std::string> runs;
+    std::string run, out;
+    bool json = false;
+    int threads = 0;
+};
+
+ExitCode compare(const Arguments& a) {
+    std::vector<Row> rows;
+    for (const auto& r : a.runs) rows.push_back(read_row(r));
+    const auto keys = differences(a.runs);
+    if (!a.out.empty()) {
+        Report report = compare_report(a.runs);
+        for (const auto& [key, values] : keys)
+            report.summary.emplace_back(key, fmt::format("{}", fmt::join(values, " | ")));
+        for (const Row& r : rows)
+            report.summary.emplace_back(r.run,
+                                        fmt::format("best IoU {:.4f}, lift {:+.4f}", r.best, r.best - r.constant));
+        const std::string page = render_report(report);
+        const auto* begin = reinterpret_cast<const std::byte*>(page.data());
+        write_file_atomically(a.out, {begin, begin + page.size()});
+    }
+    if (a.json) {
+        Json list = Json::array(), differ;
+        const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
+        for (const Row& r : rows)
+            list.push_back({{"run", r.run},
+                            {"epochs", r.epochs},
+                            {"best_iou", number(r.best)},
+                            {"best_epoch", r.best_epoch},
+                            {"last_iou", number(r.last)},
+                            {"constant_box_iou", number(r.constant)},
+                            {"lift", number(r.best - r.constant)},
+                            {"val_loss", number(r.loss)},
+                            {"seconds", r.seconds}});
+        for (const auto& [key, values] : keys) differ[key] = values;
+        fmt::print("{}\n",
+                   Json{{"runs", list}, {"differences", differ}}.dump(-1, ' ', false, Json::error_handler_t::replace));
+        return ExitCode::done;
+    }
+    std::size_t width = 4;
+    for (const Row& r : rows) width = std::max(width, r.run.size());
+    fmt::print("{:<{}} {:>7} {:>9} {:>6} {:>9} {:>13} {:>8} {:>9} {:>9}\n", "run", width, "epochs", "best IoU", "epoch",
+               "last IoU", "constant box", "lift", "val loss", "seconds");
+    for (const Row& r : rows)
+        fmt::print("{:<{}} {:>7} {:>9.4f} {:>6} {:>9.4f} {:>13.4f} {:>+8.4f} {:>9.4f} {:>9.1f}\n", r.run, width,
+                   r.epochs, r.best, r.best_epoch, r.last, r.constant, r.best - r.constant, r.loss, r.seconds);
+    for (const auto& [key, values] : keys) fmt::print("  {}: {}\n", key, fmt::join(values, " | "));
+    return ExitCode::done;
+}
+
+ExitCode report(const Arguments& a) {
+    use_threads(a.threads);
+    const RunDirectory run = RunDirectory::existing(a.run);
+    const Config config = read_config(run.file("args.yaml"));
+    fast::set_winograd(config.text("conv") != "direct");
+    const SingleBoxData data = load_single_box_data(config);
+    SingleBoxTask task(config, data);
+    const Row row = read_row(a.run);
+    finish_run(task, run, judge_lift(row.best, data.constant_iou, data.val->size()).text);
+    fmt::print("{}\n", run.file("report.html"));
+    return ExitCode::done;
+}
+
+}  // namespace
+
+Verb add_compare(CLI::App& app) {
+    auto a = std::make_shared<Arguments>();
+    app.add_option("runs", a->runs, "directories of runs")->required()->check(not_empty());
+    app.add_option("--out", a->out, "an HTML page with their curves over each other")->check(not_empty());
+    app.add_flag("--json", a->json, "one JSON object on standard output");
+    return [a] { return compare(*a); };
+}
+
+Verb add_report(CLI::App& app) {
+    auto a = std::make_shared<Arguments>();
+    app.add_option("run", a->run, "directory of a run; its data set must be where it was")
+        ->required()
+        ->check(not_empty());
+    add_threads_option(app, a->threads);
+    return [a] { return report(*a); };
+}
+
+}  // namespace solobox

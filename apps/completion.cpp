@@ -1,0 +1,96 @@
+// solobox completion: a script that makes the shell complete commands, options and configuration keys. Made from the
+// parser itself, so it knows what the program knows.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "apps/apps.h"
+#include "train/config.h"
+
+namespace solobox {
+namespace {
+
+struct Command {
+    std::string path;  // "data check"; "" for the program
+    std::vector<std::string> words;
+    bool keys = false;  // takes key=value words
+};
+
+void collect(CLI::App& app, const std::string& path, std::vector<Command>& out) {
+    Command c{path, {}, false};
+    for (CLI::App* sub : app.get_subcommands({})) c.words.push_back(sub->get_name());
+    for (const CLI::Option* o : app.get_options()) {
+        for (const auto& name : o->get_lnames()) c.words.push_back("--" + name);
+        c.keys = c.keys || (o->get_positional() && o->get_name(true) == "words");
+    }
+    out.push_back(c);
+    for (CLI::App* sub : app.get_subcommands({}))
+        collect(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), out);
+}
+
+std::string keys() {
+    std::string text;
+    for (const ConfigKey& k : config_schema()) text += (text.empty() ? "" : " ") + k.name + "=";
+    return text;
+}
+
+// Longest command path first, so that `data check` wins over `data`.
+std::string bash(const std::vector<Command>& commands) {
+    std::string cases;
+    for (const Command& c : commands)
+        cases +=
+            fmt::format("        '{}') words='{}{}' ;;\n", c.path, fmt::join(c.words, " "), c.keys ? " " + keys() : "");
+    return "_solobox() {\n"
+           "    local current=${COMP_WORDS[COMP_CWORD]} path='' words='' i\n"
+           "    for ((i = 1; i < COMP_CWORD; ++i)); do\n"
+           "        case \"${path:+$path }${COMP_WORDS[i]}\" in\n            " +
+           [&] {
+               std::string known;
+               for (const Command& c : commands)
+                   if (!c.path.empty()) known += (known.empty() ? "'" : " | '") + c.path + "'";
+               return known;
+           }() +
+           ") path=\"${path:+$path }${COMP_WORDS[i]}\" ;;\n"
+           "        esac\n"
+           "    done\n"
+           "    case \"$path\" in\n" +
+           cases +
+           "    esac\n"
+           "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\") $(compgen -f -- \"$current\"))\n"
+           "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace\n"
+           "}\n"
+           "complete -o filenames -F _solobox solobox\n";
+}
+
+std::string fish(const std::vector<Command>& commands) {
+    std::string text = "complete -c solobox -f\n";
+    for (const Command& c : commands) {
+        const std::string when =
+            c.path.empty() ? "__fish_use_subcommand"
+                           : fmt::format("__fish_seen_subcommand_from {}", c.path.substr(c.path.rfind(' ') + 1));
+        for (const std::string& w : c.words)
+            text += w.starts_with("--") ? fmt::format("complete -c solobox -n '{}' -l {} -F\n", when, w.substr(2))
+                                        : fmt::format("complete -c solobox -n '{}' -a {}\n", when, w);
+        if (c.keys) text += fmt::format("complete -c solobox -n '{}' -F -a '{}'\n", when, keys());
+    }
+    return text;
+}
+
+}  // namespace
+
+Verb add_completion(CLI::App& app, CLI::App& root) {
+    auto shell = std::make_shared<std::string>();
+    app.add_option("shell", *shell, "bash | zsh | fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    return [shell, &root] {
+        std::vector<Command> commands;
+        collect(root, "", commands);
+        const std::string text = *shell == "fish" ? fish(commands) : bash(commands);
+        // zsh reads bash's completions.
+        fmt::print(
+            "{}{}",
+            *shell == "zsh" ? "autoload -U +X bashcompinit && bashcompinit\nautoload -U +X compinit && compinit\n" : "",
+            text);
+        return ExitCode::done;
+    };
+}
+
+}  // namespace solobox

@@ -1,0 +1,397 @@
+// Training runs: what a configuration file says, batches that nobody's threads can shift, and going on after a stop at
+// any moment to the same bits and the same tables.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+
+#include "data/batches.h"
+#include "data/loader.h"
+#include "data/synthetic.h"
+#include "tests/data_fixtures.h"
+#include "train/config_file.h"
+#include "train/run_report.h"
+#include "train/session.h"
+#include "train/single_box_task.h"
+#include "train/training_schedule.h"
+
+namespace solobox {
+namespace {
+
+namespace fs = std::filesystem;
+using fixtures::TemporaryDirectory;
+
+std::string text_at(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// A YOLO set of shapes: train/ and val/ of its own.
+void write_shapes(const TemporaryDirectory& dir, int train, int val) {
+    dir.write("set/data.yaml", "train: images/train\nval: images/val\nnames: [a, b, c, d, e, f]\n");
+    for (int i = 0; i < train + val; ++i) {
+        const SyntheticSample s = make_synthetic(7, static_cast<std::uint64_t>(i), 40);
+        const std::string place = fmt::format("{}/{:03}", i < train ? "train" : "val", i);
+        dir.write("set/images/" + place + ".png", encode_png(s.image));
+        const Object& o = s.object;
+        dir.write("set/labels/" + place + ".txt",
+                  fmt::format("{} {} {} {} {}\n", o.class_id, (o.x1 + o.x2) / 80, (o.y1 + o.y2) / 80,
+                              (o.x2 - o.x1) / 40, (o.y2 - o.y1) / 40));
+    }
+}
+
+Config small_config(const TemporaryDirectory& dir, const std::vector<std::string>& more = {}) {
+    Config config;
+    config.set_words({"data=" + dir / "set", "image=32", "batch=6", "epochs=3", "hidden=16", "warmup_steps=4",
+                      "dropout=0.1", "multi_scale=32,48"},
+                     "test");
+    config.set_words(more, "test");
+    return config;
+}
+
+struct Interrupted : std::runtime_error {
+    Interrupted() : std::runtime_error("interrupted") {}
+};
+
+SessionResult run(const Config& config, const RunDirectory& place, SessionOptions options = {}) {
+    SingleBoxTask task(config, load_single_box_data(config));
+    return train(task, config, place, options);
+}
+
+// results.csv without its seconds.
+std::string table(const RunDirectory& place) {
+    std::ifstream in(place.file("results.csv"));
+    std::string out;
+    for (std::string line; std::getline(in, line);) {
+        const std::size_t first = line.find(','), second = line.find(',', first + 1);
+        out += line.substr(0, first) + line.substr(second) + "\n";
+    }
+    return out;
+}
+
+RunDirectory fresh(const std::string& path) { return RunDirectory(RunDirectory::Place{"", "", path, false}); }
+
+void expect_same(const RunDirectory& a, const RunDirectory& b, const std::string& what) {
+    EXPECT_TRUE(text_at(a.last_weights()) == text_at(b.last_weights())) << what;
+    EXPECT_TRUE(text_at(a.best_weights()) == text_at(b.best_weights())) << what;
+    EXPECT_EQ(table(a), table(b)) << what;
+    EXPECT_EQ(text_at(a.file("steps.csv")), text_at(b.file("steps.csv"))) << what;
+    EXPECT_TRUE(text_at(a.file("layers.csv")) == text_at(b.file("layers.csv"))) << what;
+}
+
+TEST(Train, GoesOnAfterDyingAtAnyMoment) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 20, 5);
+    for (const char* special : {"schedule=cosine", "schedule=plateau", "optimizer=SGD", "norm=batch"}) {
+        const Config config = small_config(dir, {special});
+        const std::string name = std::string(special).substr(std::string(special).find('=') + 1);
+        const RunDirectory whole = fresh(dir / ("whole-" + name));
+        run(config, whole);
+        for (const int death : {1, 2, 5, 7, 12, 15}) {  // what is said then is never heard: the process is gone
+            const RunDirectory broken = fresh(dir / fmt::format("broken-{}-{}", name, death));
+            int said = 0;
+            SessionOptions options;
+            options.talk = [&](const std::string&, bool) {
+                if (++said == death) throw Interrupted();
+            };
+            EXPECT_THROW(run(config, broken, options), Interrupted);
+            options = {};
+            options.resume = true;
+            run(config, broken, options);
+            expect_same(whole, broken, fmt::format("{} {}", special, death));
+        }
+    }
+}
+
+TEST(Train, StopsBetweenStepsAndInValidation) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 20, 5);
+    const Config config = small_config(dir);
+    const RunDirectory whole = fresh(dir / "whole");
+    run(config, whole);
+    for (const int steps : {1, 3, 4, 5, 9}) {
+        const RunDirectory stopped = fresh(dir / fmt::format("stopped-{}", steps));
+        std::atomic<int> signal{0};
+        SessionOptions options;
+        int seen = 0;
+        options.stop_signal = &signal;
+        options.talk = [&](const std::string&, bool live) {
+            if (live && ++seen == steps) signal = SIGINT;
+        };
+        const SessionResult r = run(config, stopped, options);
+        EXPECT_EQ(r.stopped_by, SIGINT);
+        EXPECT_EQ(r.steps, steps);
+        options = {};
+        options.resume = true;
+        run(config, stopped, options);
+        expect_same(whole, stopped, std::to_string(steps));
+    }
+}
+
+TEST(Train, WorkersChangeNothing) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 20, 5);
+    const RunDirectory none = fresh(dir / "none");
+    run(small_config(dir, {"workers=0", "mosaic=0.3", "mixup=0.3", "degrees=20", "hsv_h=0.1"}), none);
+    for (const char* workers : {"workers=1", "workers=4"}) {
+        const RunDirectory some = fresh(dir / workers);
+        run(small_config(dir, {workers, "mosaic=0.3", "mixup=0.3", "degrees=20", "hsv_h=0.1", "cache_mb=0"}), some);
+        expect_same(none, some, workers);
+    }
+}
+
+TEST(Train, RefusesAnotherModelDataOrConfiguration) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 4);
+    const RunDirectory place = fresh(dir / "run");
+    run(small_config(dir, {"epochs=1"}), place);
+    SessionOptions resume;
+    resume.resume = true;
+    EXPECT_THROW(run(small_config(dir, {"epochs=2", "lr0=0.5"}), place, resume), DataError);
+    write_shapes(dir, 13, 4);
+    EXPECT_THROW(run(small_config(dir, {"epochs=2"}), place, resume), DataError);
+}
+
+TEST(Train, OneWriterOnly) {
+    const TemporaryDirectory dir;
+    RunDirectory one = fresh(dir / "run");
+    one.write_text("args.yaml", "");
+    one.lock();
+    RunDirectory two = RunDirectory::existing(dir / "run");
+    EXPECT_THROW(two.lock(), ConfigError);
+}
+
+TEST(Train, PatienceEndsARun) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 4);
+    const RunDirectory place = fresh(dir / "run");
+    const SessionResult r = run(small_config(dir, {"epochs=30", "lr0=0", "patience=3", "ema_decay=0"}), place);
+    EXPECT_TRUE(r.early);  // a rate of 0 learns nothing
+    EXPECT_EQ(r.best_epoch, 1);
+    EXPECT_EQ(r.epochs, 4);
+}
+
+TEST(Train, AccumulationEqualsTheWholeBatchNearly) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 4);
+    const std::vector<std::string> common{"epochs=1", "dropout=0", "multi_scale=", "optimizer=SGD"};
+    auto parts = common;
+    parts.push_back("accumulate=3");
+    const RunDirectory a = fresh(dir / "a"), b = fresh(dir / "b");
+    const SessionResult whole = run(small_config(dir, common), a), split = run(small_config(dir, parts), b);
+    EXPECT_NEAR(whole.last.loss, split.last.loss, 1e-4 * whole.last.loss);
+}
+
+TEST(Train, AReportComesFromWhatTheRunWrote) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 4);
+    const Config config = small_config(dir);
+    const RunDirectory place = fresh(dir / "run");
+    place.write_inputs({"solobox", "train"}, config);
+    run(config, place);
+    const Report report = read_run_report(place);
+    EXPECT_EQ(report.layer_steps.size(), report.layers.at(0).grad_norm.size());
+    ASSERT_GE(report.plots.size(), 4U);
+    EXPECT_EQ(report.plots[0].curves.at(0).x.size(), 3U);  // epochs
+    const std::string page = render_report(report);
+    EXPECT_NE(page.find("best constant box"), std::string::npos);
+    EXPECT_LT(page.size(), std::size_t{2} << 20);
+    EXPECT_EQ(read_config(place.file("args.yaml")).at("batch").value, "6");
+    EXPECT_EQ(read_config(place.file("args.yaml")).at("batch").origin, "test");
+    EXPECT_EQ(judge_lift(0.60, 0.62, 9).severity, "WARN");
+    EXPECT_EQ(judge_lift(0.70, 0.62, 9).severity, "PASS");
+}
+
+// A bright rectangle on black: what is bright afterwards is where the box must be.
+TEST(Augment, BoxesStayWithTheirPixels) {
+    const int side = 64;
+    const UnitBox box{0.4, 0.55, 0.3, 0.25};
+    Image picture{side, side, std::vector<std::uint8_t>(3 * side * side, 0)};
+    for (int y = 0; y < side; ++y)
+        for (int x = 0; x < side; ++x)
+            if (std::abs((x + 0.5) / side - box.cx) < box.w / 2 && std::abs((y + 0.5) / side - box.cy) < box.h / 2)
+                for (int c = 0; c < 3; ++c) picture.rgb[static_cast<std::size_t>(3 * (y * side + x) + c)] = 255;
+    std::vector<Tally> tallies;
+    const PictureStore store(
+        {{"a", "a", box, 0}}, [&](std::size_t) { return picture; }, {side, true, 1 << 20, false}, tallies);
+    AugmentSpec spec;
+    spec.fliplr = 0.5, spec.translate = 0.1, spec.scale = 0.3;
+    bool mirrored = false, moved = false;
+    for (std::int64_t epoch = 0; epoch < 40; ++epoch) {
+        const AugmentedPicture p = augment(store, 0, spec, 3, epoch, side);
+        double left = 1, right = 0, top = 1, bottom = 0;
+        for (int y = 0; y < side; ++y)
+            for (int x = 0; x < side; ++x)
+                if (p.pixels.at(y, x)[0] > 0.7F) {  // the grey beyond the border is darker
+                    left = std::min(left, double(x) / side), right = std::max(right, (x + 1.0) / side);
+                    top = std::min(top, double(y) / side), bottom = std::max(bottom, (y + 1.0) / side);
+                }
+        EXPECT_NEAR(p.box.cx - p.box.w / 2, left, 2.0 / side) << epoch;
+        EXPECT_NEAR(p.box.cx + p.box.w / 2, right, 2.0 / side) << epoch;
+        EXPECT_NEAR(p.box.cy - p.box.h / 2, top, 2.0 / side) << epoch;
+        EXPECT_NEAR(p.box.cy + p.box.h / 2, bottom, 2.0 / side) << epoch;
+        mirrored = mirrored || p.box.cx > 0.55;
+        moved = moved || std::abs(p.box.w - box.w) > 0.02;
+    }
+    EXPECT_TRUE(mirrored);
+    EXPECT_TRUE(moved);
+}
+
+TEST(Augment, ASwitchShiftsNoOtherDraw) {
+    const int side = 24;
+    std::vector<Tally> tallies;
+    const PictureStore store(
+        {{"a", "a", {0.5, 0.5, 0.4, 0.4}, 0}, {"b", "b", {0.3, 0.5, 0.2, 0.2}, 0}},
+        [&](std::size_t i) { return make_synthetic(1, i, side).image; }, {side, true, 1 << 20, false}, tallies);
+    AugmentSpec plain_spec, coloured;
+    plain_spec.scale = coloured.scale = 0.3;
+    coloured.brightness = 0.3, coloured.hsv_s = 0.2;
+    for (std::int64_t epoch = 0; epoch < 10; ++epoch)
+        EXPECT_EQ(augment(store, 0, plain_spec, 0, epoch, side).box.cx,
+                  augment(store, 0, coloured, 0, epoch, side).box.cx);
+}
+
+TEST(Batches, EveryPictureOnceAnEpoch) {
+    const BatchPlan plan{23, 5, 9, {32}};
+    std::vector<std::size_t> first_order;
+    for (const std::int64_t epoch : {0, 1}) {
+        std::vector<std::size_t> all;
+        for (std::int64_t b = 0; b < plan.per_epoch(); ++b)
+            for (const std::size_t i : plan.members(epoch, b)) all.push_back(i);
+        if (epoch == 0) first_order = all;
+        EXPECT_EQ(all == first_order, epoch == 0);
+        std::sort(all.begin(), all.end());
+        for (std::size_t i = 0; i < 23; ++i) EXPECT_EQ(all.at(i), i);
+    }
+}
+
+TEST(LoaderThreads, HandOutInOrderAndPassErrorsOn) {
+    for (const int workers : {0, 1, 3}) {
+        Loader<int> loader(
+            [](std::int64_t n) {
+                if (n == 17) throw DataError("bad picture");
+                return static_cast<int>(n);
+            },
+            5, 30, workers);
+        for (int i = 5; i < 17; ++i) EXPECT_EQ(loader.next(), i);
+        EXPECT_THROW(loader.next(), DataError);
+    }
+}
+
+TEST(ConfigFile, BaseFileEnvironmentCommandLine) {
+    const TemporaryDirectory dir;
+    dir.write("deep/base.yaml", "lr0: 1e-4\nbatch: 4\nmomentum: 0.5\n");
+    const std::string file = dir.write("run.yaml", "base: deep/base.yaml\nbatch_size: 5\nmulti_scale: [96, 128]\n");
+    ::setenv("SOLOBOX_CFG_SEED", "4", 1);
+    Config config;
+    load_config_file(config, file);
+    apply_environment(config);
+    ::unsetenv("SOLOBOX_CFG_SEED");
+    config.set_words({"momentum=0.7"}, "command line");
+    EXPECT_EQ(config.number("lr0"), 1e-4);
+    EXPECT_EQ(config.integer("batch"), 5);
+    EXPECT_EQ(config.integer("seed"), 4);
+    EXPECT_EQ(config.number("momentum"), 0.7);
+    EXPECT_EQ(config.text("multi_scale"), "96,128");
+    EXPECT_EQ(config.at("batch").origin, file + ":2 (as batch_size)");
+    EXPECT_EQ(config.at("seed").origin, "environment");
+}
+
+TEST(ConfigFile, RefusesWithFileAndLine) {
+    const TemporaryDirectory dir;
+    dir.write("loop.yaml", "base: loop.yaml\n");
+    const std::vector<std::pair<std::string, std::string>> cases = {
+        {"epochs: 2\nlr: 1e-3\nlr0: 1e-3\n", ":3: key 'lr0' is set twice"},
+        {"epochs: 2\nepohs: 3\n", ":2: unknown key 'epohs': did you mean 'epochs'?"},
+        {"\nepochs: -1\n", ":2: epochs=-1: expected 1"},
+        {"lr0: 1e-4abc\n", ":1: lr0=1e-4abc: expected a number"},
+        {"epochs:\n", ":1: key 'epochs' has no value"},
+        {"epochs: {a: 1}\n", ":1: key 'epochs' has a map"},
+        {"- 1\n", "expected `key: value` lines"},
+        {"epochs: [1, 2\n", ":2:"},
+        {"", "empty"},
+        {"base: loop.yaml\n", "leads back to itself"},
+        {"base: nowhere.yaml\n", "no such configuration file"},
+    };
+    for (const auto& [text, expected] : cases) {
+        const std::string file = dir.write("case.yaml", text);
+        Config config;
+        try {
+            load_config_file(config, file);
+            ADD_FAILURE() << text << " was accepted";
+        } catch (const ConfigError& e) {
+            EXPECT_NE(std::string(e.what()).find(expected), std::string::npos) << e.what();
+        }
+    }
+}
+
+TEST(TrainingSchedule, MeansWhatItSays) {
+    const auto rates = [](const std::vector<std::string>& words) {
+        Config config;
+        config.set_words(words, "test");
+        return make_training_schedule(config, 10);
+    };
+    const Schedule cosine = rates({"epochs=10", "warmup_steps=10", "lr0=1", "lrf=0.1"});
+    EXPECT_NEAR(cosine.rate(0), 0.1, 1e-12);
+    EXPECT_NEAR(cosine.rate(9), 1, 1e-12);
+    EXPECT_NEAR(cosine.rate(99), 0.1, 1e-3);
+    const Schedule steps =
+        rates({"epochs=90", "warmup_steps=0", "lr0=1", "schedule=step", "step_size=30", "gamma=0.5"});
+    EXPECT_DOUBLE_EQ(steps.rate(299), 1);
+    EXPECT_DOUBLE_EQ(steps.rate(300), 0.5);
+    const Schedule rigid = rates({"epochs=60", "schedule=staircase", "warmup_epochs=5"});
+    EXPECT_DOUBLE_EQ(rigid.rate(0), 0.0028);
+    EXPECT_DOUBLE_EQ(rigid.rate(590), 0.01);
+    EXPECT_THROW(rates({"cos_lr=false", "schedule=cosine", "lr0=1"}), ConfigError);
+    EXPECT_THROW(rates({"schedule=constant", "step_size=3"}), ConfigError);
+    EXPECT_THROW(rates({"schedule=staircase", "lr0=0.1"}), ConfigError);
+    EXPECT_THROW(rates({"warmup_steps=10", "warmup_epochs=2"}), ConfigError);
+}
+
+int shell(const std::string& command) {
+    const int status = std::system(command.c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+TEST(TrainCli, TrainValPredictCompareBranchExtend) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 20, 5);
+    const std::string tool = SOLOBOX_BINARY, home = "cd " + dir.path() + " && " + tool + " ", quiet = " >out 2>err";
+    dir.write("c.yaml", "image: 32\nbatch: 6\nepochs: 2\nhidden: 16\n");
+    ASSERT_EQ(shell(home + "train c.yaml data=set --json" + quiet), 0) << text_at(dir / "err");
+    EXPECT_NE(text_at(dir / "out").find("\"constant_box_iou\""), std::string::npos);
+    for (const char* name :
+         {"args.yaml", "cmd.txt", "env.json", "results.csv", "steps.csv", "layers.csv", "events.jsonl", "report.html",
+          "val_pred.png", "worst.png", "weights/best.safetensors", "weights/last.safetensors"})
+        EXPECT_TRUE(fs::exists(dir / (std::string("runs/train/set/") + name))) << name;
+    EXPECT_TRUE(fs::exists(dir / "runs/latest/report.html"));
+    EXPECT_EQ(shell(home + "val runs/train/set --json" + quiet), 0) << text_at(dir / "err");
+    EXPECT_NE(text_at(dir / "out").find("\"lift\""), std::string::npos);
+    EXPECT_EQ(shell(home + "predict runs/train/set set/images/val/020.png --out boxes" + quiet), 0)
+        << text_at(dir / "err");
+    EXPECT_TRUE(fs::exists(dir / "boxes/020.png"));
+    EXPECT_EQ(shell(home + "extend runs/train/set --epochs 3" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "extend runs/train/set --epochs 3" + quiet), 2);
+    EXPECT_EQ(shell(home + "branch runs/train/set lr0=5e-4" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "compare runs/train/set runs/train/set-branch --out cmp.html" + quiet), 0)
+        << text_at(dir / "err");
+    EXPECT_NE(text_at(dir / "out").find("lr0: 0.001 | 0.0005"), std::string::npos) << text_at(dir / "out");
+    EXPECT_EQ(shell(home + "report runs/train/set" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "resume runs/train/set" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "lr-find c.yaml data=set --steps 12 --json" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "config c.yaml" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "train c.yaml data=nowhere" + quiet), 3);
+    EXPECT_EQ(shell(home + "train c.yaml" + quiet), 2);
+    EXPECT_EQ(
+        shell(home +
+              "train c.yaml data=set lr0=100 optimizer=SGD clip=0 epochs=9 loss=mse decode=identity warmup_steps=0" +
+              quiet),
+        5)
+        << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "completion bash > c.sh && bash -n c.sh"), 0);
+}
+
+}  // namespace
+}  // namespace solobox

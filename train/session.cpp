@@ -1,0 +1,313 @@
+#include "train/session.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <set>
+
+#include "data/loader.h"
+#include "nn/checkpoint.h"
+#include "train/session_state.h"
+#include "train/single_box_setup.h"
+#include "train/training_schedule.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using BatchPointer = std::unique_ptr<TaskBatch>;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// The seconds of the last row of results.csv: a resumed run counts on from there.
+double seconds_so_far(const std::string& results) {
+    std::ifstream in(results, std::ios::binary);
+    double seconds = 0;
+    for (std::string line; std::getline(in, line) && !in.eof();) {
+        const std::size_t from = line.find(',') + 1, to = line.find(',', from);
+        double value = 0;
+        if (to != std::string::npos && std::from_chars(line.data() + from, line.data() + to, value).ec == std::errc())
+            seconds = value;
+    }
+    return seconds;
+}
+
+class Run {
+public:
+    Run(Task& task, const Config& config, const RunDirectory& run, const SessionOptions& options);
+    SessionResult go();
+
+private:
+    std::int64_t epochs() const { return config_.integer("epochs"); }
+    bool validation_due() const {
+        return (state_.epoch + 1) % config_.integer("val_every") == 0 || state_.epoch + 1 == epochs();
+    }
+    int signal() const { return options_.stop_signal ? options_.stop_signal->load() : 0; }
+    bool leave();  // somebody wants to stop
+    void talk(const std::string& line, bool live = false) const {
+        if (options_.talk) options_.talk(line, live);
+    }
+    double rate(std::int64_t step) const;
+    void open_tables();
+    void step(const TaskBatch& batch, bool watched);
+    void record_layers();
+    bool end_epoch();  // false: interrupted, nothing of it has happened
+    void judge(const Evaluation& e);
+    void write_row(const Evaluation& e);
+    void save(const std::string& path);
+    void show(const TaskBatch& batch) const;
+
+    Task& task_;
+    const Config& config_;
+    const RunDirectory& run_;
+    const SessionOptions& options_;
+    std::string hash_, data_;
+    std::int64_t per_epoch_;
+    std::vector<NamedParameter> params_;
+    std::unique_ptr<Optimizer> optimizer_;
+    std::unique_ptr<Ema> ema_;
+    std::unique_ptr<Trainer> trainer_;
+    std::unique_ptr<FlowRecorder> flow_;
+    std::function<double(std::int64_t)> schedule_;
+    std::unique_ptr<schedule::Plateau> plateau_;
+    const TaskBatch* current_ = nullptr;
+    SessionState state_;
+    SessionResult result_;
+    StepReport last_;
+    std::unique_ptr<CsvFile> results_, steps_, layers_;
+    std::vector<std::string> terms_;  // of the loss
+    double before_ = 0;               // seconds of earlier calls
+    std::int64_t steps_here_ = 0, pictures_here_ = 0;
+    double step_seconds_ = 0, waited_ = 0;
+    Clock::time_point start_ = Clock::now();
+};
+
+Run::Run(Task& task, const Config& config, const RunDirectory& run, const SessionOptions& options)
+    : task_(task),
+      config_(config),
+      run_(run),
+      options_(options),
+      hash_(config_hash(config)),
+      data_(task.data_fingerprint()),
+      per_epoch_(task.batches_per_epoch()),
+      params_(parameters_of(task)),
+      optimizer_(make_optimizer(config, params_)) {
+    if (config.number("ema_decay") > 0)
+        ema_ = std::make_unique<Ema>(EmaConfig{config.number("ema_decay"), config.number("ema_tau")}, tensors_of(task));
+    const Schedule s = make_training_schedule(config, per_epoch_);
+    schedule_ = s.rate;
+    plateau_ = std::make_unique<schedule::Plateau>(s.plateau, 1.0);
+    TrainerConfig how{[this](std::int64_t t) { return rate(t); }, config.number("clip")};
+    how.check_finite = config.flag("check_finite");
+    how.ema = ema_.get();
+    how.batch_names = [this] { return current_ ? task_.names(*current_) : std::string(); };
+    trainer_ = std::make_unique<Trainer>(params_, *optimizer_, how);
+    flow_ = std::make_unique<FlowRecorder>(params_);
+    if (!options.resume) return;
+    load_session(run.last_weights(), state_, task, *optimizer_, ema_.get(), hash_, data_);
+    if (options.extend) state_.done = false, state_.worse = 0;
+    plateau_->restore(state_.plateau);
+    trainer_->resume_at(state_.step);
+    before_ = seconds_so_far(run.file("results.csv"));
+}
+
+// The plateau lowers a factor on whatever the schedule says.
+double Run::rate(std::int64_t t) const {
+    return config_.text("schedule") == "plateau"
+               ? std::max(schedule_(t) * plateau_->lr(), std::min(schedule_(t), config_.number("min_lr")))
+               : schedule_(t);
+}
+
+bool Run::leave() {
+    if ((result_.stopped_by = signal()) != 0) return true;
+    return options_.stop_after_steps > 0 && steps_here_ >= options_.stop_after_steps;
+}
+
+void Run::open_tables() {
+    {
+        const NoGrad quiet;
+        set_training(task_, false);  // a look that leaves no trace in running statistics
+        const BatchPointer sample = task_.make_batch(0, 0);
+        for (const LossTerm& t : task_.losses(*sample, 1, {}).at(0).loss().terms) terms_.push_back(t.name);
+        set_training(task_, true);
+    }
+    std::vector<std::string> header{"epoch", "time", "train/loss"};
+    for (const std::string& t : terms_) header.push_back("train/" + t);
+    for (const std::string& c : task_.columns()) header.push_back(c);
+    header.push_back("lr");
+    const std::vector<std::string> steps{"step", "loss", "grad_norm", "lr"};
+    const std::vector<std::string> layers{"step",         "name",      "grad_norm",  "weight_norm",
+                                          "update_ratio", "grad_bits", "weight_bits"};
+    const auto open = [&](const char* name, const std::vector<std::string>& names, std::int64_t last) {
+        return options_.resume ? std::make_unique<CsvFile>(run_.file(name), names, last)
+                               : std::make_unique<CsvFile>(run_.file(name), names);
+    };
+    results_ = open("results.csv", header, state_.epoch);
+    steps_ = open("steps.csv", steps, state_.step);
+    layers_ = open("layers.csv", layers, state_.step);
+}
+
+void Run::record_layers() {
+    for (const ParameterFlow& f : flow_->flows()) {
+        const FlowSample& s = f.samples.back();
+        layers_->row({std::to_string(s.step), f.name, std::isnan(s.grad_norm) ? "" : number_text(s.grad_norm),
+                      number_text(s.weight_norm), number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0),
+                      fmt::format("{:016x}", s.grad_bits), fmt::format("{:016x}", s.weight_bits)});
+    }
+}
+
+void Run::step(const TaskBatch& batch, bool watched) {
+    current_ = &batch;
+    const RandomKey dropout{static_cast<std::uint64_t>(config_.integer("seed")), Stream::dropout,
+                            static_cast<std::uint32_t>(state_.step)};
+    const auto start = Clock::now();
+    last_ =
+        trainer_->step(task_.losses(batch, config_.integer("accumulate"), dropout), watched ? flow_.get() : nullptr);
+    step_seconds_ += seconds_since(start);
+    current_ = nullptr;
+    const std::int64_t n = task_.size(batch);
+    state_.term_sums.resize(last_.terms.size());
+    state_.loss_sum += last_.loss * static_cast<double>(n);
+    for (std::size_t i = 0; i < last_.terms.size(); ++i)
+        state_.term_sums[i] += last_.terms[i].second * static_cast<double>(n);
+    state_.pictures += n;
+    ++state_.step, ++state_.batch, ++steps_here_;
+    pictures_here_ += n;
+    steps_->row(
+        {std::to_string(last_.step), number_text(last_.loss), number_text(last_.grad_norm), number_text(last_.lr)});
+    if (watched) record_layers();
+    show(batch);
+}
+
+void Run::show(const TaskBatch&) const {
+    const double spent = step_seconds_ + waited_;
+    const double per_step = spent / static_cast<double>(std::max<std::int64_t>(steps_here_, 1));
+    const std::int64_t left = epochs() * per_epoch_ - state_.step;
+    const auto eta = static_cast<std::int64_t>(per_step * static_cast<double>(left));
+    talk(fmt::format("epoch {}/{}  {:>3.0f} %  loss {:.4f}  lr {:.2e}  {:.0f} img/s  ETA {}:{:02}{}", state_.epoch + 1,
+                     epochs(), 100.0 * static_cast<double>(state_.batch) / static_cast<double>(per_epoch_),
+                     state_.loss_sum / static_cast<double>(state_.pictures), last_.lr,
+                     static_cast<double>(pictures_here_) / std::max(spent, 1e-9), eta / 60, eta % 60,
+                     result_.last.text.empty() ? "" : "  last " + result_.last.text),
+         true);
+}
+
+void Run::save(const std::string& path) {
+    state_.plateau = plateau_->state();
+    save_session(path, state_, task_, *optimizer_, ema_.get(), config_.at("seed").value, hash_, data_);
+}
+
+void Run::write_row(const Evaluation& e) {
+    std::vector<std::string> cells{std::to_string(state_.epoch + 1),
+                                   fmt::format("{:.3f}", before_ + seconds_since(start_))};
+    const double n = static_cast<double>(state_.pictures);
+    cells.push_back(number_text(state_.loss_sum / n));
+    for (const double sum : state_.term_sums) cells.push_back(number_text(sum / n));
+    for (const std::string& name : task_.columns()) {
+        const auto found =
+            std::find_if(e.columns.begin(), e.columns.end(), [&](const auto& c) { return c.first == name; });
+        cells.push_back(found == e.columns.end() ? "" : number_text(found->second));
+    }
+    cells.push_back(number_text(last_.lr > 0 || state_.step == 0 ? last_.lr : rate(state_.step - 1)));
+    results_->row(cells);
+}
+
+// Best so far, patience, plateau.
+void Run::judge(const Evaluation& e) {
+    plateau_->see(e.loss);
+    const bool better = state_.best_epoch == 0 || e.score > state_.best_score + config_.number("min_delta");
+    if (better) {
+        state_.best_score = e.score;
+        state_.best_epoch = state_.epoch + 1;
+        state_.worse = 0;
+        result_.best = e;
+    } else {
+        ++state_.worse;
+    }
+    const std::int64_t patience = config_.integer("patience");
+    result_.early = patience > 0 && state_.worse >= patience;
+}
+
+bool Run::end_epoch() {
+    Evaluation e;
+    const bool due = validation_due();
+    if (due) {
+        if (ema_) ema_->swap();
+        const auto measured = task_.validate([this] { return signal() != 0; });
+        if (ema_) ema_->swap();
+        if (!measured) return false;
+        e = *measured;
+        result_.last = e;
+        judge(e);
+    }
+    write_row(e);
+    talk(fmt::format("epoch {:>3}/{}  loss {:.4f}{}{}  lr {:.2e}", state_.epoch + 1, epochs(),
+                     state_.loss_sum / static_cast<double>(state_.pictures),
+                     due ? fmt::format("  val {:.4f}  ", e.loss) : "", e.text, last_.lr));
+    const bool best = due && state_.best_epoch == state_.epoch + 1;
+    ++state_.epoch;
+    state_.batch = state_.pictures = 0;
+    state_.loss_sum = 0;
+    std::fill(state_.term_sums.begin(), state_.term_sums.end(), 0.0);
+    state_.done = result_.early || state_.epoch >= epochs();
+    if (best) save(run_.best_weights());
+    save(run_.last_weights());
+    return true;
+}
+
+SessionResult Run::go() {
+    open_tables();
+    if (!options_.resume) save(run_.last_weights());  // before step 1: a full disk is found now
+    const std::int64_t first = state_.epoch * per_epoch_ + state_.batch, last = epochs() * per_epoch_;
+    Loader<BatchPointer> loader(
+        [this](std::int64_t number) { return task_.make_batch(number / per_epoch_, number % per_epoch_); }, first, last,
+        static_cast<int>(config_.integer("workers")));
+    while (!state_.done && state_.epoch < epochs()) {
+        if (leave()) break;
+        if (state_.batch < per_epoch_) {
+            const BatchPointer batch = loader.next();
+            waited_ = loader.waited_seconds();
+            const bool watched = state_.step < 3 || state_.batch + 1 == per_epoch_ || config_.flag("trace");
+            step(*batch, watched);
+        } else if (!end_epoch()) {
+            break;
+        }
+    }
+    if (!state_.done && (result_.stopped_by || options_.stop_after_steps > 0)) save(run_.last_weights());
+    if (!result_.stopped_by) result_.stopped_by = state_.done ? 0 : signal();
+    result_.epochs = state_.epoch, result_.steps = state_.step;
+    result_.best_epoch = state_.best_epoch, result_.best_score = state_.best_score;
+    result_.seconds = seconds_since(start_);
+    result_.wait_share = waited_ / std::max(waited_ + step_seconds_, 1e-9);
+    result_.images_per_second = static_cast<double>(pictures_here_) / std::max(waited_ + step_seconds_, 1e-9);
+    return result_;
+}
+
+}  // namespace
+
+SessionResult train(Task& task, const Config& config, const RunDirectory& run, const SessionOptions& options) {
+    return Run(task, config, run, options).go();
+}
+
+std::string config_hash(const Config& config) {
+    static const std::set<std::string> elsewhere{"data",     "workers",   "cache_mb", "project", "name",
+                                                 "exist_ok", "epochs",    "trace",    "weights", "check_finite",
+                                                 "patience", "recompute", "skip_bad"};
+    std::string text;
+    for (const auto& [key, v] : config.all())
+        if (!elsewhere.contains(key)) text += key + "=" + v.value + "\n";
+    const uLong sum = crc32(0, reinterpret_cast<const Bytef*>(text.data()), static_cast<uInt>(text.size()));
+    return fmt::format("{:08x}", sum);
+}
+
+void load_weights(Task& task, const std::string& path, bool averages) {
+    const SafetensorsFile file = read_safetensors(path);
+    const bool has = std::any_of(file.tensors.begin(), file.tensors.end(),
+                                 [](const auto& t) { return t.first.starts_with("ema."); });
+    load_state(task, file, path, averages && has ? "ema." : "model.");
+}
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,45 @@
+// A training run on disk: epochs of steps, validation, tables, checkpoints, and going on after whatever stopped it.
+//
+// weights/last.safetensors is the whole state: weights, averages, optimizer, schedule and the place in the data. Tables
+// are written before it, so what they hold beyond it is cut off on resume: killed at any moment and resumed, a run ends
+// with the same bits and the same rows as one that nobody disturbed.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "train/config.h"
+#include "train/run.h"
+#include "train/task.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+struct SessionOptions {
+    std::function<void(const std::string& line, bool live)> talk;  // `live` lines replace each other
+    const std::atomic<int>* stop_signal = nullptr;                 // non-zero: save and leave
+    bool resume = false;                                           // go on from weights/last.safetensors
+    bool extend = false;                                           // and do not stay finished: epochs may have grown
+    std::int64_t stop_after_steps = 0;                             // tests: leave after so many steps of this call
+};
+
+struct SessionResult {
+    int stopped_by = 0;  // the signal's number
+    bool early = false;  // patience ran out
+    std::int64_t epochs = 0, steps = 0, best_epoch = 0;
+    double best_score = 0;
+    Evaluation best, last;                                      // best: as it was then
+    double seconds = 0, wait_share = 0, images_per_second = 0;  // of this call's steps
+};
+
+// NonFiniteError when the run diverged (the last good checkpoint stays); IoError, DataError as usual.
+SessionResult train(Task& task, const Config& config, const RunDirectory& run, const SessionOptions& options);
+
+// Hash of the configuration that decides what is learned: without threads, places and names.
+std::string config_hash(const Config& config);
+
+// Fills the model from a run's file: the averages when it has them (and `averages`), else the weights.
+void load_weights(Task& task, const std::string& path, bool averages = true);
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

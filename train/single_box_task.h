@@ -1,0 +1,72 @@
+// The single-box regressor as a task of the training loop: its data sets, its loss, its IoU beside the baselines that
+// never look at a picture.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/batches.h"
+#include "data/dataset.h"
+#include "nn/models/single_box.h"
+#include "train/config.h"
+#include "train/single_box_setup.h"
+#include "train/task.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+// Training and validation pictures of a configuration's `data`.
+struct SingleBoxData {
+    std::shared_ptr<const PictureStore> train, val;
+    std::string source;                     // "voc data set /data/raccoon"
+    std::vector<std::string> notes;         // what was skipped, converted or counted
+    UnitBox mean, constant;                 // of the training boxes: their mean, the best constant box
+    double mean_iou = 0, constant_iou = 0;  // what these reach on the validation set
+};
+// DataError when a part has no usable picture; ConfigError without `data`.
+SingleBoxData load_single_box_data(const Config& config);
+
+// How good predictions are, number by number.
+struct BoxScores {
+    std::vector<double> ious;
+    std::vector<UnitBox> predictions;
+    double mean = 0, median = 0, share50 = 0;  // share50: of IoUs >= 0.5
+    std::array<double, 4> predicted_mean{}, predicted_deviation{}, truth_mean{}, truth_deviation{};  // cx, cy, w, h
+};
+
+class SingleBoxTask : public Task {
+public:
+    SingleBoxTask(const Config& config, const SingleBoxData& data);
+
+    void visit(Visitor& v) override { model_->visit(v); }
+    std::string name_of_score() const override { return "metrics/iou"; }
+    std::int64_t batches_per_epoch() const override { return plan_.per_epoch(); }
+    std::int64_t training_pictures() const override { return static_cast<std::int64_t>(data_.train->size()); }
+    std::string data_fingerprint() const override;
+    std::unique_ptr<TaskBatch> make_batch(std::int64_t epoch, std::int64_t b) const override;
+    std::string names(const TaskBatch& batch) const override;
+    std::int64_t size(const TaskBatch& batch) const override;
+    std::vector<BatchPart> losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) override;
+    std::vector<std::string> columns() const override;
+    std::optional<Evaluation> validate(const std::function<bool()>& stop) override;
+
+    // Boxes for pictures of one size (N, S, S, 3), of the model as it stands: set_training(task, false) before.
+    std::vector<UnitBox> predict(const Tensor& images);
+    // The model on a whole set; loss terms added up into `loss` when given. Nothing when `stop` says so.
+    std::optional<BoxScores> measure(const PictureStore& store, const std::function<bool()>& stop,
+                                     std::vector<std::pair<std::string, double>>* loss = nullptr);
+
+    SingleBox& model() { return *model_; }
+    const SingleBoxData& data() const { return data_; }
+
+private:
+    const Config& config_;
+    SingleBoxData data_;
+    DecodeSpec decode_;
+    BoxLossSpec loss_;
+    AugmentSpec augment_;
+    BatchPlan plan_;
+    std::unique_ptr<SingleBox> model_;
+};
+
+}  // namespace solobox::inline SOLOBOX_PRECISION

@@ -1,0 +1,50 @@
+// What the training loop needs to know of a task, whatever its network puts out: boxes now, classes later. The loop
+// (session.h) owns steps, checkpoints and tables; a task owns the model, its data, its loss and its measures.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nn/losses.h"
+#include "nn/visit.h"
+#include "train/trainer.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+
+struct TaskBatch {
+    virtual ~TaskBatch() = default;
+};
+
+struct Evaluation {
+    std::vector<std::pair<std::string, double>> columns;  // of results.csv, in their order: "val/loss", "metrics/iou"
+    double score = 0;                                     // what "best" means; higher is better
+    double loss = 0;
+    std::string text;  // for the line of the epoch: "IoU 0.612 (constant box 0.527)"
+};
+
+class Task {
+public:
+    virtual ~Task() = default;
+    virtual void visit(Visitor& v) = 0;
+    virtual std::string name_of_score() const = 0;  // "metrics/iou"
+    virtual std::int64_t batches_per_epoch() const = 0;
+    virtual std::int64_t training_pictures() const = 0;
+    virtual std::string data_fingerprint() const = 0;
+
+    // Batch b of an epoch, both from 0: a pure function, called by worker threads.
+    virtual std::unique_ptr<TaskBatch> make_batch(std::int64_t epoch, std::int64_t b) const = 0;
+    virtual std::string names(const TaskBatch& batch) const = 0;  // of its pictures, for messages
+    virtual std::int64_t size(const TaskBatch& batch) const = 0;  // pictures
+    // The batch in up to `parts` parts of nearly equal size (gradient accumulation), the last ones maybe empty.
+    virtual std::vector<BatchPart> losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) = 0;
+
+    // The columns that validate() fills, known before it runs.
+    virtual std::vector<std::string> columns() const = 0;
+    // Measures the model as it stands, in evaluation mode. Gives up (nothing) when `stop` says so.
+    virtual std::optional<Evaluation> validate(const std::function<bool()>& stop) = 0;
+};
+
+}  // namespace solobox::inline SOLOBOX_PRECISION
