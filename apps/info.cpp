@@ -26,14 +26,19 @@ Verb add_info(CLI::App& app) {
 
 Verb add_config(CLI::App& app) {
     struct Arguments {
-        bool json = false, schema = false;
+        bool json = false, schema = false, markdown = false;
         std::vector<std::string> words;
     };
     auto a = std::make_shared<Arguments>();
     app.add_flag("--schema", a->schema, "all keys with aliases, type, range, default and meaning");
+    app.add_flag("--markdown", a->markdown, "with --schema: the table as the docs have it");
     app.add_flag("--json", a->json, "one JSON object on standard output");
     app.add_option("words", a->words, "CONFIG.yaml and key=value words: what `train` would make of them, with origins");
     return [a] {
+        if (a->schema && a->markdown) {
+            fmt::print("{}", schema_markdown());
+            return ExitCode::done;
+        }
         if (a->schema || (a->json && a->words.empty())) {
             fmt::print("{}{}", a->json ? schema_json() : schema_text(), a->json ? "\n" : "");
             return ExitCode::done;

@@ -1,7 +1,5 @@
 #include "data/picture_store.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 
 #include "data/image.h"
@@ -12,8 +10,8 @@
 namespace solobox {
 namespace {
 
-std::uint32_t crc(std::uint32_t state, const void* data, std::size_t size) {
-    return static_cast<std::uint32_t>(crc32_z(state, static_cast<const Bytef*>(data), size));
+std::uint32_t bytes_sum(std::uint32_t start, const void* data, std::size_t size) {
+    return checksum({static_cast<const char*>(data), size}, start);
 }
 
 }  // namespace
@@ -35,7 +33,7 @@ PictureStore::PictureStore(std::vector<StoredTarget> targets, Read read, const O
         const auto i = static_cast<std::size_t>(tile);
         try {
             Image square = load(i);
-            sums[i] = crc(0, square.rgb.data(), square.rgb.size());
+            sums[i] = bytes_sum(0, square.rgb.data(), square.rgb.size());
             if (i < fit) squares[i] = std::move(square);
         } catch (const DataError& e) {
             errors[i] = e.what();
@@ -52,7 +50,7 @@ PictureStore::PictureStore(std::vector<StoredTarget> targets, Read read, const O
         }
         const UnitBox& b = targets[i].box;
         const double box[4] = {b.cx, b.cy, b.w, b.h};
-        fingerprint_ = crc(crc(fingerprint_, &sums[i], sizeof sums[i]), box, sizeof box);
+        fingerprint_ = bytes_sum(bytes_sum(fingerprint_, &sums[i], sizeof sums[i]), box, sizeof box);
         entries_.push_back({std::move(targets[i]), i, std::move(squares[i])});
     }
 }

@@ -52,6 +52,9 @@ std::size_t find_control(std::string_view text);
 // DataError "is not text" when there are control characters or broken UTF-8.
 void require_text(std::string_view text, const std::string& file);
 
+// CRC-32 of the bytes, going on from an earlier one.
+std::uint32_t checksum(std::string_view bytes, std::uint32_t start = 0);
+
 // Lines without their ends (LF or CRLF), one at a time, numbered from 1.
 class LineReader {
 public:

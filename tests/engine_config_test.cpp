@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <clocale>
+#include <fstream>
 #include <locale>
 #include <nlohmann/json.hpp>
 
@@ -237,6 +238,12 @@ TEST(EngineConfig, NoLocaleChangesAnything) {
     EXPECT_EQ(everything(), plain);
     std::setlocale(LC_ALL, old_c.c_str());
     std::locale::global(before);
+}
+
+TEST(Schema, ThePageInTheDocsIsItsOwn) {
+    std::ifstream in(SOLOBOX_SOURCE_DIR "/docs/configuration.md");
+    const std::string page{std::istreambuf_iterator<char>(in), {}};
+    EXPECT_EQ(page, schema_markdown()) << "solobox config --schema --markdown > docs/configuration.md";
 }
 
 }  // namespace

@@ -346,6 +346,21 @@ std::string schema_text() {
     return text;
 }
 
+std::string schema_markdown() {
+    std::string text =
+        "# Configuration keys\n\nWritten by `solobox config --schema --markdown`. Keys marked [train] belong to "
+        "`train` and "
+        "its relatives; the others also to `overfit`.\n\n| key | type | default | meaning |\n|---|---|---|---|\n";
+    for (const ConfigKey& k : config_schema()) {
+        std::string type = type_name(k);
+        for (std::size_t at = 0; (at = type.find('|', at)) != std::string::npos; at += 2) type.replace(at, 1, "\\|");
+        text += fmt::format("| {}{} | {} | {} | {}{} |\n", k.name,
+                            k.aliases.empty() ? "" : fmt::format(" ({})", fmt::join(k.aliases, ", ")), type,
+                            k.default_value, k.meaning, k.training_only ? " [train]" : "");
+    }
+    return text;
+}
+
 std::string schema_json() {
     nlohmann::ordered_json keys = nlohmann::ordered_json::array();
     for (const ConfigKey& k : config_schema())

@@ -60,8 +60,9 @@ private:
 double parse_number(const std::string& key, const std::string& text);
 std::int64_t parse_integer_value(const std::string& key, const std::string& text);
 
-// Table for `solobox config --schema`: aligned text, or JSON.
+// Table for `solobox config --schema`: aligned text, JSON, or the page of the docs.
 std::string schema_text();
 std::string schema_json();
+std::string schema_markdown();  // docs/configuration.md
 
 }  // namespace solobox

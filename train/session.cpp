@@ -1,7 +1,5 @@
 #include "train/session.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -10,6 +8,7 @@
 #include <set>
 
 #include "data/loader.h"
+#include "data/text.h"
 #include "nn/checkpoint.h"
 #include "train/session_state.h"
 #include "train/single_box_setup.h"
@@ -299,8 +298,7 @@ std::string config_hash(const Config& config) {
     std::string text;
     for (const auto& [key, v] : config.all())
         if (!elsewhere.contains(key)) text += key + "=" + v.value + "\n";
-    const uLong sum = crc32(0, reinterpret_cast<const Bytef*>(text.data()), static_cast<uInt>(text.size()));
-    return fmt::format("{:08x}", sum);
+    return fmt::format("{:08x}", checksum(text));
 }
 
 void load_weights(Task& task, const std::string& path, bool averages) {
