@@ -10,6 +10,7 @@
 #include "data/batches.h"
 #include "data/loader.h"
 #include "data/synthetic.h"
+#include "nn/safetensors.h"
 #include "tests/data_fixtures.h"
 #include "train/config_file.h"
 #include "train/run_report.h"
@@ -391,6 +392,37 @@ TEST(TrainCli, TrainValPredictCompareBranchExtend) {
         5)
         << text_at(dir / "err");
     EXPECT_EQ(shell(home + "completion bash > c.sh && bash -n c.sh"), 0);
+}
+
+// Whichever write, fsync or rename fails: an exit code and the system's words, and no damaged checkpoint.
+TEST(TrainCli, SurvivesEveryFailingWrite) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a preloaded library and the sanitizer's do not go together";
+#endif
+    const TemporaryDirectory dir;
+    write_shapes(dir, 6, 2);
+    dir.write("c.yaml", "image: 32\nbatch: 6\nepochs: 2\nhidden: 4\nworkers: 0\n");
+    const std::string train = std::string(SOLOBOX_BINARY) + " train c.yaml data=set --threads 1 --out ";
+    int failed = 0;
+    for (int at = 1; at < 2000; ++at) {
+        const bool full = at % 2 == 0;
+        const std::string run = "run" + std::to_string(at);
+        const int code =
+            shell("cd " + dir.path() + " && LD_PRELOAD=" SOLOBOX_FAILING_WRITES " FAIL_AT=" + std::to_string(at) +
+                  " FAIL_WITH=" + std::to_string(full ? ENOSPC : EIO) + " " + train + run + " >out 2>err");
+        const std::string said = text_at(dir / "err");
+        const std::string last = dir / (run + "/weights/last.safetensors");
+        if (fs::exists(last)) {
+            EXPECT_NO_THROW((void)read_safetensors(last)) << at;
+        }
+        if (code == 0) break;  // fewer writes than that
+        ++failed;
+        EXPECT_EQ(code, 1) << at << ": " << said;
+        EXPECT_NE(said.find(full ? "No space left on device" : "Input/output error"), std::string::npos)
+            << at << ": " << said;
+        fs::remove_all(dir / run);
+    }
+    EXPECT_GT(failed, 20);
 }
 
 }  // namespace
