@@ -35,6 +35,8 @@ Verb add_diff(CLI::App& app);
 Verb add_info(CLI::App& app);
 Verb add_config(CLI::App& app);
 Verb add_bench(CLI::App& app);
+Verb add_data(CLI::App& app);
+Verb add_check(CLI::App& app);
 
 // --threads, shared by the verbs that compute.
 void add_threads_option(CLI::App& app, int& threads);

@@ -76,6 +76,8 @@ int main(int argc, char** argv) {
     add("lr-find", "loss against learning rate, from tiny to too large", solobox::add_lr_find);
     add("completion", "a script that completes commands in your shell",
         [&](CLI::App& s) { return solobox::add_completion(s, app); });
+    add("check", "one file of any kind: what it is, what it means, whether it can be used", solobox::add_check);
+    add("data", "look at data sets and write new ones: check, show, convert, synth", solobox::add_data);
     add("model", "tables of layers; weights and graphs for other tools", solobox::add_model);
     add("gradcheck", "backward against central differences, in double", solobox::add_gradcheck);
     add("diff", "the first step and tensor in which two runs differ, exit 0 or 4", solobox::add_diff);

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <functional>
 
+#include "data/coco.h"
 #include "data/folder.h"
 #include "data/text.h"
 #include "data/tiny_imagenet.h"
@@ -32,11 +33,15 @@ void split_by_order(std::vector<Sample> all, double fraction, DataSet& set) {
 
 void skip_or_rethrow(const OpenOptions& options, std::vector<Tally>& tallies, const std::string& example) {
     if (!options.skip_bad) throw;
-    count(tallies, "pictures or labels that cannot be used left out", example);
+    try {
+        throw;
+    } catch (const DataError& error) {
+        count(tallies, "pictures or labels that cannot be used left out", example, 1, error.what());
+    }
 }
 
 const std::vector<std::string>& dataset_formats() {
-    static const std::vector<std::string> names = {"voc", "yolo", "tiny-imagenet", "folder"};
+    static const std::vector<std::string> names = {"voc", "yolo", "coco", "tiny-imagenet", "folder"};
     return names;
 }
 
@@ -49,11 +54,14 @@ std::string detect(const std::string& path) {
     if (looks_like_tiny_imagenet(path)) return "tiny-imagenet";
     if (!find_yolo_yaml(path).empty()) return "yolo";
     if (!find_voc(path).empty()) return "voc";
+    if (looks_like_coco(path)) return "coco";
     if (looks_like_yolo(path)) return "yolo";
     if (looks_like_image_folder(path)) return "folder";
-    fail_data(shown,
-              "no known data set. Looked for: wnids.txt + train/ (tiny-imagenet); data.yaml, or images/ + labels/ "
-              "(yolo); Annotations/*.xml + JPEGImages/ (voc); <class>/*.jpg (folder). Give the set's own directory");
+    fail_data(
+        shown,
+        "no known data set. Looked for: wnids.txt + train/ (tiny-imagenet); data.yaml, or images/ + labels/ "
+        "(yolo); Annotations/*.xml + JPEGImages/ (voc); annotations/*.json + images/ (coco); <class>/*.jpg (folder). "
+        "Give the set's own directory");
 }
 
 }  // namespace
@@ -67,13 +75,18 @@ DataSet open_dataset(const std::string& path, const OpenOptions& options) {
     struct stat state {};
     if (::stat(path.c_str(), &state) != 0) fail_data(shown, "cannot open the data set: {}", std::strerror(errno));
     const std::string low = lower(path);
-    const bool yaml = !S_ISDIR(state.st_mode) && (low.ends_with(".yaml") || low.ends_with(".yml"));
-    if (!S_ISDIR(state.st_mode) && !yaml)
-        fail_data(shown, "not a directory: give the data set's directory or its data.yaml");
-    std::string format = options.format.empty() ? (yaml ? "yolo" : detect(path)) : options.format;
-    if (yaml && format != "yolo") fail_data(shown, "a YAML file, but the format is {}: give a directory", format);
+    const bool directory = S_ISDIR(state.st_mode);
+    const bool yaml = !directory && (low.ends_with(".yaml") || low.ends_with(".yml"));
+    const bool json = !directory && low.ends_with(".json");
+    if (!directory && !yaml && !json)
+        fail_data(shown, "not a directory: give the data set's directory, its data.yaml or its COCO file");
+    const std::string alone = yaml ? "yolo" : json ? "coco" : "";  // what a single file stands for
+    const std::string format = !options.format.empty() ? options.format : directory ? detect(path) : alone;
+    if (!directory && format != alone)
+        fail_data(shown, "a {} file, but the format is {}: give a directory", yaml ? "YAML" : "JSON", format);
     DataSet set = format == "voc"             ? open_voc(path, options)
                   : format == "yolo"          ? open_yolo(path, options)
+                  : format == "coco"          ? open_coco(path, options)
                   : format == "tiny-imagenet" ? open_tiny_imagenet(path, options)
                                               : open_image_folder(path, options);
     if (set.train.empty() && set.val.empty()) fail_data(shown, "no usable picture in this {} set", format);

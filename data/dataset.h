@@ -1,4 +1,4 @@
-// The front door of the data room: give a directory (or a data.yaml), get a DataSet with its format found and said.
+// The front door of the data room: give a directory (or a data.yaml, or a COCO file), get a DataSet with its format found and said.
 // Opens everything read-only and writes nothing. Pictures are not decoded here, only their headers are read.
 #pragma once
 

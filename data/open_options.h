@@ -14,7 +14,7 @@ enum class Strictness { strict, lenient };
 enum class ExifBoxes { stored, upright };  // the frame labels refer to, where sizes do not tell
 
 struct OpenOptions {
-    std::string format = "";  // "" detects; voc | yolo | tiny-imagenet | folder
+    std::string format = "";  // "" detects; voc | yolo | coco | tiny-imagenet | folder
     Strictness strictness = Strictness::lenient;
     bool skip_bad = false;      // leave out and count samples whose picture or label cannot be used
     double val_fraction = 0.2;  // of a set without a split of its own: the last ones in byte order of path

@@ -201,14 +201,13 @@ bool stays_below(std::string_view relative) {
     return true;
 }
 
-void count(std::vector<Tally>& tallies, const std::string& what, const std::string& example, std::int64_t n) {
+void count(std::vector<Tally>& tallies, const std::string& what, const std::string& example, std::int64_t n,
+           const std::string& note) {
     if (n <= 0) return;
-    for (Tally& tally : tallies)
-        if (tally.what == what) {
-            tally.count += n;
-            return;
-        }
-    tallies.push_back({what, n, example});
+    auto tally = std::find_if(tallies.begin(), tallies.end(), [&](const Tally& t) { return t.what == what; });
+    if (tally == tallies.end()) tally = tallies.insert(tally, {what, 0, example});
+    tally->count += n;
+    if (tally->notes.size() < max_tally_notes) tally->notes.push_back(note.empty() ? example : note);
 }
 
 Listing list_directory(const std::string& path) {

@@ -70,8 +70,9 @@ private:
 // A relative path that stays below its start: not absolute, no "..", no NUL, no backslash.
 bool stays_below(std::string_view relative);
 
-// Adds to the tally of that kind, or starts one.
-void count(std::vector<Tally>& tallies, const std::string& what, const std::string& example, std::int64_t n = 1);
+// Adds to the tally of that kind, or starts one. `note` is kept for each call; "" takes the example.
+void count(std::vector<Tally>& tallies, const std::string& what, const std::string& example, std::int64_t n = 1,
+           const std::string& note = "");
 
 // Names in a directory in byte order, without "." and "..", hidden files and the "._*" files of macOS.
 struct Listing {

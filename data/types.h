@@ -43,10 +43,14 @@ struct Tally {
     std::string what;
     std::int64_t count = 0;
     std::string example;  // file:line of the first one
+    // Every one of them (up to max_tally_notes): file:line, or the whole message of what was refused.
+    std::vector<std::string> notes = {};
 };
 
+inline constexpr std::size_t max_tally_notes = 100'000;
+
 struct DataSet {
-    std::string format;                // voc | yolo | tiny-imagenet | folder | synthetic
+    std::string format;                // voc | yolo | coco | tiny-imagenet | folder | synthetic
     std::string root;                  // as the user gave it
     std::vector<std::string> classes;  // index = class_id
     std::vector<Sample> train, val;    // each in byte order of path

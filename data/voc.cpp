@@ -308,10 +308,9 @@ DataSet open_voc(const std::string& dir, const OpenOptions& options) {
     }
     for (auto& [stem, sample] : by_stem)
         for (std::size_t i = 0; i < sample.objects.size(); ++i) sample.objects[i].class_id = classes[names[stem][i]];
-    const auto bare = std::count_if(pictures.names.begin(), pictures.names.end(), [&](const std::string& n) {
-        return !seen.contains(join_path(pictures.folder, n));
-    });
-    count(set.tallies, "pictures without a label file left out", pictures.folder, bare);
+    for (const std::string& name : pictures.names)
+        if (const std::string path = join_path(pictures.folder, name); !seen.contains(path))
+            count(set.tallies, "pictures without a label file left out", printable(path, 300));
 
     const auto take = [&](const std::vector<std::string>& stems, const char* list, std::vector<Sample>& to) {
         for (const std::string& stem : stems) {

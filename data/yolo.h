@@ -26,6 +26,18 @@ std::vector<YoloBox> parse_yolo(std::string_view text, const std::string& file, 
 
 // The data.yaml of `dir` ("" when there is none): data.yaml, dataset.yaml, or the only *.yaml that has `names`.
 std::string find_yolo_yaml(const std::string& dir);
+struct YoloDescription {
+    std::string file, base;  // the file as messages name it; what its places are relative to
+    std::vector<std::string> classes;
+    std::vector<std::string> train, val;  // directories or list files, resolved
+};
+
+// A data.yaml whose places exist. DataError with the line otherwise.
+YoloDescription read_yolo_description(const std::string& path);
+
+// The label file of a picture: .../images/.../a.jpg -> .../labels/.../a.txt (the last "images" counts), otherwise
+// beside the picture.
+std::string yolo_label_path(const std::string& picture);
 // images/ with labels/ beside or below it, with or without train/ and val/.
 bool looks_like_yolo(const std::string& dir);
 

@@ -2,10 +2,12 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 
 #include "data/text.h"
+#include "data/yaml_guard.h"
 #include "data/yolo.h"
 
 namespace solobox {
@@ -13,30 +15,6 @@ namespace {
 
 constexpr std::size_t max_yaml_bytes = std::size_t{1} << 20;
 constexpr std::size_t max_label_bytes = std::size_t{64} << 20;
-constexpr int max_yaml_depth = 32;
-
-// yaml-cpp recurses on every level; a description of a data set needs three.
-void check_depth(std::string_view text, const std::string& file) {
-    LineReader lines(text);
-    int open = 0;
-    for (std::string_view line; lines.next(line);) {
-        int dashes = 0;
-        for (const char c : line) {
-            if (c == '[' || c == '{') ++open;
-            if ((c == ']' || c == '}') && open > 0) --open;
-            if (c == '-' || c == '?' || c == ':') ++dashes;
-        }
-        const auto indent = std::min(line.find_first_not_of(' '), line.size());
-        if (open > max_yaml_depth || dashes > 200 || indent > 200)
-            fail_line(file, lines.number(), "nesting deeper than a data.yaml needs");
-    }
-}
-
-struct Description {
-    std::string file, base;
-    std::vector<std::string> classes;
-    std::vector<std::string> train, val;  // directories or list files, resolved
-};
 
 std::string scalar(const YAML::Node& node, const std::string& file, const char* key) {
     if (!node.IsScalar()) fail_line(file, node.Mark().line + 1, "{} must be a text", key);
@@ -81,7 +59,7 @@ std::string resolve(const std::string& base, const std::string& path) {
     return joined;
 }
 
-std::vector<std::string> read_places(const YAML::Node& node, const Description& in, const char* key) {
+std::vector<std::string> read_places(const YAML::Node& node, const YoloDescription& in, const char* key) {
     std::vector<std::string> out;
     if (!node || node.IsNull()) return out;
     if (node.IsSequence())
@@ -95,23 +73,15 @@ std::vector<std::string> read_places(const YAML::Node& node, const Description& 
     return out;
 }
 
-Description read_description(const std::string& path) {
-    Description out;
+}  // namespace
+
+YoloDescription read_yolo_description(const std::string& path) {
+    YoloDescription out;
     out.file = printable(path, 300);
     const std::string text = read_whole(path, max_yaml_bytes);
-    require_text(strip_bom(text), out.file);
-    check_depth(text, out.file);
-    YAML::Node root;
-    try {
-        root = YAML::Load(text);
-    } catch (const YAML::Exception& error) {
-        fail_line(out.file, error.mark.line + 1, "not YAML: {}", printable(error.msg, 120));
-    }
-    if (!root.IsMap() || !root["names"]) fail_data(out.file, "no `names`: expected names, train and val");
-    std::set<std::string> keys;
-    for (const auto& pair : root)
-        if (pair.first.IsScalar() && !keys.insert(pair.first.Scalar()).second)
-            fail_line(out.file, pair.first.Mark().line + 1, "key {} twice", printable(pair.first.Scalar()));
+    guard_yaml(text, out.file);
+    const YAML::Node root = YAML::Load(text);
+    if (!root["names"]) fail_data(out.file, "no `names`: expected names, train and val");
     out.classes = read_names(root["names"], out.file);
     if (const YAML::Node nc = root["nc"]) {
         const auto n = parse_integer(scalar(nc, out.file, "nc"));
@@ -131,19 +101,24 @@ Description read_description(const std::string& path) {
     return out;
 }
 
-// All pictures below a folder.
-void collect(const std::string& dir, std::vector<std::string>& out, int depth = 0) {
+namespace {
+
+// All pictures below a folder. Links are followed, but no folder is entered twice: links may form circles.
+void collect(const std::string& dir, std::vector<std::string>& out, std::set<std::string>& entered, int depth = 0) {
+    std::error_code error;
+    if (!entered.insert(std::filesystem::weakly_canonical(dir, error).string()).second) return;
     const Listing listing = list_directory(dir);
     for (const std::string& name : listing.files)
         if (has_picture_ending(name)) out.push_back(join_path(dir, name));
     for (const std::string& name : listing.folders)
-        if (depth < 8) collect(join_path(dir, name), out, depth + 1);
+        if (depth < 8) collect(join_path(dir, name), out, entered, depth + 1);
 }
 
 std::vector<std::string> pictures_of(const std::string& place) {
     std::vector<std::string> out;
     if (is_directory(place)) {
-        collect(place, out);
+        std::set<std::string> entered;
+        collect(place, out, entered);
         return out;
     }
     const std::string text = read_whole(place, max_label_bytes);
@@ -153,15 +128,6 @@ std::vector<std::string> pictures_of(const std::string& place) {
         if (const std::string_view name = trim(line); !name.empty())
             out.push_back(resolve(parent_path(place), std::string(name.starts_with("./") ? name.substr(2) : name)));
     return out;
-}
-
-// .../images/.../a.jpg -> .../labels/.../a.txt (the last "images" counts); otherwise beside the picture.
-std::string label_path(const std::string& picture) {
-    std::string path = picture;
-    const std::string padded = "/" + path;
-    if (const std::size_t at = padded.rfind("/images/"); at != std::string::npos) path.replace(at, 6, "labels");
-    const std::size_t dot = path.rfind('.');
-    return path.substr(0, dot) + ".txt";
 }
 
 class SetReader {
@@ -193,7 +159,7 @@ private:
         const ImageInfo info = image_info(picture, options_.limits);
         out.width = info.width;
         out.height = info.height;
-        const std::string labels = label_path(picture);
+        const std::string labels = yolo_label_path(picture);
         const std::string file = printable(labels, 300);
         if (!is_file(labels)) {
             count(set_.tallies, "pictures without a label file (background)", printable(picture, 300));
@@ -264,6 +230,14 @@ std::vector<std::string> read_class_list(const std::string& dir) {
 
 }  // namespace
 
+std::string yolo_label_path(const std::string& picture) {
+    std::string path = picture;
+    const std::string padded = "/" + path;
+    if (const std::size_t at = padded.rfind("/images/"); at != std::string::npos) path.replace(at, 6, "labels");
+    const std::size_t dot = path.rfind('.');
+    return path.substr(0, dot) + ".txt";
+}
+
 std::string find_yolo_yaml(const std::string& dir) {
     for (const char* name : {"data.yaml", "data.yml", "dataset.yaml"})
         if (is_file(join_path(dir, name))) return join_path(dir, name);
@@ -291,7 +265,7 @@ DataSet open_yolo(const std::string& path, const OpenOptions& options) {
     PlainLayout places;
     bool named = true;
     if (!yaml.empty()) {
-        Description description = read_description(yaml);
+        YoloDescription description = read_yolo_description(yaml);
         set.classes = std::move(description.classes);
         places = {std::move(description.train), std::move(description.val)};
     } else {

@@ -1,0 +1,151 @@
+// solobox data: look at data sets and write new ones. Here: what its verbs share, convert and synth.
+#include <fmt/core.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/data_verbs.h"
+#include "data/image.h"
+#include "data/synthetic.h"
+#include "data/text.h"
+#include "data/write_set.h"
+
+namespace solobox {
+namespace {
+
+struct Writing {
+    DataArguments in;
+    std::string out, to;
+    std::int64_t count = 200, val = 40, size = 128;
+    std::uint64_t seed = 0;
+};
+
+ExitCode report(const Writing& a, const SetWriter& writer, const std::string& format) {
+    if (a.in.json) {
+        const nlohmann::ordered_json j{{"directory", a.out},
+                                       {"format", format},
+                                       {"pictures", writer.pictures()},
+                                       {"boxes", writer.boxes()},
+                                       {"crowds_left_out", writer.crowds_left_out()}};
+        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    } else {
+        fmt::print("{}: {} set of {} pictures and {} boxes\n", printable(a.out, 300), format, writer.pictures(),
+                   writer.boxes());
+    }
+    return ExitCode::done;
+}
+
+ExitCode convert(const Writing& a) {
+    const SetFormat format = set_format(a.to);
+    Talk talk(a.in.quiet);
+    const DataSet set = open_dataset(a.in.data, open_options(a.in));
+    tell(talk, set);
+    if (set.format == "folder")
+        throw ConfigError(fmt::format("{}: class folders have no boxes to convert", printable(a.in.data, 300)));
+    SetWriter writer(a.out, format, set.classes, a.in.data);
+    std::int64_t unlabelled = 0;
+    for (const bool val : {false, true})
+        for (const Sample& sample : val ? set.val : set.train) {
+            // Of a known class but without a box: not background, there is something in it.
+            if (sample.class_id >= 0 && sample.objects.empty())
+                ++unlabelled;
+            else
+                writer.add(val, sample);
+        }
+    writer.finish();
+    if (unlabelled > 0) talk.line(fmt::format("  {} pictures of a class but without a box left out", unlabelled));
+    if (writer.crowds_left_out() > 0)
+        talk.line(fmt::format("  {} crowds left out: only COCO has them", writer.crowds_left_out()));
+    return report(a, writer, a.to);
+}
+
+ExitCode synth(const Writing& a) {
+    SetWriter writer(a.out, set_format(a.to), shape_names());
+    for (std::int64_t i = 0; i < a.count + a.val; ++i) {
+        const auto made = make_synthetic(a.seed, static_cast<std::uint64_t>(i), static_cast<int>(a.size));
+        const std::vector<std::uint8_t> png = encode_png(made.image);
+        Sample sample;
+        sample.width = made.image.width;
+        sample.height = made.image.height;
+        sample.objects = {made.object};
+        writer.add(i >= a.count, fmt::format("{:06}.png", i),
+                   std::string_view(reinterpret_cast<const char*>(png.data()), png.size()), sample);
+    }
+    writer.finish();
+    return report(a, writer, a.to);
+}
+
+CLI::Option* add_target_format(CLI::App& app, const char* name, std::string& to) {
+    return app.add_option(name, to, "yolo | voc | coco")->check(CLI::IsMember({"yolo", "voc", "coco"}));
+}
+
+}  // namespace
+
+void add_data_arguments(CLI::App& app, DataArguments& a) {
+    app.add_option("DIR", a.data, "the data set: its directory, its data.yaml or its COCO file")
+        ->required()
+        ->check(not_empty());
+    app.add_option("--format", a.format, "instead of finding out: voc | yolo | coco | tiny-imagenet | folder")
+        ->check(not_empty());
+    app.add_option("--exif-boxes", a.exif_boxes, "frame of the labels of turned pictures, where sizes do not tell")
+        ->check(CLI::IsMember({"stored", "upright"}));
+    app.add_flag("--skip-bad", a.skip_bad, "leave out pictures and labels that cannot be used, and count them");
+    app.add_flag("--json", a.json, "one JSON object on standard output");
+    app.add_flag("-q,--quiet", a.quiet, "no talk on standard error");
+}
+
+OpenOptions open_options(const DataArguments& a) {
+    OpenOptions options;
+    options.format = a.format;
+    options.skip_bad = a.skip_bad;
+    options.exif_boxes = a.exif_boxes == "upright" ? ExifBoxes::upright : ExifBoxes::stored;
+    return options;
+}
+
+void tell(Talk& talk, const DataSet& set) {
+    talk.line(fmt::format("{}: {} set, {} classes, {} pictures to train on, {} to validate", printable(set.root, 300),
+                          set.format, set.classes.size(), set.train.size(), set.val.size()));
+    for (const Tally& t : set.tallies) talk.line(fmt::format("  {}: {} (first: {})", t.what, t.count, t.example));
+}
+
+Verb add_data_convert(CLI::App& app) {
+    auto a = std::make_shared<Writing>();
+    add_data_arguments(app, a->in);
+    app.add_option("NEWDIR", a->out, "new directory for the copy")->required()->check(not_empty());
+    add_target_format(app, "--to", a->to)->required();
+    return [a] { return convert(*a); };
+}
+
+Verb add_data_synth(CLI::App& app) {
+    auto a = std::make_shared<Writing>();
+    a->to = "yolo";
+    app.add_option("DIR", a->out, "new directory")->required()->check(not_empty());
+    app.add_option("--count", a->count, "pictures to train on (default 200)")->check(CLI::Range(1, 1'000'000));
+    app.add_option("--val", a->val, "pictures to validate on, beside those (default 40)")
+        ->check(CLI::Range(0, 1'000'000));
+    app.add_option("--size", a->size, "side of the pictures in pixels (default 128)")->check(CLI::Range(16, 2048));
+    app.add_option("--seed", a->seed, "another seed, other pictures (default 0)");
+    add_target_format(app, "--format", a->to);
+    app.add_flag("--json", a->in.json, "one JSON object on standard output");
+    return [a] { return synth(*a); };
+}
+
+Verb add_data(CLI::App& app) {
+    app.require_subcommand(1);
+    auto verbs = std::make_shared<std::vector<std::pair<CLI::App*, Verb>>>();
+    const auto add = [&](const char* name, const char* text, Verb (*make)(CLI::App&)) {
+        CLI::App* sub = app.add_subcommand(name, text);
+        verbs->emplace_back(sub, make(*sub));
+    };
+    add("check", "everything that is wrong with a data set, exit 0 or 3", add_data_check);
+    add("show", "a contact sheet with every box drawn", add_data_show);
+    add("convert", "a copy in another format: yolo, voc or coco", add_data_convert);
+    add("synth", "a new set of synthetic pictures", add_data_synth);
+    return [verbs] {
+        for (const auto& [sub, run] : *verbs)
+            if (sub->parsed()) return run();
+        return ExitCode::usage;
+    };
+}
+
+}  // namespace solobox
