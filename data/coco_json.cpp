@@ -53,6 +53,7 @@ struct Row {
     std::optional<std::string> file_name, name;
     int width = 0, height = 0;
     std::vector<double> box;
+    std::string bad_side;
     bool has_box = false, crowd = false, flawed = false;
     std::int64_t line = 0;
 };
@@ -127,9 +128,9 @@ private:
         const auto says = [&](const char* part) { return what.find(part) != std::string::npos; };
         const char last = token.empty() ? '\0' : token.back();
         const bool literal = says("invalid literal");
-        if (says("expected end of input")) return "text after the end of the document";
         if (says("number overflow")) return fmt::format("the number {} of a bbox is out of range", printable(token));
         if (says("unexpected end of input")) return "unexpected end of the file: it is cut, copy it again";
+        if (says("expected end of input")) return "text after the end of the document";
         if (literal && (last == '/' || last == '#')) return "a comment, which JSON does not have";
         if (literal && last == '\'') return "a single quote: texts stand in double quotes";
         if (literal && (last == '+' || last == '.')) return "a number may not begin with + or a point";
@@ -175,7 +176,7 @@ private:
                 found_.insert(key_);
             }
         } else if (depth_ == 3) {
-            if (list) fail("a list in \"{}\", expected objects", key_of(section_));
+            if (list) fail("wrong nesting: a list in \"{}\", expected objects", key_of(section_));
             row_ = {};
             row_.line = in_.line();
             row_keys_.clear();
@@ -232,9 +233,11 @@ private:
     void read_side(const Value& value, int& to) {
         const bool number = value.kind == Value::Kind::whole || value.kind == Value::Kind::real;
         if (!number || !(value.real >= 1 && value.real <= max_coordinate) || value.real != std::floor(value.real))
-            return flaw(in_.line(), "{} is {}, expected the picture's pixels", key_,
-                        number ? fmt::format("{}", value.real) : value.name());
-        to = static_cast<int>(value.real);
+            // Said when the object is complete: 0x50 and 060 begin like a width of 0, but are no JSON.
+            row_.bad_side = fmt::format("{} is {}, expected the picture's pixels", key_,
+                                        number ? fmt::format("{}", value.real) : value.name());
+        else
+            to = static_cast<int>(value.real);
     }
 
     void read_text(const Value& value, std::optional<std::string>& to) {
@@ -270,6 +273,7 @@ private:
     }
 
     void end_image() {
+        if (!row_.flawed && !row_.bad_side.empty()) flaw(row_.line, "{}", row_.bad_side);
         if (!row_.flawed && !row_.id) flaw(row_.line, "an image without id");
         if (!row_.flawed && !row_.file_name) flaw(row_.line, "image {} has no file_name", row_.id->shown());
         if (!row_.flawed && !stays_below(*row_.file_name))

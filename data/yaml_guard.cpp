@@ -47,6 +47,7 @@ public:
     }
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& text) override {
+        if (tag == "!") last_quoted_ = mark;
         value(mark, tag, anchor, text, true);
     }
     void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -61,6 +62,23 @@ public:
         push(mark, true);
     }
     void OnMapEnd() override { levels_.pop_back(); }
+
+    // The parser takes the end of the file for a closing quote; only the last quoted text can have run that far.
+    void check_last_quote(std::string_view text) const {
+        const auto start = static_cast<std::size_t>(last_quoted_.pos);
+        if (last_quoted_.line < 0 || start >= text.size()) return;
+        const char quote = text[start];
+        if (quote != '"' && quote != '\'') return;
+        for (std::size_t i = start + 1; i < text.size(); ++i) {
+            if (quote == '"' && text[i] == '\\')
+                ++i;
+            else if (text[i] == quote && quote == '\'' && i + 1 < text.size() && text[i + 1] == quote)
+                ++i;
+            else if (text[i] == quote)
+                return;
+        }
+        fail(last_quoted_, "a quote that is never closed");
+    }
 
 private:
     struct Level {
@@ -99,6 +117,7 @@ private:
 
     const std::string& file_;
     int documents_ = 0;
+    YAML::Mark last_quoted_ = YAML::Mark::null_mark();
     std::vector<Level> levels_;
 };
 
@@ -125,8 +144,11 @@ void guard_yaml(std::string_view text, const std::string& file) {
         YAML::Parser parser(in);
         Guard guard(file);
         while (parser.HandleNextDocument(guard)) any = true;
+        guard.check_last_quote(text);
     } catch (const YAML::Exception& error) {
-        fail_line(file, error.mark.line + 1, "not YAML: {}", printable(error.msg, 120));
+        const bool map = error.msg.find("end of map not found") != std::string::npos;
+        fail_line(file, error.mark.line + 1, "not YAML: {}{}", printable(error.msg, 120),
+                  map ? " (is the indentation of this line that of its neighbours?)" : "");
     }
     if (!any) fail_data(file, "the file is empty, expected a map of keys");
     YAML::Node root = YAML::Load(std::string(text));
