@@ -17,7 +17,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t max_bytes = std::size_t{64} << 20;
-constexpr std::size_t max_lines = 50;  // boxes shown to people; JSON has them all
+constexpr std::size_t max_lines = 50;     // boxes shown to people
+constexpr std::size_t max_boxes = 10000;  // boxes in JSON; a file may have millions
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
@@ -30,11 +31,22 @@ void add_notes(Checked& out, const std::vector<Tally>& tallies) {
     out.json["notes"] = notes;
 }
 
-void add_box(Checked& out, Json& boxes, Json box, const std::string& line) {
-    boxes.push_back(std::move(box));
-    if (boxes.size() <= max_lines) out.lines.push_back("  " + line);
-    if (boxes.size() == max_lines + 1) out.lines.push_back("  .. and more: --json lists all");
-}
+// Adds boxes one by one until the list is full.
+struct BoxList {
+    Checked& out;
+    Json boxes = Json::array();
+
+    bool full() const { return boxes.size() >= max_boxes; }
+    void add(Json box, const std::string& line) {
+        boxes.push_back(std::move(box));
+        if (boxes.size() <= max_lines) out.lines.push_back("  " + line);
+    }
+    void finish(std::size_t all) {
+        if (all > max_lines) out.lines.push_back(fmt::format("  .. and {} more", all - max_lines));
+        out.json["count"] = all;  // more than are listed when there are more than max_boxes
+        out.json["boxes"] = std::move(boxes);
+    }
+};
 
 std::string plural(std::size_t n, const char* one, const char* many) {
     return fmt::format("{} {}", n, n == 1 ? one : many);
@@ -64,8 +76,9 @@ Checked check_yolo(const std::string& path, const std::string& image) {
         out.json["width"] = frame.width;
         out.json["height"] = frame.height;
     }
-    Json boxes = Json::array();
+    BoxList boxes{out};
     for (const YoloBox& row : rows) {
+        if (boxes.full()) break;
         const UnitBox& b = row.box;
         Json box{{"line", row.line}, {"class", row.class_id}, {"cx", b.cx}, {"cy", b.cy}, {"w", b.w}, {"h", b.h}};
         std::string text = fmt::format("line {}: class {}, {} {} {} {}", row.line, row.class_id, b.cx, b.cy, b.w, b.h);
@@ -77,9 +90,9 @@ Checked check_yolo(const std::string& path, const std::string& image) {
             text += fmt::format(", pixels {:.2f} {:.2f} {:.2f} {:.2f}", box["x1"].get<double>(),
                                 box["y1"].get<double>(), box["x2"].get<double>(), box["y2"].get<double>());
         }
-        add_box(out, boxes, std::move(box), text);
+        boxes.add(std::move(box), text);
     }
-    out.json["boxes"] = boxes;
+    boxes.finish(rows.size());
     add_notes(out, tallies);
     return out;
 }
@@ -104,12 +117,13 @@ Checked check_voc(const std::string& path, const std::string& image) {
     out.lines.push_back(fmt::format(
         "Pascal VOC labels: {} in {}", voc.objects.empty() ? "no box" : plural(voc.objects.size(), "box", "boxes"),
         voc.width > 0 ? fmt::format("{} x {}", voc.width, voc.height) : "a picture of unknown size"));
-    Json boxes = Json::array();
-    for (const VocObject& o : voc.objects)
-        add_box(out, boxes,
-                {{"line", o.line}, {"name", o.name}, {"x1", o.x1}, {"y1", o.y1}, {"x2", o.x2}, {"y2", o.y2}},
-                fmt::format("line {}: {} {} {} {} {}", o.line, printable(o.name), o.x1, o.y1, o.x2, o.y2));
-    out.json["boxes"] = boxes;
+    BoxList boxes{out};
+    for (const VocObject& o : voc.objects) {
+        if (boxes.full()) break;
+        boxes.add({{"line", o.line}, {"name", o.name}, {"x1", o.x1}, {"y1", o.y1}, {"x2", o.x2}, {"y2", o.y2}},
+                  fmt::format("line {}: {} {} {} {} {}", o.line, printable(o.name), o.x1, o.y1, o.x2, o.y2));
+    }
+    boxes.finish(voc.objects.size());
     add_notes(out, tallies);
     return out;
 }
@@ -138,22 +152,22 @@ Checked check_coco(const std::string& path, const std::string& image) {
     out.lines.push_back(fmt::format("COCO labels: {}, {}, {}", plural(coco.images.size(), "image", "images"),
                                     plural(coco.objects.size(), "box", "boxes"),
                                     plural(coco.classes.size(), "class", "classes")));
-    Json boxes = Json::array();
+    BoxList boxes{out};
     for (const CocoObject& o : coco.objects) {
+        if (boxes.full()) break;
         const std::string& name = coco.classes[static_cast<std::size_t>(o.class_id)];
         const std::string& picture = coco.images[o.image].file_name;
-        add_box(out, boxes,
-                {{"line", o.line},
-                 {"image", picture},
-                 {"name", name},
-                 {"bbox", {o.x, o.y, o.w, o.h}},
-                 {"width", samples[o.image].width},
-                 {"height", samples[o.image].height},
-                 {"crowd", o.crowd}},
-                fmt::format("{}: {} xywh {} {} {} {} in {}x{}{}", printable(picture), printable(name), o.x, o.y, o.w,
-                            o.h, samples[o.image].width, samples[o.image].height, o.crowd ? " (crowd)" : ""));
+        boxes.add({{"line", o.line},
+                   {"image", picture},
+                   {"name", name},
+                   {"bbox", {o.x, o.y, o.w, o.h}},
+                   {"width", samples[o.image].width},
+                   {"height", samples[o.image].height},
+                   {"crowd", o.crowd}},
+                  fmt::format("{}: {} xywh {} {} {} {} in {}x{}{}", printable(picture), printable(name), o.x, o.y, o.w,
+                              o.h, samples[o.image].width, samples[o.image].height, o.crowd ? " (crowd)" : ""));
     }
-    out.json["boxes"] = boxes;
+    boxes.finish(coco.objects.size());
     add_notes(out, tallies);
     return out;
 }
@@ -179,21 +193,21 @@ Checked check_tiny(const std::string& path) {
                           : parse_tiny_boxes(text, file, Strictness::strict, tallies);
     out.json["list"] = val ? "val_annotations" : "boxes";
     out.lines.push_back("tiny-imagenet's list of " + plural(rows.size(), "box", "boxes"));
-    Json boxes = Json::array();
+    BoxList boxes{out};
     for (const TinyRow& row : rows) {
+        if (boxes.full()) break;
         const Object& o = row.object;
-        add_box(out, boxes,
-                {{"line", row.line},
-                 {"image", row.picture},
-                 {"wnid", row.wnid},
-                 {"x1", o.x1},
-                 {"y1", o.y1},
-                 {"x2", o.x2},
-                 {"y2", o.y2}},
-                fmt::format("line {}: {} {} {} {} {} {}", row.line, printable(row.picture), row.wnid, o.x1, o.y1, o.x2,
-                            o.y2));
+        boxes.add({{"line", row.line},
+                   {"image", row.picture},
+                   {"wnid", row.wnid},
+                   {"x1", o.x1},
+                   {"y1", o.y1},
+                   {"x2", o.x2},
+                   {"y2", o.y2}},
+                  fmt::format("line {}: {} {} {} {} {} {}", row.line, printable(row.picture), row.wnid, o.x1, o.y1,
+                              o.x2, o.y2));
     }
-    out.json["boxes"] = boxes;
+    boxes.finish(rows.size());
     add_notes(out, tallies);
     return out;
 }

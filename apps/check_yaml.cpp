@@ -41,7 +41,8 @@ Checked check_description(const std::string& path) {
     Checked out;
     out.json = {{"kind", "data.yaml"}, {"classes", d.classes}, {"train", d.train}, {"val", d.val}};
     out.lines.push_back(fmt::format("data.yaml of a YOLO set, {} classes", d.classes.size()));
-    for (std::size_t i = 0; i < d.classes.size(); ++i) out.lines.push_back(fmt::format("  {}: {}", i, d.classes[i]));
+    for (std::size_t i = 0; i < d.classes.size(); ++i)
+        out.lines.push_back(fmt::format("  {}: {}", i, printable(d.classes[i])));
     for (const std::string& place : d.train) out.lines.push_back("  train: " + printable(place, 300));
     for (const std::string& place : d.val) out.lines.push_back("  val: " + printable(place, 300));
     return out;
@@ -106,7 +107,7 @@ Checked check_yaml(const std::string& path) {
     for (const auto& [key, value] : config.all()) {
         if (config.is_default(key)) continue;
         settings[key] = value.value;
-        out.lines.push_back(fmt::format("  {}: {}", key, value.value));
+        out.lines.push_back(fmt::format("  {}: {}", key, printable(value.value, 200)));
     }
     out.json["settings"] = settings;
     return out;

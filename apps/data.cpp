@@ -37,15 +37,17 @@ ExitCode report(const Writing& a, const SetWriter& writer, const std::string& fo
 
 ExitCode convert(const Writing& a) {
     const SetFormat format = set_format(a.to);
+    const auto stop = stop_on_signal();
     Talk talk(a.in.quiet);
     const DataSet set = open_dataset(a.in.data, open_options(a.in));
     tell(talk, set);
     if (set.format == "folder")
         throw ConfigError(fmt::format("{}: class folders have no boxes to convert", printable(a.in.data, 300)));
-    SetWriter writer(a.out, format, set.classes, a.in.data);
+    SetWriter writer(a.out, format, set.classes, &set);
     std::int64_t unlabelled = 0;
     for (const bool val : {false, true})
         for (const Sample& sample : val ? set.val : set.train) {
+            stop();
             // Of a known class but without a box: not background, there is something in it.
             if (sample.class_id >= 0 && sample.objects.empty())
                 ++unlabelled;
@@ -60,8 +62,10 @@ ExitCode convert(const Writing& a) {
 }
 
 ExitCode synth(const Writing& a) {
+    const auto stop = stop_on_signal();
     SetWriter writer(a.out, set_format(a.to), shape_names());
     for (std::int64_t i = 0; i < a.count + a.val; ++i) {
+        stop();
         const auto made = make_synthetic(a.seed, static_cast<std::uint64_t>(i), static_cast<int>(a.size));
         const std::vector<std::uint8_t> png = encode_png(made.image);
         Sample sample;
@@ -106,6 +110,14 @@ void tell(Talk& talk, const DataSet& set) {
     talk.line(fmt::format("{}: {} set, {} classes, {} pictures to train on, {} to validate", printable(set.root, 300),
                           set.format, set.classes.size(), set.train.size(), set.val.size()));
     for (const Tally& t : set.tallies) talk.line(fmt::format("  {}: {} (first: {})", t.what, t.count, t.example));
+}
+
+std::function<void()> stop_on_signal() {
+    const std::atomic<int>* caught = &watch_signals();
+    return [caught] {
+        if (const int number = caught->load())
+            throw Error("interrupted: nothing was written", static_cast<ExitCode>(128 + number));
+    };
 }
 
 Verb add_data_convert(CLI::App& app) {

@@ -7,6 +7,7 @@
 #include "apps/data_verbs.h"
 #include "data/lint.h"
 #include "data/text.h"
+#include "data/write_set.h"
 
 namespace solobox {
 namespace {
@@ -107,15 +108,18 @@ void print_text(const LintReport& r) {
 
 ExitCode check_data(const Arguments& a) {
     use_threads(a.in.threads);
+    if (!a.fix.empty()) require_new_directory(a.fix);  // before the long part
+    const auto stop = stop_on_signal();
     Talk talk(a.in.quiet);
     const LintReport report = lint(a.in.data, open_options(a.in), [&](std::int64_t done, std::int64_t all) {
+        stop();
         talk.live(fmt::format("decoded {} of {} pictures", done, all));
     });
     talk.end_live();
     std::string fixed_as;
     if (!a.fix.empty()) {
         std::vector<std::string> what;
-        fixed_as = mend(report, a.fix, what);
+        fixed_as = mend(report, a.fix, what, stop);
         talk.line(fmt::format("{}: mended copy, {} format", printable(a.fix, 300), fixed_as));
         for (const std::string& line : what) talk.line("  " + line);
     }

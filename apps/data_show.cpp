@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 
 #include <cmath>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +9,7 @@
 #include "data/draw.h"
 #include "data/image.h"
 #include "data/text.h"
+#include "data/write_set.h"
 
 namespace solobox {
 namespace {
@@ -55,20 +55,13 @@ std::string caption_of(const Sample& sample, const DataSet& set) {
                                : name + " (" + set.classes.at(static_cast<std::size_t>(sample.class_id)) + ")";
 }
 
-void refuse_below(const std::string& out, const std::string& data) {
-    std::error_code error;
-    const auto file = std::filesystem::weakly_canonical(out, error);
-    const auto root = std::filesystem::weakly_canonical(is_directory(data) ? data : parent_path(data), error);
-    const auto relative = file.lexically_relative(root);
-    if (!relative.empty() && *relative.begin() != "..")
-        throw ConfigError(fmt::format("--out {}: lies within {}, which is only read: give a file elsewhere",
-                                      printable(out, 300), printable(data, 300)));
-}
-
 ExitCode show(const Arguments& a) {
+    const auto stop = stop_on_signal();
     Talk talk(a.in.quiet);
-    refuse_below(a.out, a.in.data);
     const DataSet set = open_dataset(a.in.data, open_options(a.in));
+    if (lies_within(a.out, set))
+        throw ConfigError(fmt::format("--out {}: lies within {}, which is only read: give a file elsewhere",
+                                      printable(a.out, 300), printable(a.in.data, 300)));
     tell(talk, set);
     const std::vector<Sample>& samples = a.split == "val" ? set.val : set.train;
     if (samples.empty()) throw DataError(fmt::format("{}: no picture in {}", printable(a.in.data, 300), a.split));
@@ -77,6 +70,7 @@ ExitCode show(const Arguments& a) {
     std::vector<std::pair<const Sample*, Image>> cells;
     std::int64_t boxes = 0, left_out = 0;
     for (std::size_t i = 0; i < n; ++i) {
+        stop();
         const Sample& sample = samples[i * samples.size() / n];
         try {
             cells.emplace_back(&sample, draw_picture(sample, set));

@@ -18,6 +18,8 @@ void add_data_arguments(CLI::App& app, DataArguments& a);
 OpenOptions open_options(const DataArguments& a);
 // Says on stderr what was opened and what was left out.
 void tell(Talk& talk, const DataSet& set);
+// Call it between pictures: after Ctrl-C or SIGTERM it throws, and what was begun is removed.
+std::function<void()> stop_on_signal();
 
 Verb add_data_check(CLI::App& app);
 Verb add_data_show(CLI::App& app);

@@ -117,7 +117,7 @@ Verb add_overfit(CLI::App& app, const CommandLine& line) {
     app.add_option("-n", a->n, "pictures to learn (default 8)")->check(CLI::Range(1, 4096));
     app.add_option("--data", a->data, "data set directory (default: synthetic shapes made in memory)")
         ->check(not_empty());
-    app.add_option("--format", a->format, "voc | yolo | tiny-imagenet (default: found out)");
+    app.add_option("--format", a->format, "voc | yolo | coco | tiny-imagenet (default: found out)");
     app.add_option("--model", a->model, "tiny (default) or toy");
     app.add_option("--steps", a->steps, "at most so many steps (default 900, in cycles of 300)")
         ->check(CLI::Range(1, 1'000'000));

@@ -54,8 +54,8 @@ std::string detect(const std::string& path) {
     if (looks_like_tiny_imagenet(path)) return "tiny-imagenet";
     if (!find_yolo_yaml(path).empty()) return "yolo";
     if (!find_voc(path).empty()) return "voc";
-    if (looks_like_coco(path)) return "coco";
     if (looks_like_yolo(path)) return "yolo";
+    if (looks_like_coco(path)) return "coco";
     if (looks_like_image_folder(path)) return "folder";
     fail_data(
         shown,

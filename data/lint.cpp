@@ -301,19 +301,21 @@ LintReport lint(const std::string& path, OpenOptions options,
     return Linter(path, options).run(progress);
 }
 
-std::string mend(const LintReport& report, const std::string& directory, std::vector<std::string>& what) {
+std::string mend(const LintReport& report, const std::string& directory, std::vector<std::string>& what,
+                 const std::function<void()>& between) {
     const DataSet& set = report.set;
     if (set.format == "folder")
         throw ConfigError("--fix: a set of class folders has no boxes to write, and no label that could be mended");
     const bool writable = set.format == "voc" || set.format == "coco";
     const std::string format = writable ? set.format : "yolo";
-    SetWriter writer(directory, set_format(format), set.classes, set.root);
+    SetWriter writer(directory, set_format(format), set.classes, &set);
     std::set<std::string> leaked, repeated;
     for (const auto& [train, val] : report.leaks) leaked.insert(train);
     for (const auto& same : report.duplicates) repeated.insert(same.begin() + 1, same.end());
     std::int64_t unlabelled = 0;
     for (const bool val : {false, true})
         for (const Sample& sample : val ? set.val : set.train) {
+            if (between) between();
             if (leaked.contains(sample.path) || repeated.contains(sample.path)) continue;
             // Of a known class but without a box: not background, there is something in it.
             if (sample.class_id >= 0 && sample.objects.empty())

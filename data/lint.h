@@ -50,7 +50,8 @@ LintReport lint(const std::string& path, OpenOptions options,
 
 // Writes what is left when all that was found is taken out (of equal pictures the first stays, of a leak the val
 // picture) into a new directory; in the set's own format when it can be written, else as YOLO. Returns the format.
-// what: a line for each kind of thing left out.
-std::string mend(const LintReport& report, const std::string& directory, std::vector<std::string>& what);
+// what: a line for each kind of thing left out. `between` is called before each picture; when it throws, nothing stays.
+std::string mend(const LintReport& report, const std::string& directory, std::vector<std::string>& what,
+                 const std::function<void()>& between = {});
 
 }  // namespace solobox

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -49,14 +50,6 @@ std::string plain_name(std::string_view name) {
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-// Whether `inner` is `outer` or lies below it, links followed.
-bool lies_within(const std::string& inner, const std::string& outer) {
-    std::error_code error;
-    const fs::path a = fs::weakly_canonical(inner, error), b = fs::weakly_canonical(outer, error);
-    const fs::path relative = a.lexically_relative(b);
-    return !relative.empty() && *relative.begin() != "..";
-}
-
 // The labels as they belong to the stored pixels: the turn of the EXIF orientation undone.
 Sample to_stored(const Sample& upright, const ImageInfo& info) {
     static constexpr int inverse[9] = {1, 1, 2, 3, 4, 5, 8, 7, 6};
@@ -77,19 +70,36 @@ SetFormat set_format(const std::string& name) {
     throw ConfigError(fmt::format("format \"{}\" cannot be written, expected yolo | voc | coco", printable(name)));
 }
 
+bool lies_within(const std::string& path, const DataSet& set) {
+    std::set<std::string> homes = {is_directory(set.root) ? set.root : parent_path(set.root)};
+    for (const auto* samples : {&set.train, &set.val})
+        for (const Sample& sample : *samples) homes.insert(parent_path(sample.path));
+    std::error_code error;
+    const fs::path inner = fs::weakly_canonical(fs::absolute(path, error), error);
+    return std::any_of(homes.begin(), homes.end(), [&](const std::string& home) {
+        const fs::path relative = inner.lexically_relative(fs::weakly_canonical(fs::absolute(home, error), error));
+        return !relative.empty() && *relative.begin() != "..";
+    });
+}
+
+void require_new_directory(const std::string& directory, const DataSet* source) {
+    const std::string shown = printable(directory, 300);
+    std::error_code error;
+    if (fs::exists(fs::symlink_status(directory, error)) && !is_directory(directory))
+        throw ConfigError(shown + ": exists and is no directory: give a new one");
+    if (is_directory(directory) && !fs::is_empty(directory, error))
+        throw ConfigError(shown + ": is not empty: give a new directory");
+    if (source && lies_within(directory, *source))
+        throw ConfigError(fmt::format("{}: lies within {}, which is only read: give a directory elsewhere", shown,
+                                      printable(source->root, 300)));
+}
+
 SetWriter::SetWriter(const std::string& directory, SetFormat format, std::vector<std::string> classes,
-                     const std::string& source)
+                     const DataSet* source)
     : target_(directory), format_(format), classes_(std::move(classes)) {
     while (target_.size() > 1 && target_.ends_with('/')) target_.pop_back();
-    const std::string shown = printable(target_, 300);
+    require_new_directory(target_, source);
     std::error_code error;
-    if (fs::exists(fs::symlink_status(target_, error)) && !is_directory(target_))
-        throw ConfigError(shown + ": exists and is no directory: give a new one");
-    if (is_directory(target_) && !fs::is_empty(target_, error))
-        throw ConfigError(shown + ": is not empty: give a new directory");
-    if (!source.empty() && lies_within(target_, is_directory(source) ? source : parent_path(source)))
-        throw ConfigError(fmt::format("{}: lies within {}, which is only read: give a directory elsewhere", shown,
-                                      printable(source)));
     make_directories(parent_path(target_));
     work_ = fmt::format("{}.part-{}", target_, ::getpid());
     if (!fs::create_directory(work_, error)) fail_write(work_, error ? error.message() : "it exists already");

@@ -18,14 +18,19 @@ namespace solobox {
 enum class SetFormat { yolo, voc, coco };
 SetFormat set_format(const std::string& name);  // ConfigError listing the names
 
+// Whether the path is or lies below the directory of the set or of one of its pictures, links followed.
+bool lies_within(const std::string& path, const DataSet& set);
+
+// ConfigError when `directory` holds anything, is no directory, or lies within `source` (where there is one).
+void require_new_directory(const std::string& directory, const DataSet* source = nullptr);
+
 // A data set in the making. It grows in a directory of its own beside `directory` and takes that name in finish(), so
 // nobody ever sees half of it; without finish() everything is removed again.
 class SetWriter {
 public:
-    // ConfigError when `directory` holds anything or lies within `source` ("": there is none). IoError with the
-    // system's text.
+    // As require_new_directory; IoError with the system's text.
     SetWriter(const std::string& directory, SetFormat format, std::vector<std::string> classes,
-              const std::string& source = "");
+              const DataSet* source = nullptr);
     ~SetWriter();
     SetWriter(const SetWriter&) = delete;
     SetWriter& operator=(const SetWriter&) = delete;

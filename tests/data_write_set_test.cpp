@@ -90,7 +90,7 @@ void expect_same(const DataSet& a, const DataSet& b) {
 }
 
 DataSet write(const DataSet& set, const std::string& directory, const std::string& format) {
-    SetWriter writer(directory, set_format(format), set.classes, set.root);
+    SetWriter writer(directory, set_format(format), set.classes, &set);
     for (const bool val : {false, true})
         for (const Sample& sample : val ? set.val : set.train) writer.add(val, sample);
     writer.finish();
@@ -151,9 +151,10 @@ TEST(WriteSet, CrowdsStayInCocoOnly) {
 TEST(WriteSet, OnlyIntoNewDirectoriesOutsideTheSource) {
     const TemporaryDirectory dir;
     make_source(dir);
+    const DataSet source = open_dataset(dir.path());
     const auto refused = [&](const std::string& directory) {
         try {
-            SetWriter(directory, SetFormat::yolo, {}, dir.path());
+            SetWriter(directory, SetFormat::yolo, {}, &source);
         } catch (const ConfigError& error) {
             return std::string(error.what());
         }
@@ -166,6 +167,12 @@ TEST(WriteSet, OnlyIntoNewDirectoriesOutsideTheSource) {
     fs::create_symlink(dir.path(), out / "link");
     EXPECT_TRUE(has(refused(out / "link/new"), "lies within"));
     EXPECT_FALSE(fs::exists(dir / "new"));
+    // Pictures may lie elsewhere than the description that names them.
+    const std::string yaml = out.write("data.yaml", "names: [x, y, z]\ntrain: " + dir.path() + "/images/train\n");
+    const DataSet elsewhere = open_dataset(yaml);
+    EXPECT_TRUE(lies_within(dir / "images/train/new", elsewhere));
+    EXPECT_TRUE(lies_within(out / "new", elsewhere));
+    EXPECT_FALSE(lies_within("/nowhere", elsewhere));
 }
 
 TEST(WriteSet, NothingStaysOfAnUnfinishedOne) {
