@@ -1,5 +1,6 @@
-// The front door of the data room: give a directory (or a data.yaml, or a COCO file), get a DataSet with its format found and said.
-// Opens everything read-only and writes nothing. Pictures are not decoded here, only their headers are read.
+// The front door of the data room: give a directory (or a data.yaml, or a COCO file), get a DataSet with its format
+// found and said. Opens everything read-only and writes nothing. Pictures are not decoded here, only their headers are
+// read.
 #pragma once
 
 #include <optional>

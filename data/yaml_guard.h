@@ -1,6 +1,6 @@
-// Looks over a foreign YAML text before anything is made of it. Accepts the plain part that data sets and configurations
-// need and refuses the rest: keys that stand twice, tags, anchors and aliases, merge keys, several documents, deep
-// nesting, anything but UTF-8.
+// Looks over a foreign YAML text before anything is made of it. Accepts the plain part that data sets and
+// configurations need and refuses the rest: keys that stand twice, tags, anchors and aliases, merge keys, several
+// documents, deep nesting, anything but UTF-8.
 #pragma once
 
 #include <string>
