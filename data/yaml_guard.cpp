@@ -171,8 +171,10 @@ std::vector<YamlEntry> yaml_entries(std::string_view text, const std::string& fi
                                           : YamlEntry::Kind::text;
         if (value.IsScalar()) entry.text = value.Scalar();
         if (value.IsSequence())
-            for (const YAML::Node& item : value)
+            for (const YAML::Node& item : value) {
                 if (item.IsScalar()) entry.list.push_back(item.Scalar());
+                entry.nested = entry.nested || !item.IsScalar();
+            }
         out.push_back(std::move(entry));
     }
     return out;

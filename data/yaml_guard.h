@@ -18,6 +18,7 @@ struct YamlEntry {
     std::string key;
     std::string text;               // as written, without quotes; "" unless kind is text
     std::vector<std::string> list;  // the plain values of a list
+    bool nested = false;            // the list holds other things too
     int line = 0;                   // of the key, from 1
 };
 

@@ -304,14 +304,15 @@ TEST(ConfigFile, RefusesWithFileAndLine) {
     const TemporaryDirectory dir;
     dir.write("loop.yaml", "base: loop.yaml\n");
     const std::vector<std::pair<std::string, std::string>> cases = {
-        {"epochs: 2\nlr: 1e-3\nlr0: 1e-3\n", ":3: key 'lr0' is set twice"},
-        {"epochs: 2\nepohs: 3\n", ":2: unknown key 'epohs': did you mean 'epochs'?"},
-        {"\nepochs: -1\n", ":2: epochs=-1: expected 1"},
-        {"lr0: 1e-4abc\n", ":1: lr0=1e-4abc: expected a number"},
-        {"epochs:\n", ":1: key 'epochs' has no value"},
-        {"epochs: {a: 1}\n", ":1: key 'epochs' has a map"},
-        {"- 1\n", "expected `key: value` lines"},
-        {"epochs: [1, 2\n", ":2:"},
+        {"epochs: 2\nlr: 1e-3\nlr0: 1e-3\n", ": line 3: 'lr0' is the same key as 'lr' in line 2"},
+        {"epochs: 2\nepohs: 3\n", ": line 2: unknown key 'epohs': did you mean 'epochs'?"},
+        {"\nepochs: -1\n", ": line 2: epochs=-1: expected 1"},
+        {"lr0: 1e-4abc\n", ": line 1: lr0=1e-4abc: expected a number"},
+        {"epochs: [3]\n", "has a list"},
+        {"epochs:\n", ": line 1: key 'epochs' has no value"},
+        {"epochs: {a: 1}\n", ": line 1: key 'epochs' has a map"},
+        {"- 1\n", "not a map of keys"},
+        {"epochs: [1, 2\n", "line 2"},
         {"", "empty"},
         {"base: loop.yaml\n", "leads back to itself"},
         {"base: nowhere.yaml\n", "no such configuration file"},

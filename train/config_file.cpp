@@ -2,17 +2,14 @@
 
 #include <fmt/format.h>
 #include <unistd.h>
-#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <map>
-#include <sstream>
 
+#include "data/text.h"
+#include "data/yaml_guard.h"
 #include "tensor/check.h"
 
 namespace solobox {
@@ -20,89 +17,90 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uintmax_t largest_file = 1 << 20;  // bytes
+constexpr std::size_t largest_file = std::size_t{1} << 20;  // bytes
 
-std::string read_file(const std::string& path) {
-    std::error_code error;
-    if (!fs::exists(path, error)) throw ConfigError(fmt::format("{}: no such configuration file", path));
-    if (!fs::is_regular_file(path, error))
-        throw ConfigError(fmt::format("{}: not a file: expected a configuration in YAML", path));
-    if (fs::file_size(path, error) > largest_file)
-        throw ConfigError(fmt::format("{}: larger than {} bytes: is this a configuration?", path, largest_file));
-    std::ifstream in(path, std::ios::binary);
-    std::ostringstream text;
-    if (in) text << in.rdbuf();
-    if (!in) throw IoError(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
-    return text.str();
+template <class... Args>
+[[noreturn]] void fail(const std::string& file, int line, fmt::format_string<Args...> format, Args&&... args) {
+    throw ConfigError(fmt::format("{}: line {}: ", printable(file, 300), line) +
+                      fmt::format(format, std::forward<Args>(args)...));
 }
 
-// A list of scalars is written as one value: multi_scale: [96, 128] is "96,128".
-std::string value_of(const YAML::Node& node, const std::string& where, const std::string& key) {
-    if (node.IsScalar()) return node.Scalar();
-    if (!node.IsSequence())
-        throw ConfigError(
-            fmt::format("{}: key '{}' has {}: expected one value", where, key, node.IsNull() ? "no value" : "a map"));
-    std::string text;
-    for (const auto& item : node) {
-        if (!item.IsScalar())
-            throw ConfigError(fmt::format("{}: key '{}': expected a list of plain values", where, key));
-        text += (text.empty() ? "" : ",") + item.Scalar();
+// What cannot be read as a configuration is the user's to mend, like a wrong key.
+std::vector<YamlEntry> read_entries(const std::string& path) {
+    try {
+        return yaml_entries(read_whole(path, largest_file), printable(path, 300));
+    } catch (const DataError& error) {
+        throw ConfigError(error.what());
     }
-    return text;
+}
+
+// A list is written as one value: multi_scale: [96, 128] is "96,128".
+std::string value_of(const YamlEntry& entry, const std::string& path) {
+    switch (entry.kind) {
+        case YamlEntry::Kind::text:
+            return entry.text;
+        case YamlEntry::Kind::list:
+            if (config_key(entry.key).type != KeyType::text)
+                fail(path, entry.line, "key '{}' has a list: expected one value", entry.key);
+            if (entry.nested) fail(path, entry.line, "key '{}': expected a list of plain values", entry.key);
+            return fmt::format("{}", fmt::join(entry.list, ","));
+        case YamlEntry::Kind::nothing:
+            fail(path, entry.line, "key '{}' has no value", entry.key);
+        case YamlEntry::Kind::map:
+            fail(path, entry.line, "key '{}' has a map: expected one value", entry.key);
+    }
+    return "";
 }
 
 void load(Config& config, const std::string& path, std::vector<fs::path>& chain) {
     std::error_code error;
-    const fs::path canonical = fs::weakly_canonical(path, error);
-    if (std::find(chain.begin(), chain.end(), canonical) != chain.end())
-        throw ConfigError(fmt::format("{}: its `base` leads back to itself", path));
-    chain.push_back(canonical);
-    YAML::Node root;
-    try {
-        root = YAML::Load(read_file(path));
-    } catch (const YAML::Exception& e) {
-        throw ConfigError(fmt::format("{}:{}: {}", path, e.mark.line + 1, e.msg));
-    }
-    if (root.IsNull()) throw ConfigError(fmt::format("{}: empty: expected keys and values", path));
-    if (!root.IsMap()) throw ConfigError(fmt::format("{}:{}: expected `key: value` lines", path, root.Mark().line + 1));
-
-    std::map<std::string, int> seen;  // canonical name -> line; yaml-cpp itself takes a key twice
-    for (const auto& entry : root) {
-        const int line = entry.first.Mark().line + 1;
-        const std::string where = fmt::format("{}:{}", path, line);
-        if (!entry.first.IsScalar()) throw ConfigError(fmt::format("{}: expected a key", where));
-        std::string name = entry.first.Scalar();
-        try {
-            if (name != "base") name = config_key(name).name;
-        } catch (const ConfigError& e) {
-            throw ConfigError(fmt::format("{}: {}", where, e.what()));
+    chain.push_back(fs::weakly_canonical(path, error));
+    const std::vector<YamlEntry> entries = read_entries(path);
+    std::map<std::string, const YamlEntry*> seen;  // a key and its alias are one key
+    for (const YamlEntry& entry : entries) {
+        if (entry.key == "base") {
+            if (entry.text.empty()) fail(path, entry.line, "base: expected the path of a file");
+            const std::string next = (fs::path(path).parent_path() / entry.text).string();
+            if (std::find(chain.begin(), chain.end(), fs::weakly_canonical(next, error)) != chain.end())
+                fail(path, entry.line, "base: {} leads back to itself (a cycle)", printable(next, 200));
+            if (fs::is_directory(next, error))
+                fail(path, entry.line, "base: {} is a directory, expected a file", printable(next, 200));
+            if (!fs::is_regular_file(next, error))
+                fail(path, entry.line, "base: {}: no such configuration file", printable(next, 200));
+            load(config, next, chain);
+            continue;
         }
-        if (const auto [first, fresh] = seen.try_emplace(name, line); !fresh)
-            throw ConfigError(fmt::format("{}: key '{}' is set twice, first in line {}", where, name, first->second));
-    }
-    if (const YAML::Node base = root["base"]) {
-        if (!base.IsScalar() || base.Scalar().empty())
-            throw ConfigError(fmt::format("{}:{}: base: expected the name of a file", path, base.Mark().line + 1));
-        load(config, (fs::path(path).parent_path() / base.Scalar()).string(), chain);
-    }
-    for (const auto& entry : root) {
-        const std::string& key = entry.first.Scalar();
-        if (key == "base") continue;
-        const std::string where = fmt::format("{}:{}", path, entry.first.Mark().line + 1);
-        const std::string value = value_of(entry.second, where, key);
         try {
-            config.set(key, value, where);
+            const auto [other, fresh] = seen.try_emplace(config_key(entry.key).name, &entry);
+            if (!fresh)
+                throw ConfigError(
+                    other->second->key == entry.key
+                        ? fmt::format("key '{}' is set twice, first in line {}", entry.key, other->second->line)
+                        : fmt::format("'{}' is the same key as '{}' in line {}", entry.key, other->second->key,
+                                      other->second->line));
         } catch (const ConfigError& e) {
-            throw ConfigError(fmt::format("{}: {}", where, e.what()));
+            fail(path, entry.line, "{}", e.what());
+        }
+    }
+    for (const auto& [key, entry] : seen) {
+        const std::string value = value_of(*entry, path);
+        try {
+            config.set(entry->key, value, fmt::format("{}:{}", path, entry->line));
+        } catch (const ConfigError& e) {
+            fail(path, entry->line, "{}", e.what());
         }
     }
 }
 
 }  // namespace
 
-void load_config_file(Config& config, const std::string& path) {
+std::int64_t load_config_file(Config& config, const std::string& path) {
+    std::error_code error;
+    if (!fs::exists(path, error))
+        throw ConfigError(fmt::format("{}: no such configuration file", printable(path, 300)));
     std::vector<fs::path> chain;
     load(config, path, chain);
+    return static_cast<std::int64_t>(chain.size());
 }
 
 void apply_environment(Config& config) {

@@ -3,14 +3,16 @@
 // naming file and line.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "train/config.h"
 
 namespace solobox {
 
-// Sets what the file and the files below it say; a file wins over its base. Each value's origin is "FILE:LINE".
-void load_config_file(Config& config, const std::string& path);
+// Sets what the file and the files below it say; a file wins over its base. Each value's origin is "FILE:LINE". Returns
+// how many files that were.
+std::int64_t load_config_file(Config& config, const std::string& path);
 
 // Variables SOLOBOX_CFG_<KEY> (any case), for instance SOLOBOX_CFG_LR0=0.01. An unknown key is a ConfigError.
 void apply_environment(Config& config);
