@@ -131,7 +131,10 @@ ExitCode go_on(const Arguments& a, const Config& config, RunDirectory& run, bool
     SingleBoxTask task(config, data);
     introduce(talk, config, data, count_parameters(task));
     run.event(dump({{"event", extend ? "extend" : "resume"}, {"epochs", config.integer("epochs")}}));
-    if (extend) run.write_text("args.yaml", config.to_yaml());
+    if (extend) {
+        run.write_text("args.yaml", config.to_yaml());
+        talk.line("the learning rate goes on as if the run had been meant for so many epochs from the start");
+    }
     SessionOptions options;
     // Killed before the first checkpoint, a run has nothing but its settings: it starts.
     options.resume = std::filesystem::exists(run.last_weights());

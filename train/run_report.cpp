@@ -177,19 +177,24 @@ Report compare_report(const std::vector<std::string>& runs) {
                                                    {"train/loss", "Training loss", true},
                                                    {"lr", "Learning rate", false}}) {
         ReportPlot plot{title, "epoch", {}, ""};
-        double constant = std::nan("");
+        std::map<double, std::pair<std::string, double>>
+            constants;  // of the data sets: the first run and the last epoch
         for (const std::string& path : runs) {
             const Table t(path + "/results.csv");
-            add_curve(plot, t, "epoch", column, std::filesystem::path(path).lexically_normal().string(), log_scale);
-            if (std::string(column) == "metrics/iou" && t.has("metrics/constant_box_iou"))
-                constant = last_finite(t.numbers("metrics/constant_box_iou"));
+            const std::string name = std::filesystem::path(path).lexically_normal().string();
+            add_curve(plot, t, "epoch", column, name, log_scale);
+            if (std::string(column) != "metrics/iou" || !t.has("metrics/constant_box_iou") || t.rows.empty()) continue;
+            const double constant = last_finite(t.numbers("metrics/constant_box_iou"));
+            if (!std::isfinite(constant)) continue;
+            auto& [first, end] = constants.try_emplace(constant, name, 1.0).first->second;
+            end = std::max(end, t.numbers("epoch").back());
         }
         if (plot.curves.empty()) continue;
-        if (std::isfinite(constant)) {
-            const auto longest = std::max_element(plot.curves.begin(), plot.curves.end(),
-                                                  [](const auto& a, const auto& b) { return a.x.back() < b.x.back(); });
-            plot.curves.push_back({"best constant box", {1, longest->x.back()}, {constant, constant}, false});
-        }
+        for (const auto& [constant, run] : constants)
+            plot.curves.push_back({constants.size() == 1 ? "best constant box" : "best constant box of " + run.first,
+                                   {1, run.second},
+                                   {constant, constant},
+                                   false});
         report.plots.push_back(std::move(plot));
     }
     report.environment = environment_facts();
