@@ -9,7 +9,6 @@
 
 #include "apps/run_setup.h"
 #include "nn/safetensors.h"
-#include "tensor/kernels/dispatch.h"
 #include "train/run_report.h"
 #include "train/table.h"
 
@@ -109,14 +108,13 @@ ExitCode compare(const Arguments& a) {
 }
 
 ExitCode report(const Arguments& a) {
-    use_threads(a.threads);
     const RunDirectory run = RunDirectory::existing(a.run);
     const Config config = read_config(run.file("args.yaml"));
-    fast::set_winograd(config.text("conv") != "direct");
+    set_up_compute(config, a.threads);
     const SingleBoxData data = load_single_box_data(config);
     SingleBoxTask task(config, data);
     const Row row = read_row(a.run);
-    finish_run(task, run, judge_lift(row.best, data.constant_iou, data.val->size()).text);
+    finish_run(task, run, judge_lift(row.best, data.constant_iou).text());
     fmt::print("{}\n", run.file("report.html"));
     return ExitCode::done;
 }

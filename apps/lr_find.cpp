@@ -7,7 +7,6 @@
 
 #include "apps/run_setup.h"
 #include "nn/safetensors.h"
-#include "tensor/kernels/dispatch.h"
 #include "train/report.h"
 
 namespace solobox {
@@ -91,10 +90,9 @@ Advice advise(const Curve& c) {
 }
 
 ExitCode lr_find(const Arguments& a) {
-    use_threads(a.threads);
     if (!(a.low < a.high)) throw ConfigError(fmt::format("--low {} and --high {}: expected low < high", a.low, a.high));
     const Config config = training_config(a.words);
-    fast::set_winograd(config.text("conv") != "direct");
+    set_up_compute(config, a.threads);
     Talk talk(a.quiet);
     const SingleBoxData data = load_single_box_data(config);
     SingleBoxTask task(config, data);

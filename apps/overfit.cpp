@@ -7,10 +7,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "apps/apps.h"
+#include "apps/run_setup.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
-#include "train/config_file.h"
 #include "train/config_file.h"
 #include "train/single_box_setup.h"
 
@@ -73,9 +72,8 @@ void print_text(const OverfitResult& r, const RunDirectory& run) {
 }
 
 ExitCode run_overfit(const Arguments& a, const CommandLine& line) {
-    use_threads(a.threads);
     const Config config = make_config(a);
-    fast::set_winograd(config.text("conv") != "direct");
+    set_up_compute(config, a.threads);
     (void)describe(model_config(config)), (void)loss_spec(config);  // say what is wrong before any file is touched
     const auto& stop = watch_signals();
     Talk talk(a.quiet);

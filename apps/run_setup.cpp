@@ -46,10 +46,9 @@ Config training_config(const std::vector<std::string>& words) {
     return config;
 }
 
-Config config_of_run(const RunDirectory& run, const std::vector<std::string>& words, const std::string& origin) {
-    Config config = read_config(run.file("args.yaml"));
-    config.set_words(words, origin);
-    return config;
+void set_up_compute(const Config& config, int threads) {
+    use_threads(threads);
+    fast::set_winograd(config.text("conv") != "direct");
 }
 
 void introduce(Talk& talk, const Config& config, const SingleBoxData& data, std::int64_t parameters) {

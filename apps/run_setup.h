@@ -14,8 +14,8 @@ namespace solobox {
 // Defaults < base chain < file < environment < command line; words without '=' name the file (at most one).
 Config training_config(const std::vector<std::string>& words);
 
-// The configuration of an existing run, with key=value words on top of it (origin: `origin`).
-Config config_of_run(const RunDirectory& run, const std::vector<std::string>& words, const std::string& origin);
+// Threads as asked for on the command line (0: the default), kernels as the configuration says.
+void set_up_compute(const Config& config, int threads);
 
 // Tells whoever reads along what is about to happen.
 void introduce(Talk& talk, const Config& config, const SingleBoxData& data, std::int64_t parameters);

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/run_setup.h"
-#include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
 #include "train/run_report.h"
 #include "train/training_schedule.h"
@@ -79,7 +78,7 @@ ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run,
                      fmt::format("Interrupted in epoch {}: `solobox resume {}` goes on.", r.epochs + 1, run.path()));
         return static_cast<ExitCode>(128 + r.stopped_by);
     }
-    const std::string verdict = judge_lift(r.best_score, data.constant_iou, data.val->size()).text;
+    const std::string verdict = judge_lift(r.best_score, data.constant_iou).text();
     run.event(dump({{"event", "finished"}, {"step", r.steps}, {"epochs", r.epochs}, {"early", r.early}}));
     const BoxScores scores = finish_run(task, run, verdict);
     for (const ReportFinding& f : run_findings(run))
@@ -89,11 +88,10 @@ ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run,
     return ExitCode::done;
 }
 
-// Settings that only one verb may change stay out of the others' way.
+// What is wrong with a configuration is said before any file is touched.
 void prepare(const Arguments& a, const Config& config) {
-    use_threads(a.threads);
-    fast::set_winograd(config.text("conv") != "direct");
-    (void)describe(model_config(config)), (void)loss_spec(config);  // say what is wrong before any file is touched
+    set_up_compute(config, a.threads);
+    (void)describe(model_config(config)), (void)loss_spec(config);
     (void)make_training_schedule(config, 1);
 }
 
@@ -144,19 +142,19 @@ ExitCode go_on(const Arguments& a, const Config& config, RunDirectory& run, bool
 
 ExitCode extend(const Arguments& a) {
     RunDirectory run = RunDirectory::existing(a.run);
-    const Config before = read_config(run.file("args.yaml"));
-    if (a.epochs <= before.integer("epochs"))
+    Config config = read_config(run.file("args.yaml"));
+    if (a.epochs <= config.integer("epochs"))
         throw ConfigError(
-            fmt::format("--epochs {}: the run has {} already: expected more", a.epochs, before.integer("epochs")));
-    const Config config = config_of_run(run, {fmt::format("epochs={}", a.epochs)}, "extend");
+            fmt::format("--epochs {}: the run has {} already: expected more", a.epochs, config.integer("epochs")));
+    config.set("epochs", std::to_string(a.epochs), "extend");
     return go_on(a, config, run, true);
 }
 
 ExitCode branch(const Arguments& a, const CommandLine& line) {
     const RunDirectory parent = RunDirectory::existing(a.run);
     const Config before = read_config(parent.file("args.yaml"));
-    auto words = a.words;
-    Config config = config_of_run(parent, words, "branch");
+    Config config = before;
+    config.set_words(a.words, "branch");
     config.set("weights", parent.best_weights(), "branch");
     if (config.at("name").origin != "branch")
         config.set("name", std::filesystem::path(a.run).lexically_normal().filename().string() + "-branch", "branch");
@@ -195,7 +193,7 @@ Verb add_resume(CLI::App& app) {
     add_common(app, *a);
     return [a] {
         RunDirectory run = RunDirectory::existing(a->run);
-        const Config config = config_of_run(run, {}, "");
+        const Config config = read_config(run.file("args.yaml"));
         return go_on(*a, config, run, false);
     };
 }

@@ -8,7 +8,6 @@
 #include "apps/run_setup.h"
 #include "data/draw.h"
 #include "data/image.h"
-#include "tensor/kernels/dispatch.h"
 #include "train/run_report.h"
 
 namespace solobox {
@@ -31,12 +30,11 @@ std::string weights_file(const RunDirectory& run, const std::string& which) {
 void print_json(const Json& j) { fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace)); }
 
 ExitCode val(const Arguments& a) {
-    use_threads(a.threads);
     const RunDirectory run = RunDirectory::existing(a.run);
     Config config = read_config(run.file("args.yaml"));
     if (!a.data.empty()) config.set("data", a.data, "command line");
     if (a.skip_bad) config.set("skip_bad", "true", "--skip-bad");
-    fast::set_winograd(config.text("conv") != "direct");
+    set_up_compute(config, a.threads);
     Talk talk(a.quiet);
     const SingleBoxData data = load_single_box_data(config);
     SingleBoxTask task(config, data);
@@ -48,7 +46,7 @@ ExitCode val(const Arguments& a) {
     for (const auto& note : data.notes) talk.line("  " + note);
     std::vector<std::pair<std::string, double>> loss;
     const BoxScores s = *task.measure(store, {}, &loss);
-    const LiftVerdict verdict = judge_lift(s.mean, constant, store.size());
+    const LiftVerdict verdict = judge_lift(s.mean, constant);
     if (!a.out.empty()) write_png(a.out, draw_pictures(worst_pictures(store, s, 24), 4, 224));
     const char* coordinates[] = {"cx", "cy", "w", "h"};
     if (a.json) {
@@ -71,7 +69,7 @@ ExitCode val(const Arguments& a) {
                     {"constant_box_iou", constant},
                     {"lift", s.mean - constant},
                     {"coordinates", spread},
-                    {"verdict_text", verdict.text}});
+                    {"verdict_text", verdict.text()}});
         return ExitCode::done;
     }
     fmt::print("{}: {} pictures of {} ({})\n", weights, store.size(), data.source, a.split);
@@ -83,15 +81,14 @@ ExitCode val(const Arguments& a) {
     for (std::size_t k = 0; k < 4; ++k)
         fmt::print("{:<4} {:>8.3f} +-{:.3f} {:>9.3f} +-{:.3f}\n", coordinates[k], s.predicted_mean[k],
                    s.predicted_deviation[k], s.truth_mean[k], s.truth_deviation[k]);
-    fmt::print("{}\n", verdict.text);
+    fmt::print("{}\n", verdict.text());
     return ExitCode::done;
 }
 
 ExitCode predict(const Arguments& a) {
-    use_threads(a.threads);
     const RunDirectory run = RunDirectory::existing(a.run);
     const Config config = read_config(run.file("args.yaml"));
-    fast::set_winograd(config.text("conv") != "direct");
+    set_up_compute(config, a.threads);
     SingleBoxTask task(
         config, SingleBoxData{std::make_shared<PictureStore>(), std::make_shared<PictureStore>(), {}, {}, {}, {}});
     load_weights(task, weights_file(run, a.weights));

@@ -90,10 +90,7 @@ bool is_taken(const std::string& format) { return format == "jpg" || format == "
 TEST(SharedCorpus, Images) {
     const std::string folder = shared_directory() + "/data/bad-images/";
     const std::vector<Row> rows = read_index(folder + "index.tsv");
-    if (rows.empty()) {
-        std::puts("shared corpus absent: own fixtures only");
-        GTEST_SKIP();
-    }
+    if (rows.empty()) GTEST_SKIP() << "shared corpus absent: own fixtures only";
     int decoded = 0, refused = 0;
     for (const Row& row : rows) {
         SCOPED_TRACE(row[0] + " (" + row[2] + ")");
@@ -209,10 +206,7 @@ void expect_value(const std::string& kind, const std::string& value, const Meani
 TEST(SharedCorpus, Labels) {
     const std::string folder = shared_directory() + "/data/bad-text/";
     const std::vector<Row> rows = read_index(folder + "index.tsv");
-    if (rows.empty()) {
-        std::puts("shared corpus absent: own fixtures only");
-        GTEST_SKIP();
-    }
+    if (rows.empty()) GTEST_SKIP() << "shared corpus absent: own fixtures only";
     int checked = 0, refused = 0;
     for (const Row& row : rows) {
         const std::string &file = row[0], &kind = row[1], &expected = row[3], &value = row[4], &hint = row[5];

@@ -145,10 +145,8 @@ std::string shared_set(const char* name) {
 }
 
 TEST(Baseline, SharedSetsGiveTheKnownFigures) {
-    if (!is_directory(shared_set("raccoon")) || !is_directory(shared_set("tiny-imagenet-20"))) {
-        std::puts("shared corpus absent: own fixtures only");
-        GTEST_SKIP();
-    }
+    if (!is_directory(shared_set("raccoon")) || !is_directory(shared_set("tiny-imagenet-20")))
+        GTEST_SKIP() << "shared corpus absent: own fixtures only";
     const auto figures = [](const std::string& path) {
         const DataSet set = open_dataset(path);
         std::vector<Tally> tallies;

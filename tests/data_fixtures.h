@@ -88,4 +88,15 @@ inline testing::AssertionResult has(const std::string& text, std::string_view pa
     return testing::AssertionFailure() << "\"" << text << "\" lacks \"" << part << "\"";
 }
 
+// Four pictures of class x to train on, one of class y to validate on.
+inline void write_small_yolo_set(const TemporaryDirectory& dir) {
+    dir.write("data.yaml", "names: [x, y]\ntrain: images/train\nval: images/val\n");
+    for (int i = 0; i < 4; ++i) {
+        dir.write(fmt::format("images/train/{}.png", i), encode_png(ramp(20 + i, 30)));
+        dir.write(fmt::format("labels/train/{}.txt", i), "0 0.5 0.5 0.5 0.5\n");
+    }
+    dir.write("images/val/v.png", encode_png(ramp(50, 30)));
+    dir.write("labels/val/v.txt", "1 0.5 0.5 0.25 0.5\n");
+}
+
 }  // namespace solobox::fixtures

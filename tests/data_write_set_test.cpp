@@ -194,19 +194,9 @@ std::int64_t found(const LintReport& report, const std::string& kind, const std:
                          [&](const Finding& f) { return f.kind == kind && f.place.find(place) != std::string::npos; });
 }
 
-void make_bad_set(const TemporaryDirectory& dir) {
-    dir.write("data.yaml", "names: [x, y]\ntrain: images/train\nval: images/val\n");
-    for (int i = 0; i < 4; ++i) {
-        dir.write(fmt::format("images/train/{}.png", i), encode_png(ramp(20 + i, 30)));
-        dir.write(fmt::format("labels/train/{}.txt", i), "0 0.5 0.5 0.5 0.5\n");
-    }
-    dir.write("images/val/v.png", encode_png(ramp(50, 30)));
-    dir.write("labels/val/v.txt", "1 0.5 0.5 0.25 0.5\n");
-}
-
 TEST(Lint, ACleanSetHasNoFindings) {
     const TemporaryDirectory dir;
-    make_bad_set(dir);
+    fixtures::write_small_yolo_set(dir);
     const LintReport report = lint(dir.path(), {});
     EXPECT_TRUE(report.findings.empty());
     EXPECT_EQ(report.train.pictures, 4);
@@ -221,7 +211,7 @@ TEST(Lint, ACleanSetHasNoFindings) {
 
 TEST(Lint, EveryFlawHasItsPlace) {
     const TemporaryDirectory dir;
-    make_bad_set(dir);
+    fixtures::write_small_yolo_set(dir);
     dir.write("labels/train/0.txt", "0 0.5 0.5 0 0.5\n0 0.5 0.5 0.5 0.5\n0 0.5 0.5 0 0.1\n");
     dir.write("labels/train/1.txt", "0 0.5 0.5 0.5 0.5\n0 0.5 0.5\n0 0.5 x 0.5 0.5\n7 0.5 0.5 0.5 0.5\n");
     dir.write("labels/train/nobody.txt", "0 0.5 0.5 0.5 0.5\n");
@@ -251,7 +241,7 @@ TEST(Lint, EveryFlawHasItsPlace) {
 
 TEST(Lint, AMendedCopyIsClean) {
     const TemporaryDirectory dir, out;
-    make_bad_set(dir);
+    fixtures::write_small_yolo_set(dir);
     dir.write("labels/train/0.txt", "0 0.5 0.5 0 0.5\n0 0.5 0.5 0.5 0.5\n");
     dir.write("labels/train/1.txt", "broken\n");
     dir.write("images/train/leak.png", encode_png(ramp(50, 30)));

@@ -82,7 +82,7 @@ void expect_near(const std::vector<float>& a, const std::vector<float>& b, const
 }
 
 TEST(Convolution, FastEqualsReferenceOnOddShapes) {
-    if (active_kernels() == Kernels::reference) GTEST_SKIP() << "no fast kernels on this CPU";
+    if (active_kernels() == Kernels::reference) GTEST_SKIP() << "SOLOBOX_KERNELS=ref: there is no fast twin to compare";
     Random random({5, Stream::test});
     const auto pick = [&](std::int64_t lo, std::int64_t hi) { return lo + random.below(hi - lo + 1); };
     for (int trial = 0; trial < 120; ++trial) {
@@ -116,7 +116,7 @@ TEST(Convolution, FastEqualsReferenceOnOddShapes) {
 // Maps of a few pixels go pixel by pixel over all images, or, when the images are few, as any other map: no bit of an
 // image may tell which.
 TEST(Convolution, SmallMapsEqualReferenceAndAnImageAlone) {
-    if (active_kernels() == Kernels::reference) GTEST_SKIP() << "no fast kernels on this CPU";
+    if (active_kernels() == Kernels::reference) GTEST_SKIP() << "SOLOBOX_KERNELS=ref: there is no fast twin to compare";
     Random random({6, Stream::test});
     const auto pick = [&](std::int64_t lo, std::int64_t hi) { return lo + random.below(hi - lo + 1); };
     int small = 0;
@@ -141,7 +141,7 @@ TEST(Convolution, SmallMapsEqualReferenceAndAnImageAlone) {
 }
 
 TEST(Convolution, BitsDependNeitherOnThreadsNorOnTheBatch) {
-    if (active_kernels() == Kernels::reference) GTEST_SKIP() << "no fast kernels on this CPU";
+    if (active_kernels() == Kernels::reference) GTEST_SKIP() << "SOLOBOX_KERNELS=ref: there is no fast twin to compare";
     const ConvShape s{5, 14, 13, 24, 3, 3, 40, 1, 1, 1, 1};
     set_thread_count(1);
     const Passes one = convolve(s, true);

@@ -557,8 +557,9 @@ TEST(EngineSafetensors, TheCorpusOfBadFiles) {
     const std::string corpus = shared_directory() + "/data/bad-text";
     std::ifstream index(corpus + "/index.tsv");
     if (!index) {
-        std::cout << "  no corpus at " << corpus << ": only the faults built in memory were tried\n";
-        GTEST_SKIP() << "set SOLOBOX_SHARED to the directory that holds data/bad-text";
+        GTEST_SKIP()
+            << "shared corpus absent (SOLOBOX_SHARED names its directory): only the faults built in memory were "
+               "tried";
     }
     int refused = 0, loaded = 0;
     for (std::string line; std::getline(index, line);) {

@@ -19,16 +19,6 @@ using fixtures::ramp;
 using fixtures::run_program;
 using fixtures::TemporaryDirectory;
 
-void make_set(const TemporaryDirectory& dir) {
-    dir.write("data.yaml", "names: [x, y]\ntrain: images/train\nval: images/val\n");
-    for (int i = 0; i < 4; ++i) {
-        dir.write(fmt::format("images/train/{}.png", i), encode_png(ramp(20 + i, 30)));
-        dir.write(fmt::format("labels/train/{}.txt", i), "0 0.5 0.5 0.5 0.5\n");
-    }
-    dir.write("images/val/v.png", encode_png(ramp(50, 30)));
-    dir.write("labels/val/v.txt", "1 0.5 0.5 0.25 0.5\n");
-}
-
 // Path -> contents and time of change.
 std::map<std::string, std::pair<std::string, fs::file_time_type>> state_of(const std::string& dir) {
     std::map<std::string, std::pair<std::string, fs::file_time_type>> out;
@@ -40,7 +30,7 @@ std::map<std::string, std::pair<std::string, fs::file_time_type>> state_of(const
 
 TEST(DataVerbs, CheckSaysCleanOrNot) {
     const TemporaryDirectory dir;
-    make_set(dir);
+    fixtures::write_small_yolo_set(dir);
     const auto before = state_of(dir.path());
     Answer a = run_program({"data", "check", dir.path()});
     EXPECT_EQ(a.code, 0) << a.err;
@@ -101,7 +91,7 @@ TEST(DataVerbs, SynthIsAFunctionOfTheSeed) {
 
 TEST(DataVerbs, ConvertThereAndBack) {
     const TemporaryDirectory dir, out;
-    make_set(dir);
+    fixtures::write_small_yolo_set(dir);
     const auto before = state_of(dir.path());
     std::string from = dir.path();
     for (const char* format : {"voc", "coco", "yolo"}) {
@@ -129,7 +119,7 @@ TEST(DataVerbs, ConvertThereAndBack) {
 
 TEST(DataVerbs, ShowDrawsEveryBox) {
     const TemporaryDirectory dir, out;
-    make_set(dir);
+    fixtures::write_small_yolo_set(dir);
     const auto before = state_of(dir.path());
     const Answer a = run_program({"data", "show", dir.path(), "--out", out / "s.png", "-n", "9", "--json"});
     ASSERT_EQ(a.code, 0) << a.err;
@@ -154,7 +144,7 @@ TEST(DataVerbs, ShowDrawsEveryBox) {
 
 TEST(DataVerbs, HostileDirectoriesEndWithOneMessage) {
     const TemporaryDirectory dir, out;
-    make_set(dir);
+    fixtures::write_small_yolo_set(dir);
     // A pipe and a link in a circle between the pictures, a folder that is its own child, a pipe for a label.
     ASSERT_EQ(::mkfifo((dir / "images/train/pipe.png").c_str(), 0600), 0);
     ASSERT_EQ(::mkfifo((dir / "labels/train/0.txt.fifo").c_str(), 0600), 0);

@@ -102,14 +102,14 @@ void add_parent(Report& report, const RunDirectory& run) {
 
 }  // namespace
 
-LiftVerdict judge_lift(double iou, double constant_iou, std::size_t pictures) {
+LiftVerdict judge_lift(double iou, double constant_iou) {
     const double lift = iou - constant_iou;
-    const std::string facts = fmt::format("IoU {:.4f} against {:.4f} of the best constant box ({:+.4f}, {} pictures)",
-                                          iou, constant_iou, lift, pictures);
+    const std::string facts =
+        fmt::format("IoU {:.4f} against {:.4f} of the best constant box ({:+.4f})", iou, constant_iou, lift);
     if (lift <= 0.01)
-        return {"WARN", facts + ": no more than a box that never looks at the picture. It has not learned to locate."};
-    if (lift < 0.05) return {"INFO", facts + ": a little more than a box that never looks at the picture."};
-    return {"PASS", facts + ": it has learned to locate."};
+        return {"WARN", facts, "no more than a box that never looks at the picture. It has not learned to locate."};
+    if (lift < 0.05) return {"INFO", facts, "a little more than a box that never looks at the picture."};
+    return {"PASS", facts, "it has learned to locate."};
 }
 
 std::vector<ReportFinding> run_findings(const RunDirectory& run) {
@@ -119,12 +119,11 @@ std::vector<ReportFinding> run_findings(const RunDirectory& run) {
     const Numbers iou = t.numbers("metrics/iou"), train = t.numbers("train/loss"), val = t.numbers("val/loss");
     const std::size_t best = best_row(iou);
     if (best == std::string::npos) return findings;
-    const LiftVerdict v = judge_lift(iou[best], t.numbers("metrics/constant_box_iou")[best], 0);
+    const LiftVerdict v = judge_lift(iou[best], t.numbers("metrics/constant_box_iou")[best]);
     if (v.severity == "WARN")
-        findings.push_back(
-            {v.severity, "lift", v.text.substr(0, v.text.find(" (")) + v.text.substr(v.text.find("):") + 1),
-             "more pictures, stronger augmentation or pretrained weights; first check with `solobox overfit` "
-             "that the model can learn at all"});
+        findings.push_back({v.severity, "lift", v.text(),
+                            "more pictures, stronger augmentation or pretrained weights; first check with `solobox "
+                            "overfit` that the model can learn at all"});
     const double a = last_finite(train), b = last_finite(val);
     if (b > 2 * a && a > 0)
         findings.push_back(

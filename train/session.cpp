@@ -57,7 +57,7 @@ private:
     void judge(const Evaluation& e);
     void write_row(const Evaluation& e);
     void save(const std::string& path);
-    void show(const TaskBatch& batch) const;
+    void show_progress() const;
 
     Task& task_;
     const Config& config_;
@@ -121,8 +121,8 @@ double Run::rate(std::int64_t t) const {
 }
 
 bool Run::leave() {
-    if ((result_.stopped_by = signal()) != 0) return true;
-    return options_.stop_after_steps > 0 && steps_here_ >= options_.stop_after_steps;
+    result_.stopped_by = signal();
+    return result_.stopped_by != 0;
 }
 
 void Run::open_tables() {
@@ -173,15 +173,16 @@ void Run::step(const TaskBatch& batch, bool watched) {
     for (std::size_t i = 0; i < last_.terms.size(); ++i)
         state_.term_sums[i] += last_.terms[i].second * static_cast<double>(n);
     state_.pictures += n;
+    state_.lr = last_.lr;
     ++state_.step, ++state_.batch, ++steps_here_;
     pictures_here_ += n;
     steps_->row(
         {std::to_string(last_.step), number_text(last_.loss), number_text(last_.grad_norm), number_text(last_.lr)});
     if (watched) record_layers();
-    show(batch);
+    show_progress();
 }
 
-void Run::show(const TaskBatch&) const {
+void Run::show_progress() const {
     const double spent = step_seconds_ + waited_;
     const double per_step = spent / static_cast<double>(std::max<std::int64_t>(steps_here_, 1));
     const std::int64_t left = epochs() * per_epoch_ - state_.step;
@@ -210,7 +211,7 @@ void Run::write_row(const Evaluation& e) {
             std::find_if(e.columns.begin(), e.columns.end(), [&](const auto& c) { return c.first == name; });
         cells.push_back(found == e.columns.end() ? "" : number_text(found->second));
     }
-    cells.push_back(number_text(last_.lr > 0 || state_.step == 0 ? last_.lr : rate(state_.step - 1)));
+    cells.push_back(number_text(state_.lr));
     results_->row(cells);
 }
 
@@ -222,7 +223,6 @@ void Run::judge(const Evaluation& e) {
         state_.best_score = e.score;
         state_.best_epoch = state_.epoch + 1;
         state_.worse = 0;
-        result_.best = e;
     } else {
         ++state_.worse;
     }
@@ -245,7 +245,7 @@ bool Run::end_epoch() {
     write_row(e);
     talk(fmt::format("epoch {:>3}/{}  loss {:.4f}{}{}  lr {:.2e}", state_.epoch + 1, epochs(),
                      state_.loss_sum / static_cast<double>(state_.pictures),
-                     due ? fmt::format("  val {:.4f}  ", e.loss) : "", e.text, last_.lr));
+                     due ? fmt::format("  val {:.4f}  ", e.loss) : "", e.text, state_.lr));
     const bool best = due && state_.best_epoch == state_.epoch + 1;
     ++state_.epoch;
     state_.batch = state_.pictures = 0;
@@ -275,8 +275,10 @@ SessionResult Run::go() {
             break;
         }
     }
-    if (!state_.done && (result_.stopped_by || options_.stop_after_steps > 0)) save(run_.last_weights());
-    if (!result_.stopped_by) result_.stopped_by = state_.done ? 0 : signal();
+    if (!state_.done) {
+        result_.stopped_by = signal();
+        save(run_.last_weights());
+    }
     result_.epochs = state_.epoch, result_.steps = state_.step;
     result_.best_epoch = state_.best_epoch, result_.best_score = state_.best_score;
     result_.seconds = seconds_since(start_);

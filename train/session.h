@@ -21,7 +21,6 @@ struct SessionOptions {
     const std::atomic<int>* stop_signal = nullptr;                 // non-zero: save and leave
     bool resume = false;                                           // go on from weights/last.safetensors
     bool extend = false;                                           // and do not stay finished: epochs may have grown
-    std::int64_t stop_after_steps = 0;                             // tests: leave after so many steps of this call
 };
 
 struct SessionResult {
@@ -29,7 +28,7 @@ struct SessionResult {
     bool early = false;  // patience ran out
     std::int64_t epochs = 0, steps = 0, best_epoch = 0;
     double best_score = 0;
-    Evaluation best, last;                                      // best: as it was then
+    Evaluation last;
     double seconds = 0, wait_share = 0, images_per_second = 0;  // of this call's steps
 };
 

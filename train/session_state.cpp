@@ -40,7 +40,8 @@ private:
 template <class State, class Field>
 void each_field(State& s, const Field& field) {
     field("epoch", s.epoch), field("batch", s.batch), field("step", s.step), field("pictures", s.pictures);
-    field("loss_sum", s.loss_sum), field("best_score", s.best_score), field("best_epoch", s.best_epoch);
+    field("lr", s.lr), field("loss_sum", s.loss_sum), field("best_score", s.best_score),
+        field("best_epoch", s.best_epoch);
     field("worse", s.worse), field("plateau_best", s.plateau.best), field("plateau_lr", s.plateau.lr);
     field("plateau_bad", s.plateau.bad), field("plateau_cooldown", s.plateau.cooldown_left);
 }

@@ -39,9 +39,7 @@ public:
     SingleBoxTask(const Config& config, const SingleBoxData& data);
 
     void visit(Visitor& v) override { model_->visit(v); }
-    std::string name_of_score() const override { return "metrics/iou"; }
     std::int64_t batches_per_epoch() const override { return plan_.per_epoch(); }
-    std::int64_t training_pictures() const override { return static_cast<std::int64_t>(data_.train->size()); }
     std::string data_fingerprint() const override;
     std::unique_ptr<TaskBatch> make_batch(std::int64_t epoch, std::int64_t b) const override;
     std::string names(const TaskBatch& batch) const override;

@@ -29,9 +29,7 @@ class Task {
 public:
     virtual ~Task() = default;
     virtual void visit(Visitor& v) = 0;
-    virtual std::string name_of_score() const = 0;  // "metrics/iou"
     virtual std::int64_t batches_per_epoch() const = 0;
-    virtual std::int64_t training_pictures() const = 0;
     virtual std::string data_fingerprint() const = 0;
 
     // Batch b of an epoch, both from 0: a pure function, called by worker threads.

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
@@ -80,13 +81,13 @@ inline void safetensors(std::string_view bytes) {
 
 // COCO is read from a file, never whole into memory.
 inline void coco(std::string_view bytes) {
-    static const std::string path = [] {
-        std::string pattern = "/tmp/solobox-fuzz-XXXXXX";
-        const int fd = ::mkstemp(pattern.data());
-        if (fd < 0) std::abort();
-        ::close(fd);
-        return pattern;
-    }();
+    static const struct Scratch {
+        std::string path =
+            (std::filesystem::temp_directory_path() / ("solobox-fuzz-" + std::to_string(::getpid()) + ".json"))
+                .string();
+        ~Scratch() { std::remove(path.c_str()); }
+    } scratch;
+    const std::string& path = scratch.path;
     std::FILE* file = std::fopen(path.c_str(), "wb");
     if (!file || std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size() || std::fclose(file) != 0)
         std::abort();
