@@ -32,6 +32,8 @@ public:
     // One update of every trainable parameter that has a gradient; the others are skipped entirely.
     void step(double lr);
     void zero_grad();
+    // From now on: SGD's momentum, Adam's beta1. Like the learning rate it may follow a schedule.
+    virtual void set_momentum(double momentum) = 0;
 
     // The same update made inside backward: from begin to end each parameter takes its gradient part by part and moves
     // at once (Parameter::sink). `watch` sees every part before it is used and may throw. One backward pass a step.
@@ -74,6 +76,7 @@ public:
     Sgd(std::vector<Member> members, const Config& config);
     const char* name() const override { return "SGD"; }
     std::vector<std::string> state_names() const override { return {"momentum_buffer"}; }
+    void set_momentum(double momentum) override { config_.momentum = momentum; }
 
 protected:
     void make_state(Member& m) const override;
@@ -94,6 +97,7 @@ public:
     Adam(std::vector<Member> members, const Config& config);
     const char* name() const override { return config_.decoupled_decay ? "AdamW" : "Adam"; }
     std::vector<std::string> state_names() const override { return {"exp_avg", "exp_avg_sq"}; }
+    void set_momentum(double momentum) override { config_.beta1 = momentum; }
 
 protected:
     void make_state(Member& m) const override;

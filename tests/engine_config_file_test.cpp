@@ -84,5 +84,20 @@ TEST(TrainingSchedule, MeansWhatItSays) {
     EXPECT_THROW(rates({"warmup_steps=10", "warmup_epochs=2"}), ConfigError);
 }
 
+TEST(TrainingSchedule, OneCycleMovesTheMomentumAgainstTheRate) {
+    Config config;
+    config.set_words({"epochs=10", "schedule=onecycle", "lr0=1", "pct_start=0.3", "max_momentum=0.9"}, "test");
+    const Schedule s = make_training_schedule(config, 10);
+    EXPECT_NEAR(s.momentum(0), 0.9, 1e-12);
+    EXPECT_NEAR(s.momentum(29), 0.85, 1e-12);
+    EXPECT_NEAR(s.momentum(99), 0.9, 1e-12);
+    EXPECT_GT(s.rate(29), s.rate(0));
+    config.set("cycle_momentum", "false", "test");
+    EXPECT_FALSE(make_training_schedule(config, 10).momentum);
+    config.set("cycle_momentum", "true", "test");
+    config.set("momentum", "0.8", "test");
+    EXPECT_THROW(make_training_schedule(config, 10), ConfigError);  // would be ignored
+}
+
 }  // namespace
 }  // namespace solobox

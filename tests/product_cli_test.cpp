@@ -613,8 +613,7 @@ TEST_F(Cli, BenchGivesTheKeysOfItsPeers) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     const Json kernels = object_of(run({"bench", "kernels", "--steps", "1", "--json"}));
     EXPECT_GT(kernels.value("rows", Json::array()).size(), 20U);
-    for (const Json& row : kernels.value("rows", Json::array()))
-        EXPECT_LT(row.value("error", 0.0), 1e-5) << row;
+    for (const Json& row : kernels.value("rows", Json::array())) EXPECT_LT(row.value("error", 0.0), 1e-5) << row;
 #endif
 }
 

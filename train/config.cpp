@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -87,6 +89,9 @@ Keys make_schema() {
         number("pct_start", 0.3, 0, 1, "onecycle: share of the run in which the rate rises to lr0"),
         number("div_factor", 25, 1, 1e9, "onecycle: starts at lr0 / div_factor"),
         number("final_div_factor", 1e4, 1, 1e12, "onecycle: ends at its start / final_div_factor"),
+        flag("cycle_momentum", true, "onecycle: momentum falls while the rate rises, and the other way round"),
+        number("base_momentum", 0.85, 0, 0.9999, "onecycle: momentum at the highest rate"),
+        number("max_momentum", 0.95, 0, 0.9999, "onecycle: momentum at the lowest rate"),
         number("clip", 5, 0, 1e9, "largest gradient norm; 0 is off"),
         integer("epochs", 60, 1, 1'000'000, "passes over the training pictures", {"max_epochs"}),
         integer("batch", 8, 1, 65536, "pictures per step", {"batch_size"}),
@@ -148,6 +153,12 @@ std::string type_name(const ConfigKey& k) {
     return "";
 }
 
+// Capitals do not count: `sgd` is SGD.
+bool same_letters(const std::string& a, const std::string& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
 std::string shown(const std::string& text) {
     std::string safe;
     for (const char c : text.substr(0, 60)) safe += static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
@@ -178,7 +189,7 @@ std::string checked_value(const ConfigKey& k, const std::string& value) {
             throw ConfigError(fmt::format("{}={}: expected true or false", k.name, shown(value)));
         case KeyType::choice:
             for (const auto& c : k.choices)
-                if (c == value) return value;
+                if (same_letters(c, value)) return c;
             throw ConfigError(fmt::format("{}={}: expected one of {}{}", k.name, shown(value),
                                           fmt::join(k.choices, ", "), did_you_mean(value, k.choices)));
         case KeyType::text:

@@ -4,7 +4,51 @@
 #include <cstring>
 #include <limits>
 
+#include "train/run.h"
+
 namespace solobox::inline SOLOBOX_PRECISION {
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+// Units lie along the last axis in a convolution's storage (kh, kw, in, out), along the first in a linear's [out, in].
+double dead_fraction(const Parameter& p) {
+    const Tensor& g = p.grad;
+    if (g.numel() == 0) return nan;
+    const bool last = p.layout == Layout::hwio;
+    const int axis = p.layout == Layout::hwoi ? 2 : 0;
+    const std::int64_t inner = p.layout == Layout::hwoi ? g.dim(3)
+                               : last                   ? 1
+                                                        : g.numel() / g.dim(axis),
+                       units = last ? g.dim(3) : g.dim(axis);
+    std::vector<char> alive(static_cast<std::size_t>(units), 0);
+    for (std::int64_t i = 0; i < g.numel(); ++i)
+        if (g[i] != 0) alive[static_cast<std::size_t>(i / inner % units)] = 1;
+    std::int64_t dead = 0;
+    for (const char a : alive) dead += a == 0;
+    return static_cast<double>(dead) / static_cast<double>(units);
+}
+
+}  // namespace
+
+const std::vector<std::string>& layer_columns() {
+    static const std::vector<std::string> columns{"step",         "name",          "grad_norm", "weight_norm",
+                                                  "update_ratio", "dead_fraction", "grad_bits", "weight_bits"};
+    return columns;
+}
+
+std::vector<std::string> layer_row(const ParameterFlow& flow) {
+    const FlowSample& s = flow.samples.back();
+    const auto maybe = [](double v) { return std::isnan(v) ? std::string() : number_text(v); };
+    return {std::to_string(s.step),
+            flow.name,
+            maybe(s.grad_norm),
+            number_text(s.weight_norm),
+            number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0),
+            maybe(s.dead_fraction),
+            fmt::format("{:016x}", s.grad_bits),
+            fmt::format("{:016x}", s.weight_bits)};
+}
 
 FlowRecorder::FlowRecorder(const std::vector<NamedParameter>& params) : params_(params) {
     for (const auto& p : params) flows_.push_back({p.name, {}});
@@ -14,9 +58,11 @@ void FlowRecorder::before_update(std::int64_t step) {
     before_.clear();
     for (std::size_t i = 0; i < params_.size(); ++i) {
         const Parameter& p = *params_[i].param;
-        const double gradient = p.grad.defined() ? norm(p.grad) : std::numeric_limits<double>::quiet_NaN();
-        flows_[i].samples.push_back({step, gradient, norm(p.value)});
-        if (p.grad.defined()) flows_[i].samples.back().grad_bits = fingerprint(p.grad);
+        const double gradient = p.grad.defined() ? norm(p.grad) : nan;
+        FlowSample sample{step, gradient, norm(p.value)};
+        sample.dead_fraction = p.grad.defined() ? dead_fraction(p) : nan;
+        if (p.grad.defined()) sample.grad_bits = fingerprint(p.grad);
+        flows_[i].samples.push_back(sample);
         before_.push_back(p.value.clone());
     }
 }

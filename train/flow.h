@@ -1,5 +1,6 @@
 // What can be measured of a training step without knowing the model: per parameter tensor the gradient's, the weight's
-// and the update's norm. The raw material of the diagnosis, of layers.csv and of the gradient-flow picture.
+// and the update's norm, and the share of its units that no gradient reaches. The raw material of the diagnosis, of
+// layers.csv and of the gradient-flow picture.
 #pragma once
 
 #include <string>
@@ -14,6 +15,9 @@ struct FlowSample {
     double grad_norm = 0;    // before clipping; NaN: no gradient arrived
     double weight_norm = 0;  // before the update
     double update_norm = 0;
+    // Share of the tensor's output units (filters, features) whose gradient is exactly 0: dead ReLUs leave it so. NaN:
+    // no gradient arrived.
+    double dead_fraction = 0;
     bool changed = false;                          // some bit of the tensor
     std::uint64_t grad_bits = 0, weight_bits = 0;  // fingerprints: of the gradient, of the weight after the update
 };
@@ -22,6 +26,10 @@ struct ParameterFlow {
     std::string name;
     std::vector<FlowSample> samples;
 };
+
+// layers.csv: its columns, and the newest sample of a tensor as a row.
+const std::vector<std::string>& layer_columns();
+std::vector<std::string> layer_row(const ParameterFlow& flow);
 
 class FlowRecorder {
 public:

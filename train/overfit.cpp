@@ -160,8 +160,7 @@ class Tables {
 public:
     explicit Tables(const RunDirectory& run, const LossValue& sample)
         : results_(run.file("results.csv"), header(sample)),
-          layers_(run.file("layers.csv"),
-                  {"step", "name", "grad_norm", "weight_norm", "update_ratio", "grad_bits", "weight_bits"}),
+          layers_(run.file("layers.csv"), layer_columns()),
           steps_(run.file("steps.csv"), {"step", "loss", "grad_norm", "lr"}) {}
 
     void step(const StepReport& s) {
@@ -175,12 +174,7 @@ public:
         results_.row(cells);
     }
     void flows(const std::vector<ParameterFlow>& flows) {
-        for (const auto& f : flows) {
-            const FlowSample& s = f.samples.back();
-            layers_.row({std::to_string(s.step), f.name, std::isnan(s.grad_norm) ? "" : number_text(s.grad_norm),
-                         number_text(s.weight_norm), number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0),
-                         fmt::format("{:016x}", s.grad_bits), fmt::format("{:016x}", s.weight_bits)});
-        }
+        for (const auto& f : flows) layers_.row(layer_row(f));
     }
 
 private:
@@ -277,6 +271,7 @@ void add_layers(Report& report, const Measurements& m) {
             layer.grad_norm.push_back(s.grad_norm);
             layer.weight_norm.push_back(s.weight_norm);
             layer.update_ratio.push_back(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0);
+            layer.dead_fraction.push_back(s.dead_fraction);
         }
         report.layers.push_back(std::move(layer));
     }

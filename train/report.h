@@ -35,7 +35,7 @@ struct ReportLayer {
     std::vector<double> grad_norm;  // L2 norm of the gradient
     std::vector<double> weight_norm;
     std::vector<double> update_ratio;   // norm of the update / norm of the weight
-    std::vector<double> dead_fraction;  // of the layer's outputs; empty when it has no activation
+    std::vector<double> dead_fraction;  // share of its output units without any gradient; empty: not measured
 };
 
 struct ReportFinding {

@@ -237,9 +237,9 @@ std::string layers(const Report& report) {
         [](const ReportLayer& l) -> const std::vector<double>& { return l.update_ratio; },
         short_number};
     const MapSpec dead{"dead-fraction",
-                       "Dead outputs",
-                       "share of the layer's outputs that are dead",
-                       "Bright is dead: what outputs nothing passes no gradient back.",
+                       "Dead units",
+                       "share of the tensor's output units whose gradient is exactly 0",
+                       "Bright is dead: a unit that puts out nothing for any picture of the batch gets no gradient.",
                        &inferno,
                        false,
                        "",

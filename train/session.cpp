@@ -102,6 +102,7 @@ Run::Run(Task& task, const Config& config, const RunDirectory& run, const Sessio
     TrainerConfig how{[this](std::int64_t t) { return rate(t); }, config.number("clip")};
     how.check_finite = config.flag("check_finite");
     how.ema = ema_.get();
+    how.momentum = s.momentum;
     how.batch_names = [this] { return current_ ? task_.names(*current_) : std::string(); };
     trainer_ = std::make_unique<Trainer>(params_, *optimizer_, how);
     flow_ = std::make_unique<FlowRecorder>(params_);
@@ -138,24 +139,17 @@ void Run::open_tables() {
     for (const std::string& c : task_.columns()) header.push_back(c);
     header.push_back("lr");
     const std::vector<std::string> steps{"step", "loss", "grad_norm", "lr"};
-    const std::vector<std::string> layers{"step",         "name",      "grad_norm",  "weight_norm",
-                                          "update_ratio", "grad_bits", "weight_bits"};
     const auto open = [&](const char* name, const std::vector<std::string>& names, std::int64_t last) {
         return options_.resume ? std::make_unique<CsvFile>(run_.file(name), names, last)
                                : std::make_unique<CsvFile>(run_.file(name), names);
     };
     results_ = open("results.csv", header, state_.epoch);
     steps_ = open("steps.csv", steps, state_.step);
-    layers_ = open("layers.csv", layers, state_.step);
+    layers_ = open("layers.csv", layer_columns(), state_.step);
 }
 
 void Run::record_layers() {
-    for (const ParameterFlow& f : flow_->flows()) {
-        const FlowSample& s = f.samples.back();
-        layers_->row({std::to_string(s.step), f.name, std::isnan(s.grad_norm) ? "" : number_text(s.grad_norm),
-                      number_text(s.weight_norm), number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0),
-                      fmt::format("{:016x}", s.grad_bits), fmt::format("{:016x}", s.weight_bits)});
-    }
+    for (const ParameterFlow& f : flow_->flows()) layers_->row(layer_row(f));
 }
 
 void Run::step(const TaskBatch& batch, bool watched) {

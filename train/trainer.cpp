@@ -80,6 +80,7 @@ void Trainer::update_in_backward(const BatchPart& part, StepReport& report) {
 StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow) {
     StepReport report;
     report.lr = config_.lr(steps_);
+    if (config_.momentum) optimizer_.set_momentum(config_.momentum(steps_));
     optimizer_.zero_grad();
     if (config_.update_in_backward) {
         check(parts.size() == 1 && !flow && config_.clip == 0 && config_.clip_value == 0,

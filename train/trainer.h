@@ -21,8 +21,9 @@ struct TrainerConfig {
     // the same bits. Without clipping, parts or a FlowRecorder, which need all gradients at a time (Error). A gradient
     // that is not finite stops the step at its parameter: those that backward reached before have moved.
     bool update_in_backward = false;
-    Ema* ema = nullptr;                             // updated after every step
-    std::function<std::string()> batch_names = {};  // what the step works on, for messages
+    Ema* ema = nullptr;                                      // updated after every step
+    std::function<double(std::int64_t step)> momentum = {};  // of the optimizer; empty: as it was made
+    std::function<std::string()> batch_names = {};           // what the step works on, for messages
 };
 
 // A part of a batch that is too big to be computed at once. The parts' gradients are added up (gradient accumulation):

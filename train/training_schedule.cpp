@@ -33,6 +33,9 @@ void refuse_ignored(const Config& c, const std::string& name) {
         {"pct_start", {"onecycle"}},
         {"div_factor", {"onecycle"}},
         {"final_div_factor", {"onecycle"}},
+        {"cycle_momentum", {"onecycle"}},
+        {"base_momentum", {"onecycle"}},
+        {"max_momentum", {"onecycle"}},
         {"lrf", {"cosine", "linear"}},
         {"lr0", {"cosine", "constant", "linear", "step", "multistep", "exponential", "onecycle", "plateau"}},
     };
@@ -83,7 +86,19 @@ Schedule make_training_schedule(const Config& c, std::int64_t per_epoch) {
         schedule::OneCycle s;
         s.max_lr = base, s.total = total, s.pct_start = c.number("pct_start");
         s.div_factor = c.number("div_factor"), s.final_div_factor = c.number("final_div_factor");
-        return {[s](std::int64_t t) { return schedule::one_cycle_lr(s, std::min(t, s.total - 1)); }, {}};
+        Schedule cycle{[s](std::int64_t t) { return schedule::one_cycle_lr(s, std::min(t, s.total - 1)); }, {}};
+        if (!c.flag("cycle_momentum")) return cycle;
+        if (!c.is_default("momentum"))
+            throw ConfigError(
+                fmt::format("momentum={} ({}) would be ignored: schedule=onecycle moves it from "
+                            "max_momentum to base_momentum and back; or set cycle_momentum=false",
+                            c.at("momentum").value, c.at("momentum").origin));
+        s.base_momentum = c.number("base_momentum"), s.max_momentum = c.number("max_momentum");
+        if (s.base_momentum > s.max_momentum)
+            throw ConfigError(
+                fmt::format("base_momentum={} is above max_momentum={}", s.base_momentum, s.max_momentum));
+        cycle.momentum = [s](std::int64_t t) { return schedule::one_cycle_momentum(s, std::min(t, s.total - 1)); };
+        return cycle;
     }
     if (name == "linear") {
         const double share = c.number("lrf");

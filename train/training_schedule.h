@@ -11,8 +11,9 @@
 namespace solobox {
 
 struct Schedule {
-    std::function<double(std::int64_t step)> rate;  // steps from 0
-    schedule::Plateau::Config plateau;              // of schedule=plateau: lowers a factor that starts at 1
+    std::function<double(std::int64_t step)> rate;           // steps from 0
+    schedule::Plateau::Config plateau;                       // of schedule=plateau: lowers a factor that starts at 1
+    std::function<double(std::int64_t step)> momentum = {};  // of schedule=onecycle; empty: it stays
 };
 
 // ConfigError for keys that contradict each other (cos_lr and schedule, warm-up in steps and in epochs) or that the
