@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 
 struct Row {
     std::string run;
-    std::size_t epochs = 0;
+    std::string epochs, score;  // "iou" | "acc1"
     double best = std::nan(""), last = std::nan(""), constant = std::nan(""), loss = std::nan(""), seconds = 0;
     std::string best_epoch;
 };
@@ -29,9 +29,12 @@ Row read_row(const std::string& path) {
     const Table t(path + "/results.csv");
     Row row;
     row.run = std::filesystem::path(path).lexically_normal().string();
-    row.epochs = t.rows.size();
+    const bool classes = t.has("val/acc1");
+    row.score = classes ? "acc1" : "iou";
     if (t.rows.empty()) return row;
-    const auto iou = t.numbers("metrics/iou"), constant = t.numbers("metrics/constant_box_iou"),
+    row.epochs = t.rows.back()[t.column("epoch")];
+    const auto iou = t.numbers(classes ? "val/acc1" : "metrics/iou"),
+               constant = t.numbers(classes ? "metrics/blind_acc1" : "metrics/constant_box_iou"),
                loss = t.numbers("val/loss");
     row.seconds = t.numbers("time").back();
     for (std::size_t i = 0; i < iou.size(); ++i) {
@@ -72,8 +75,9 @@ ExitCode compare(const Arguments& a) {
         for (const auto& [key, values] : keys)
             report.summary.emplace_back(key, fmt::format("{}", fmt::join(values, " | ")));
         for (const Row& r : rows)
-            report.summary.emplace_back(r.run,
-                                        fmt::format("best IoU {:.4f}, lift {:+.4f}", r.best, r.best - r.constant));
+            report.summary.emplace_back(
+                r.run, fmt::format("best {} {:.4f}, lift {:+.4f}", r.score == "iou" ? "IoU" : "top-1", r.best,
+                                   r.best - r.constant));
         const std::string page = render_report(report);
         const auto* begin = reinterpret_cast<const std::byte*>(page.data());
         write_file_atomically(a.out, {begin, begin + page.size()});
@@ -84,10 +88,10 @@ ExitCode compare(const Arguments& a) {
         for (const Row& r : rows)
             list.push_back({{"run", r.run},
                             {"epochs", r.epochs},
-                            {"best_iou", number(r.best)},
+                            {"best_" + r.score, number(r.best)},
                             {"best_epoch", r.best_epoch},
-                            {"last_iou", number(r.last)},
-                            {"constant_box_iou", number(r.constant)},
+                            {"last_" + r.score, number(r.last)},
+                            {r.score == "iou" ? "constant_box_iou" : "blind_acc1", number(r.constant)},
                             {"lift", number(r.best - r.constant)},
                             {"val_loss", number(r.loss)},
                             {"seconds", r.seconds}});
@@ -96,10 +100,12 @@ ExitCode compare(const Arguments& a) {
                    Json{{"runs", list}, {"differences", differ}}.dump(-1, ' ', false, Json::error_handler_t::replace));
         return ExitCode::done;
     }
+    const bool boxes = std::all_of(rows.begin(), rows.end(), [](const Row& r) { return r.score == "iou"; });
     std::size_t width = 4;
     for (const Row& r : rows) width = std::max(width, r.run.size());
-    fmt::print("{:<{}} {:>7} {:>9} {:>6} {:>9} {:>13} {:>8} {:>9} {:>9}\n", "run", width, "epochs", "best IoU", "epoch",
-               "last IoU", "constant box", "lift", "val loss", "seconds");
+    fmt::print("{:<{}} {:>7} {:>9} {:>6} {:>9} {:>13} {:>8} {:>9} {:>9}\n", "run", width, "epochs",
+               boxes ? "best IoU" : "best", "epoch", boxes ? "last IoU" : "last",
+               boxes ? "constant box" : "never looks", "lift", "val loss", "seconds");
     for (const Row& r : rows)
         fmt::print("{:<{}} {:>7} {:>9.4f} {:>6} {:>9.4f} {:>13.4f} {:>+8.4f} {:>9.4f} {:>9.1f}\n", r.run, width,
                    r.epochs, r.best, r.best_epoch, r.last, r.constant, r.best - r.constant, r.loss, r.seconds);
@@ -111,10 +117,8 @@ ExitCode report(const Arguments& a) {
     const RunDirectory run = RunDirectory::existing(a.run);
     const Config config = read_config(run.file("args.yaml"));
     set_up_compute(config, a.threads);
-    const SingleBoxData data = load_single_box_data(config);
-    SingleBoxTask task(config, data);
-    const Row row = read_row(a.run);
-    finish_run(task, run, judge_lift(row.best, data.constant_iou).text());
+    const std::unique_ptr<Task> task = make_task(config);
+    finish_run(*task, run, task->judge(read_row(a.run).best).text());
     fmt::print("{}\n", run.file("report.html"));
     return ExitCode::done;
 }

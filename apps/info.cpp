@@ -44,7 +44,7 @@ Verb add_config(CLI::App& app) {
             return ExitCode::done;
         }
         const Config config = a->words.empty() ? Config() : training_config(a->words);
-        (void)describe(model_config(config)), (void)loss_spec(config), (void)make_training_schedule(config, 1);
+        check_config(config);
         if (!a->json) {
             fmt::print("{}", config.to_yaml());
             return ExitCode::done;

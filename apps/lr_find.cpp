@@ -8,6 +8,7 @@
 #include "apps/run_setup.h"
 #include "nn/safetensors.h"
 #include "train/report.h"
+#include "train/single_box_setup.h"
 
 namespace solobox {
 namespace {
@@ -29,7 +30,7 @@ struct Curve {
 constexpr double memory = 0.9;  // of the moving average
 constexpr double too_much = 4;  // times the best: the test has seen enough
 
-Curve sweep(SingleBoxTask& task, const Config& config, const Arguments& a, Talk& talk) {
+Curve sweep(Task& task, const Config& config, const Arguments& a, Talk& talk) {
     const auto params = parameters_of(task);
     const auto optimizer = make_optimizer(config, params);
     const auto rate = [&](std::int64_t t) {
@@ -93,11 +94,11 @@ ExitCode lr_find(const Arguments& a) {
     if (!(a.low < a.high)) throw ConfigError(fmt::format("--low {} and --high {}: expected low < high", a.low, a.high));
     const Config config = training_config(a.words);
     set_up_compute(config, a.threads);
+    check_config(config);
     Talk talk(a.quiet);
-    const SingleBoxData data = load_single_box_data(config);
-    SingleBoxTask task(config, data);
-    introduce(talk, config, data, count_parameters(task));
-    const Curve c = sweep(task, config, a, talk);
+    const std::unique_ptr<Task> task = make_task(config);
+    introduce(talk, config, *task);
+    const Curve c = sweep(*task, config, a, talk);
     if (const int stopped = watch_signals().load()) return static_cast<ExitCode>(128 + stopped);
     const Advice advice = advise(c);
     if (!a.out.empty()) {

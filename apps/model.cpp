@@ -11,7 +11,7 @@
 #include "apps/apps.h"
 #include "apps/onnx_file.h"
 #include "nn/checkpoint.h"
-#include "nn/models/resnet.h"
+#include "train/class_task.h"
 #include "train/run.h"
 #include "train/single_box_setup.h"
 
@@ -36,8 +36,6 @@ struct AnyModel {
     std::function<void(SafetensorsFile& file)> save;
 };
 
-bool is_resnet(const std::string& name) { return name.starts_with("resnet"); }
-
 // Ours have a prefix, those of torch.save have none.
 template <class Model>
 void load_weights(Model& model, const std::string& path) {
@@ -48,17 +46,18 @@ void load_weights(Model& model, const std::string& path) {
     load_state(model, file, path, prefixed ? "model." : "");
 }
 
-AnyModel any_resnet(const Arguments& a) {
-    if (!a.words.empty())
-        throw ConfigError(fmt::format("'{}': a residual network has no configuration words, only --image and --classes",
-                                      a.words.front()));
-    ResNetConfig config = resnet_config(a.name, a.classes ? a.classes : 1000);
-    if (a.image) config.image = a.image;
-    AnyModel any{a.name, config.image, describe(config), {}, {}, {}};
+bool is_run(const Arguments& a) { return std::filesystem::is_directory(a.name); }
+
+AnyModel any_resnet(const Arguments& a, const Config& settings) {
+    ResNetConfig config = class_model_config(settings, a.classes                     ? a.classes
+                                                       : settings.integer("classes") ? settings.integer("classes")
+                                                                                     : 1000);
+    AnyModel any{settings.text("model"), config.image, describe(config), {}, {}, {}};
+    const std::string of_run = is_run(a) ? a.name + "/weights/last.safetensors" : "";
     const auto model = std::make_shared<std::optional<ResNet>>();
     any.build = [=](const std::string& weights) {
         model->emplace(config, 0);
-        load_weights(**model, weights);
+        load_weights(**model, weights.empty() ? of_run : weights);
     };
     any.graph = [=] {
         GraphBuilder graph("images", {-1, 3, config.image, config.image});
@@ -69,17 +68,9 @@ AnyModel any_resnet(const Arguments& a) {
     return any;
 }
 
-AnyModel any_single_box(const Arguments& a) {
+AnyModel any_single_box(const Arguments& a, const Config& config) {
     if (a.classes) throw ConfigError("--classes applies to residual networks: one box has no classes");
-    Config config;
-    const bool run = std::filesystem::is_directory(a.name);
-    if (run)
-        for (const auto& [key, value] : read_settings(a.name + "/args.yaml")) config.set(key, value, "run");
-    auto words = a.words;
-    if (!run) words.push_back("model=" + a.name);
-    if (a.image) words.push_back(fmt::format("image={}", a.image));
-    config.set_words(words, "command line");
-    if (!run) apply_model_defaults(config);  // those of a run are resolved already
+    const bool run = is_run(a);
     AnyModel any{config.text("model"), config.integer("image"), describe(model_config(config)), {}, {}, {}};
     const auto model = std::make_shared<std::unique_ptr<SingleBox>>();
     any.build = [=, of_run = run ? a.name + "/weights/last.safetensors" : ""](const std::string& weights) {
@@ -96,7 +87,18 @@ AnyModel any_single_box(const Arguments& a) {
     return any;
 }
 
-AnyModel any_model(const Arguments& a) { return is_resnet(a.name) ? any_resnet(a) : any_single_box(a); }
+AnyModel any_model(const Arguments& a) {
+    Config config;
+    if (is_run(a))
+        for (const auto& [key, value] : read_settings(a.name + "/args.yaml")) config.set(key, value, "run");
+    auto words = a.words;
+    if (!is_run(a)) words.push_back("model=" + a.name);
+    if (a.image) words.push_back(fmt::format("image={}", a.image));
+    config.set_words(words, "command line");
+    if (!is_run(a)) apply_model_defaults(config);  // those of a run are resolved already
+    if (!is_run(a)) refuse_keys_of_other_tasks(config);
+    return is_classifier(config) ? any_resnet(a, config) : any_single_box(a, config);
+}
 
 std::vector<std::int64_t> dims(const Shape& s) { return s.dims(); }
 
@@ -171,7 +173,7 @@ Verb add_model(CLI::App& app) {
     auto a = std::make_shared<Arguments>();
     app.require_subcommand(1);
     const auto common = [&](CLI::App* sub) {
-        sub->add_option("words", a->words, "key=value configuration words (tiny, toy)");
+        sub->add_option("words", a->words, "key=value configuration words");
         sub->add_option("--image", a->image, "side of the pictures in pixels")->check(CLI::Range(1, 4096));
         sub->add_option("--classes", a->classes, "resnets: classes (default 1000)")->check(CLI::Range(1, 1 << 20));
         sub->add_flag("--json", a->json, "one JSON object on standard output");

@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
-#include "data/draw.h"
 #include "data/image.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
 #include "train/config_file.h"
 #include "train/run_report.h"
+#include "train/single_box_setup.h"
 
 namespace solobox {
 namespace {
@@ -19,7 +18,8 @@ namespace {
 void fill_training_defaults(Config& config) {
     const std::pair<const char*, const char*> defaults[] = {{"warmup_steps", "200"}, {"dropout", "0.2"}};
     for (const auto& [key, value] : defaults)
-        if (config.is_default(key)) config.set(key, value, "train default");
+        if (config.is_default(key) && !(is_classifier(config) && config_key(key).task == "box"))
+            config.set(key, value, "train default");
 }
 
 }  // namespace
@@ -51,21 +51,14 @@ void set_up_compute(const Config& config, int threads) {
     fast::set_winograd(config.text("conv") != "direct");
 }
 
-void introduce(Talk& talk, const Config& config, const SingleBoxData& data, std::int64_t parameters) {
-    talk.line(fmt::format("data: {}: {} training and {} validation pictures", data.source, data.train->size(),
-                          data.val->size()));
-    for (const auto& note : data.notes) talk.line("  " + note);
-    if (data.train->cached() < data.train->size())
-        talk.line(fmt::format("  {} of {} pictures fit cache_mb={}; the others are decoded in every epoch",
-                              data.train->cached(), data.train->size(), config.at("cache_mb").value));
-    talk.line(fmt::format("  a box that never looks reaches IoU {:.4f} (mean box) and {:.4f} (best constant box) there",
-                          data.mean_iou, data.constant_iou));
-    talk.line(
-        fmt::format("model {} ({} norm), {} px, {} parameters; {} {}, batch {}, {} epochs, seed {}; {} threads, {} "
-                    "kernels",
-                    config.text("model"), config.text("norm"), config.integer("image"), parameters,
-                    config.text("optimizer"), config.at("lr0").value, config.integer("batch"), config.integer("epochs"),
-                    config.integer("seed"), thread_count(), name_of(active_kernels())));
+void introduce(Talk& talk, const Config& config, Task& task) {
+    for (const std::string& line : task.introduction()) talk.line(line);
+    const std::string norm = is_classifier(config) ? "batch" : config.text("norm");
+    talk.line(fmt::format(
+        "model {} ({} norm), {} px, {} parameters; {} {}, batch {}, {} epochs, seed {}; {} threads, {} kernels",
+        config.text("model"), norm, config.integer("image"), count_parameters(task), config.text("optimizer"),
+        config.at("lr0").value, config.integer("batch"), config.integer("epochs"), config.integer("seed"),
+        thread_count(), name_of(active_kernels())));
     if (config.text("optimizer_override") != "none")
         talk.line(fmt::format("  warning: optimizer_override={} builds another optimizer than the configured {}",
                               config.text("optimizer_override"), config.text("optimizer")));
@@ -73,37 +66,20 @@ void introduce(Talk& talk, const Config& config, const SingleBoxData& data, std:
         if (!config.is_default(key)) talk.line(fmt::format("  {}={}  # {}", key, v.value, v.origin));
 }
 
-std::vector<ReportPicture> worst_pictures(const PictureStore& store, const BoxScores& scores, std::size_t most) {
-    std::vector<std::size_t> order(store.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return scores.ious[a] < scores.ious[b]; });
-    order.resize(std::min(order.size(), most));
-    std::vector<ReportPicture> out;
-    for (const std::size_t i : order)
-        out.push_back({store.target(i).name, scale_to_fit(store.picture(i), 320, 320), store.target(i).box,
-                       scores.predictions[i], scores.ious[i]});
-    return out;
-}
-
-BoxScores finish_run(SingleBoxTask& task, const RunDirectory& run, const std::string& verdict_text) {
+Exhibit finish_run(Task& task, const RunDirectory& run, const std::string& verdict_text) {
     load_weights(task, run.best_weights());
-    const BoxScores scores = *task.measure(*task.data().val, {});
+    Exhibit shown = task.exhibit();
     Report report = read_run_report(run);
     report.verdict_text = verdict_text;
-    report.summary.emplace_back("data", task.data().source);
-    report.summary.emplace_back(
-        "pictures", fmt::format("{} training, {} validation", task.data().train->size(), task.data().val->size()));
-    report.pictures = worst_pictures(*task.data().val, scores, 24);
+    report.summary.emplace_back("data", task.introduction().front());
+    report.pictures = shown.worst;
+    report.tables = shown.tables;
     run.write_text("report.html", render_report(report));
-    const auto some = worst_pictures(*task.data().val, scores, 16);
+    const std::vector<ReportPicture> some(shown.worst.begin(),
+                                          shown.worst.begin() + std::min<std::ptrdiff_t>(16, std::ssize(shown.worst)));
     write_png(run.file("worst.png"), draw_pictures(some, 4, 224));
-    std::vector<ReportPicture> first;
-    for (std::size_t i = 0; i < std::min<std::size_t>(16, task.data().val->size()); ++i)
-        first.push_back({task.data().val->target(i).name, scale_to_fit(task.data().val->picture(i), 320, 320),
-                         task.data().val->target(i).box, scores.predictions[i], scores.ious[i]});
-    write_png(run.file("val_pred.png"), draw_pictures(first, 4, 224));
-    return scores;
+    write_png(run.file("val_pred.png"), draw_pictures(shown.first, 4, 224));
+    return shown;
 }
 
 }  // namespace solobox

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "apps/apps.h"
+#include "train/make_task.h"
 #include "train/report.h"
 #include "train/session.h"
-#include "train/single_box_task.h"
 
 namespace solobox {
 
@@ -18,12 +18,9 @@ Config training_config(const std::vector<std::string>& words);
 void set_up_compute(const Config& config, int threads);
 
 // Tells whoever reads along what is about to happen.
-void introduce(Talk& talk, const Config& config, const SingleBoxData& data, std::int64_t parameters);
+void introduce(Talk& talk, const Config& config, Task& task);
 
-// Best weights, pictures, report.html, val_pred.png, worst.png. Returns the scores of the best weights.
-BoxScores finish_run(SingleBoxTask& task, const RunDirectory& run, const std::string& verdict_text);
-
-// Pictures of a set with truth and prediction, worst first; at most `most`, thumbnails of at most 320 pixels.
-std::vector<ReportPicture> worst_pictures(const PictureStore& store, const BoxScores& scores, std::size_t most);
+// report.html, val_pred.png and worst.png of the best weights, which the model has from then on.
+Exhibit finish_run(Task& task, const RunDirectory& run, const std::string& verdict_text);
 
 }  // namespace solobox

@@ -1,11 +1,13 @@
 // solobox train, resume, extend, branch: runs on disk that can be stopped, gone on with and grown from one another.
 #include <fmt/format.h>
+#include <stdlib.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/run_setup.h"
 #include "tensor/kernels/parallel.h"
+#include "train/forecast.h"
 #include "train/run_report.h"
 #include "train/training_schedule.h"
 
@@ -19,43 +21,47 @@ struct Arguments {
     std::string run, out;
     std::int64_t epochs = 0;
     int threads = 0;
-    bool json = false, exist_ok = false, skip_bad = false, quiet = false;
+    bool json = false, exist_ok = false, skip_bad = false, quiet = false, fast_dev_run = false;
 };
 
 std::string dump(const Json& j) { return j.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-void print_result(const Arguments& a, const RunDirectory& run, const SessionResult& r, const BoxScores* scores,
-                  const SingleBoxData& data, const std::string& verdict) {
+void print_result(const Arguments& a, const RunDirectory& run, const SessionResult& r, const Exhibit* shown,
+                  const Task& task, const LiftVerdict& verdict) {
     if (a.json) {
         Json j{{"run_dir", run.path()},
                {"epochs", r.epochs},
                {"steps", r.steps},
                {"best_epoch", r.best_epoch},
-               {"best_iou", r.best_score},
-               {"mean_box_iou", data.mean_iou},
-               {"constant_box_iou", data.constant_iou},
-               {"lift", r.best_score - data.constant_iou},
-               {"stopped_early", r.early},
-               {"interrupted_by", r.stopped_by},
-               {"seconds", r.seconds},
-               {"images_per_second", r.images_per_second},
-               {"data_wait_share", r.wait_share},
-               {"verdict_text", verdict}};
-        if (scores) j["iou50"] = scores->share50, j["median_iou"] = scores->median;
+               {"best_" + task.score_name(), r.best_score}};
+        for (const auto& [name, value] : task.baselines()) j[name] = value;
+        if (task.score_name() == "iou") j["lift"] = r.best_score - j["constant_box_iou"].get<double>();
+        j.update({{"stopped_early", r.early},
+                  {"interrupted_by", r.stopped_by},
+                  {"seconds", r.seconds},
+                  {"images_per_second", r.images_per_second},
+                  {"data_wait_share", r.wait_share},
+                  {"verdict_text", verdict.text()}});
+        if (shown)
+            for (const auto& [name, value] : shown->figures) j[name] = value;
         fmt::print("{}\n", dump(j));
         return;
     }
-    if (!verdict.empty()) fmt::print("{}\n", verdict);
-    fmt::print(
-        "best IoU {:.4f} in epoch {} (mean box {:.4f}, best constant box {:.4f}, lift {:+.4f}); {} epochs, {:.1f} s, "
-        "{:.0f} img/s, {:.1f} % of it waiting for data\n",
-        r.best_score, r.best_epoch, data.mean_iou, data.constant_iou, r.best_score - data.constant_iou, r.epochs,
-        r.seconds, r.images_per_second, 100 * r.wait_share);
+    if (r.stopped_by)
+        fmt::print("Interrupted in epoch {}: `solobox resume {}` goes on.\n", r.epochs + 1, run.path());
+    else
+        fmt::print("{}\n", verdict.text());
+    std::string blind;
+    for (const auto& [name, value] : task.baselines())
+        blind += fmt::format("{}{} {:.4f}", blind.empty() ? "" : ", ", name, value);
+    fmt::print("best {} {:.4f} in epoch {} ({}); {} epochs, {:.1f} s, {:.0f} img/s, {:.1f} % of it waiting for data\n",
+               task.score_name() == "iou" ? "IoU" : "top-1", r.best_score, r.best_epoch, blind, r.epochs, r.seconds,
+               r.images_per_second, 100 * r.wait_share);
     fmt::print("run: {}\n", run.path());
 }
 
 ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run, SessionOptions options, Talk& talk,
-              SingleBoxTask& task, const SingleBoxData& data) {
+              Task& task) {
     options.stop_signal = &watch_signals();
     options.talk = [&](const std::string& text, bool live) {
         if (!live)
@@ -74,25 +80,26 @@ ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run,
     talk.end_live();
     if (r.stopped_by) {
         run.event(dump({{"event", "interrupted"}, {"signal", r.stopped_by}, {"step", r.steps}}));
-        print_result(a, run, r, nullptr, data,
-                     fmt::format("Interrupted in epoch {}: `solobox resume {}` goes on.", r.epochs + 1, run.path()));
+        print_result(a, run, r, nullptr, task, {});
         return static_cast<ExitCode>(128 + r.stopped_by);
     }
-    const std::string verdict = judge_lift(r.best_score, data.constant_iou).text();
+    const LiftVerdict verdict = task.judge(r.best_score);
     run.event(dump({{"event", "finished"}, {"step", r.steps}, {"epochs", r.epochs}, {"early", r.early}}));
-    const BoxScores scores = finish_run(task, run, verdict);
-    for (const ReportFinding& f : run_findings(run))
+    const Exhibit shown = finish_run(task, run, verdict.text());
+    for (const ReportFinding& f : run_findings(run)) {
         run.event(dump(
             {{"event", "finding"}, {"id", f.id}, {"severity", f.severity}, {"message", f.message}, {"cure", f.cure}}));
-    print_result(a, run, r, &scores, data, verdict);
+        if (f.severity == "FAIL" || f.severity == "WARN")
+            talk.line(fmt::format("{} {}: {}\n       try: {}", f.severity, f.id, f.message, f.cure));
+    }
+    print_result(a, run, r, &shown, task, verdict);
     return ExitCode::done;
 }
 
 // What is wrong with a configuration is said before any file is touched.
 void prepare(const Arguments& a, const Config& config) {
     set_up_compute(config, a.threads);
-    (void)describe(model_config(config)), (void)loss_spec(config);
-    (void)make_training_schedule(config, 1);
+    check_config(config);
 }
 
 std::string run_name(const Config& config) {
@@ -101,23 +108,86 @@ std::string run_name(const Config& config) {
     return name.empty() || name == "." || name == ".." ? "data" : name;
 }
 
+// What will not fit is refused before it takes the machine down.
+MemoryForecast forecast(Task& task, const Config& config, bool quick) {
+    const std::int64_t available = available_memory();
+    MemoryForecast f = forecast_memory(task, config, quick, available);
+    refuse_what_does_not_fit(f, config, available);
+    return f;
+}
+
+// One batch of training and one of validation through everything that a run does, into a directory that goes away.
+ExitCode fast_dev_run(const Arguments& a, Config config) {
+    config.set("epochs", "1", "--fast-dev-run");
+    prepare(a, config);
+    Talk talk(a.quiet);
+    (void)watch_signals();
+    const std::unique_ptr<Task> task = make_task(config, true);
+    introduce(talk, config, *task);
+    if (!config.text("weights").empty())
+        for (const std::string& note : start_from(*task, config.text("weights"))) talk.line("  " + note);
+    const MemoryForecast f = forecast(*task, config, false);
+    std::string place = (std::filesystem::temp_directory_path() / "solobox-fast-dev-run-XXXXXX").string();
+    if (mkdtemp(place.data()) == nullptr) throw IoError(fmt::format("{}: cannot be created", place));
+    SessionResult r;
+    Exhibit shown;
+    {
+        struct Remove {
+            std::string path;
+            ~Remove() {
+                std::error_code ignored;
+                std::filesystem::remove_all(path, ignored);
+            }
+        } const remove{place};
+        const RunDirectory run(RunDirectory::Place{"", "", place, true});
+        run.write_inputs({"--fast-dev-run"}, config);
+        SessionOptions options;
+        options.stop_signal = &watch_signals();
+        r = train(*task, config, run, options);
+        if (r.stopped_by) return static_cast<ExitCode>(128 + r.stopped_by);
+        shown = finish_run(*task, run, "");
+    }
+    const double forecast_mb = static_cast<double>(f.total()) / 1e6, peak_mb = static_cast<double>(peak_memory()) / 1e6;
+    if (a.json) {
+        fmt::print("{}\n", dump({{"steps", r.steps},
+                                 {"val_loss", r.last.loss},
+                                 {"seconds", r.seconds},
+                                 {"forecast_mb", forecast_mb},
+                                 {"peak_mb", peak_mb},
+                                 {"forecast_ratio", forecast_mb / peak_mb}}));
+        return ExitCode::done;
+    }
+    fmt::print("one batch through everything: {} step, validation, checkpoint and report in {:.1f} s, nothing kept\n",
+               r.steps, r.seconds);
+    fmt::print("{}\n", r.last.text);
+    fmt::print(
+        "memory: {:.0f} MB forecast, {:.0f} MB measured ({:.0f} of it before the first step, {:.0f} for {} pictures)\n",
+        forecast_mb, peak_mb, static_cast<double>(f.before) / 1e6, static_cast<double>(f.step) / 1e6,
+        config.integer("batch"));
+    return ExitCode::done;
+}
+
 ExitCode start(const Arguments& a, const Config& config, const CommandLine& line, const Json& parent) {
     prepare(a, config);
     Talk talk(a.quiet);
     (void)watch_signals();
-    const SingleBoxData data = load_single_box_data(config);
-    SingleBoxTask task(config, data);
-    if (!config.text("weights").empty()) load_weights(task, config.text("weights"));
-    introduce(talk, config, data, count_parameters(task));
+    const std::unique_ptr<Task> task = make_task(config);
+    introduce(talk, config, *task);
+    if (!config.text("weights").empty())
+        for (const std::string& note : start_from(*task, config.text("weights"))) talk.line("  " + note);
+    (void)forecast(*task, config, true);
     RunDirectory run(
         RunDirectory::Place{config.text("project"), run_name(config), a.out, a.exist_ok || config.flag("exist_ok")});
     run.lock();
     run.write_inputs(line.words, config);
     run.write_text("events.jsonl", "");
+    if (const auto names = task->class_names(); !names.empty())
+        run.write_text("classes.txt", fmt::format("{}\n", fmt::join(names, "\n")));
     if (!parent.is_null()) run.write_text("parent.json", parent.dump(2) + "\n");
-    run.event(dump({{"event", "start"}, {"data", data.source}, {"data_hash", task.data_fingerprint()}}));
+    run.event(
+        dump({{"event", "start"}, {"data", task->introduction().front()}, {"data_hash", task->data_fingerprint()}}));
     talk.line("run: " + run.path());
-    return work(a, config, run, {}, talk, task, data);
+    return work(a, config, run, {}, talk, *task);
 }
 
 ExitCode go_on(const Arguments& a, const Config& config, RunDirectory& run, bool extend) {
@@ -125,9 +195,8 @@ ExitCode go_on(const Arguments& a, const Config& config, RunDirectory& run, bool
     Talk talk(a.quiet);
     (void)watch_signals();
     run.lock();
-    const SingleBoxData data = load_single_box_data(config);
-    SingleBoxTask task(config, data);
-    introduce(talk, config, data, count_parameters(task));
+    const std::unique_ptr<Task> task = make_task(config);
+    introduce(talk, config, *task);
     run.event(dump({{"event", extend ? "extend" : "resume"}, {"epochs", config.integer("epochs")}}));
     if (extend) {
         run.write_text("args.yaml", config.to_yaml());
@@ -137,7 +206,7 @@ ExitCode go_on(const Arguments& a, const Config& config, RunDirectory& run, bool
     // Killed before the first checkpoint, a run has nothing but its settings: it starts.
     options.resume = std::filesystem::exists(run.last_weights());
     options.extend = extend;
-    return work(a, config, run, options, talk, task, data);
+    return work(a, config, run, options, talk, *task);
 }
 
 ExitCode extend(const Arguments& a) {
@@ -180,10 +249,13 @@ Verb add_train(CLI::App& app, const CommandLine& line) {
     app.add_flag("--exist-ok", a->exist_ok, "--out may exist and hold files");
     add_common(app, *a);
     app.add_flag("--skip-bad", a->skip_bad, "leave out pictures and labels that cannot be used");
+    app.add_flag(
+        "--fast-dev-run", a->fast_dev_run,
+        "one batch of training and one of validation through everything, nothing kept; memory forecast and peak");
     return [a, &line] {
         Config config = training_config(a->words);
         if (a->skip_bad) config.set("skip_bad", "true", "--skip-bad");
-        return start(*a, config, line, nullptr);
+        return a->fast_dev_run ? fast_dev_run(*a, config) : start(*a, config, line, nullptr);
     };
 }
 

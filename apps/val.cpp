@@ -1,40 +1,25 @@
 // solobox val and predict: what a run's network says about pictures.
+#include "apps/val.h"
+
 #include <fmt/format.h>
 
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/run_setup.h"
 #include "data/draw.h"
 #include "data/image.h"
 #include "train/run_report.h"
+#include "train/single_box_task.h"
 
 namespace solobox {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
-    std::string run, weights = "best", data, split = "val", out;
-    std::vector<std::string> images;
-    int threads = 0;
-    bool json = false, skip_bad = false, quiet = false;
-};
-
-// best | last | a file
-std::string weights_file(const RunDirectory& run, const std::string& which) {
-    return which == "best" ? run.best_weights() : which == "last" ? run.last_weights() : which;
-}
-
 void print_json(const Json& j) { fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace)); }
 
-ExitCode val(const Arguments& a) {
-    const RunDirectory run = RunDirectory::existing(a.run);
-    Config config = read_config(run.file("args.yaml"));
-    if (!a.data.empty()) config.set("data", a.data, "command line");
-    if (a.skip_bad) config.set("skip_bad", "true", "--skip-bad");
-    set_up_compute(config, a.threads);
+ExitCode val_boxes(const ValArguments& a, const RunDirectory& run, const Config& config) {
     Talk talk(a.quiet);
     const SingleBoxData data = load_single_box_data(config);
     SingleBoxTask task(config, data);
@@ -47,7 +32,7 @@ ExitCode val(const Arguments& a) {
     std::vector<std::pair<std::string, double>> loss;
     const BoxScores s = *task.measure(store, {}, &loss);
     const LiftVerdict verdict = judge_lift(s.mean, constant);
-    if (!a.out.empty()) write_png(a.out, draw_pictures(worst_pictures(store, s, 24), 4, 224));
+    if (!a.out.empty()) write_png(a.out, draw_pictures(shown_pictures(store, s, 24, true), 4, 224));
     const char* coordinates[] = {"cx", "cy", "w", "h"};
     if (a.json) {
         Json spread;
@@ -85,10 +70,7 @@ ExitCode val(const Arguments& a) {
     return ExitCode::done;
 }
 
-ExitCode predict(const Arguments& a) {
-    const RunDirectory run = RunDirectory::existing(a.run);
-    const Config config = read_config(run.file("args.yaml"));
-    set_up_compute(config, a.threads);
+ExitCode predict_boxes(const ValArguments& a, const RunDirectory& run, const Config& config) {
     SingleBoxTask task(
         config, SingleBoxData{std::make_shared<PictureStore>(), std::make_shared<PictureStore>(), {}, {}, {}, {}});
     load_weights(task, weights_file(run, a.weights));
@@ -138,17 +120,37 @@ ExitCode predict(const Arguments& a) {
     return ExitCode::done;
 }
 
-void add_common(CLI::App& app, Arguments& a) {
+void add_common(CLI::App& app, ValArguments& a) {
     app.add_option("run", a.run, "directory of a run")->required()->check(not_empty());
     app.add_option("--weights", a.weights, "best (default) | last | a safetensors file")->check(not_empty());
     add_threads_option(app, a.threads);
     app.add_flag("--json", a.json, "one JSON object on standard output");
 }
 
+ExitCode val(const ValArguments& a) {
+    const RunDirectory run = RunDirectory::existing(a.run);
+    Config config = read_config(run.file("args.yaml"));
+    if (!a.data.empty()) config.set("data", a.data, "command line");
+    if (a.skip_bad) config.set("skip_bad", "true", "--skip-bad");
+    set_up_compute(config, a.threads);
+    return is_classifier(config) ? val_classes(a, run, config) : val_boxes(a, run, config);
+}
+
+ExitCode predict(const ValArguments& a) {
+    const RunDirectory run = RunDirectory::existing(a.run);
+    const Config config = read_config(run.file("args.yaml"));
+    set_up_compute(config, a.threads);
+    return is_classifier(config) ? predict_classes(a, run, config) : predict_boxes(a, run, config);
+}
+
 }  // namespace
 
+std::string weights_file(const RunDirectory& run, const std::string& which) {
+    return which == "best" ? run.best_weights() : which == "last" ? run.last_weights() : which;
+}
+
 Verb add_val(CLI::App& app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<ValArguments>();
     add_common(app, *a);
     app.add_option("--data", a->data, "another data set than the run's")->check(not_empty());
     app.add_option("--split", a->split, "val (default) or train")->check(CLI::IsMember({"val", "train"}));
@@ -159,7 +161,7 @@ Verb add_val(CLI::App& app) {
 }
 
 Verb add_predict(CLI::App& app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<ValArguments>();
     add_common(app, *a);
     app.add_option("images", a->images, "pictures")->required();
     app.add_option("--out", a->out, "directory for the pictures with their boxes")->check(not_empty());

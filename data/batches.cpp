@@ -109,7 +109,7 @@ AugmentedPicture place(const PictureStore& store, std::size_t i, const AugmentSp
             const Geometry g = draw_geometry_of(s, random);
             double visible = 0;
             const UnitBox now = moved(box, g, visible);
-            if (visible >= s.min_visible && now.w > 0 && now.h > 0) return {sample(store.square(i), g, side), now};
+            if (visible >= s.min_visible && now.w > 0 && now.h > 0) return {sample(store.image(i), g, side), now};
         }
     }
     return plain(store, i, side);
@@ -127,7 +127,7 @@ AugmentedPicture mosaic(const PictureStore& store, std::size_t i, const AugmentS
         const std::size_t j =
             quarter == 0 ? i : static_cast<std::size_t>(random.below(static_cast<std::int64_t>(store.size())));
         const Placement where = plan_mosaic(quarter, size, size, size, cx, cy);
-        paint(canvas, pixels_of(store.square(j), size), where);
+        paint(canvas, pixels_of(store.image(j), size), where);
         const UnitBox& b = store.target(j).box;
         const Object object{
             0,    (b.cx - b.w / 2) * size, (b.cy - b.h / 2) * size, (b.cx + b.w / 2) * size, (b.cy + b.h / 2) * size,
@@ -162,7 +162,7 @@ void recolour(Pixels<float>& image, const AugmentSpec& s, std::uint64_t seed, st
 }  // namespace
 
 AugmentedPicture plain(const PictureStore& store, std::size_t i, int side) {
-    return {pixels_of(store.square(i), side), store.target(i).box};
+    return {pixels_of(store.image(i), side), store.target(i).box};
 }
 
 AugmentedPicture augment(const PictureStore& store, std::size_t i, const AugmentSpec& s, std::uint64_t seed,
@@ -182,7 +182,7 @@ AugmentedPicture augment(const PictureStore& store, std::size_t i, const Augment
     if (s.mixup > 0 && second.uniform() < s.mixup) {
         const auto j = static_cast<std::size_t>(second.below(static_cast<std::int64_t>(store.size())));
         // The first picture stays the stronger one: the target is its box.
-        p.pixels = blend(p.pixels, pixels_of(store.square(j), side), second.uniform(0.5, 1));
+        p.pixels = blend(p.pixels, pixels_of(store.image(j), side), second.uniform(0.5, 1));
     }
     return p;
 }

@@ -45,8 +45,12 @@ struct BatchPlan {
     std::size_t pictures = 0, batch = 8;
     std::uint64_t seed = 0;
     std::vector<int> sides;  // one is drawn for every batch
+    bool drop_last = false;  // leave out the last batch of an epoch when it is smaller
 
-    std::int64_t per_epoch() const { return static_cast<std::int64_t>((pictures + batch - 1) / batch); }
+    std::int64_t per_epoch() const {
+        return static_cast<std::int64_t>(drop_last && pictures >= batch ? pictures / batch
+                                                                        : (pictures + batch - 1) / batch);
+    }
     // Batch number `b` of `epoch`, both from 0. The last one of an epoch may be smaller.
     std::vector<std::size_t> members(std::int64_t epoch, std::int64_t b) const;
     int side(std::int64_t epoch, std::int64_t b) const;

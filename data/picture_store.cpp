@@ -1,6 +1,7 @@
 #include "data/picture_store.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "data/image.h"
 #include "data/text.h"
@@ -17,24 +18,31 @@ std::uint32_t bytes_sum(std::uint32_t start, const void* data, std::size_t size)
 }  // namespace
 
 Image PictureStore::load(std::size_t source) const {
-    return resize_bilinear(read_(source), options_.side, options_.side, options_.antialias);
+    if (!options_.keep_aspect) return resize_bilinear(read_(source), options_.side, options_.side, options_.antialias);
+    Image whole = read_(source);
+    const int shorter = std::min(whole.width, whole.height);
+    if (shorter <= options_.side) return whole;
+    const auto shrunk = [&](int length) {
+        return static_cast<int>(static_cast<std::int64_t>(length) * options_.side / shorter);
+    };
+    return resize_bilinear(whole, shrunk(whole.width), shrunk(whole.height), options_.antialias);
 }
 
 PictureStore::PictureStore(std::vector<StoredTarget> targets, Read read, const Options& options,
                            std::vector<Tally>& tallies)
     : read_(std::move(read)), options_(options) {
-    const std::size_t n = targets.size(),
-                      bytes = 3 * static_cast<std::size_t>(options.side) * static_cast<std::size_t>(options.side);
-    const std::size_t fit = bytes ? static_cast<std::size_t>(options.cache_bytes) / bytes : n;
-    std::vector<Image> squares(n);
+    const std::size_t n = targets.size();
+    std::atomic<std::int64_t> kept{0};
+    std::vector<Image> images(n);
     std::vector<std::string> errors(n);
     std::vector<std::uint32_t> sums(n);
     parallel_for(static_cast<std::int64_t>(n), [&](std::int64_t tile) {
         const auto i = static_cast<std::size_t>(tile);
         try {
-            Image square = load(i);
-            sums[i] = bytes_sum(0, square.rgb.data(), square.rgb.size());
-            if (i < fit) squares[i] = std::move(square);
+            Image image = load(i);
+            sums[i] = bytes_sum(0, image.rgb.data(), image.rgb.size());
+            const auto bytes = static_cast<std::int64_t>(image.rgb.size());
+            if (kept.fetch_add(bytes) + bytes <= options.cache_bytes) images[i] = std::move(image);
         } catch (const DataError& e) {
             errors[i] = e.what();
         }
@@ -49,9 +57,9 @@ PictureStore::PictureStore(std::vector<StoredTarget> targets, Read read, const O
             continue;
         }
         const UnitBox& b = targets[i].box;
-        const double box[4] = {b.cx, b.cy, b.w, b.h};
-        fingerprint_ = bytes_sum(bytes_sum(fingerprint_, &sums[i], sizeof sums[i]), box, sizeof box);
-        entries_.push_back({std::move(targets[i]), i, std::move(squares[i])});
+        const double target[5] = {b.cx, b.cy, b.w, b.h, static_cast<double>(targets[i].class_id)};
+        fingerprint_ = bytes_sum(bytes_sum(fingerprint_, &sums[i], sizeof sums[i]), target, sizeof target);
+        entries_.push_back({std::move(targets[i]), i, std::move(images[i])});
     }
 }
 
@@ -61,16 +69,25 @@ std::vector<UnitBox> PictureStore::boxes() const {
     return out;
 }
 
-Image PictureStore::square(std::size_t i) const {
+PictureStore PictureStore::some(std::size_t n) const {
+    PictureStore part;
+    part.read_ = read_, part.options_ = options_;
+    n = std::min(n, size());
+    for (std::size_t k = 0; k < n; ++k) part.entries_.push_back(entries_[k * size() / n]);
+    part.fingerprint_ = fingerprint_;
+    return part;
+}
+
+Image PictureStore::image(std::size_t i) const {
     const Entry& e = entries_[i];
-    return e.square.rgb.empty() ? load(e.source) : e.square;
+    return e.image.rgb.empty() ? load(e.source) : e.image;
 }
 
 Image PictureStore::picture(std::size_t i) const { return read_(entries_[i].source); }
 
 std::size_t PictureStore::cached() const {
     return static_cast<std::size_t>(
-        std::count_if(entries_.begin(), entries_.end(), [](const Entry& e) { return !e.square.rgb.empty(); }));
+        std::count_if(entries_.begin(), entries_.end(), [](const Entry& e) { return !e.image.rgb.empty(); }));
 }
 
 }  // namespace solobox

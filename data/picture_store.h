@@ -1,4 +1,4 @@
-// The pictures of a training or validation set, decoded and squeezed to one square each, kept in memory as far as a
+// The pictures of a training or validation set, decoded and brought to the size that is kept, in memory as far as a
 // limit allows. Decodes everything once before the first step, so a file that does not decode is found there.
 // No tensors, no random numbers.
 #pragma once
@@ -25,10 +25,12 @@ public:
     // read(i): the i-th picture, upright; may be called by several threads. Throws DataError for a bad one.
     using Read = std::function<Image(std::size_t i)>;
     struct Options {
-        int side = 128;  // pixels of the squares
+        int side = 128;  // pixels; all pictures are squeezed to squares of it
         bool antialias = true;
         std::int64_t cache_bytes = std::int64_t{2} << 30;
         bool skip_bad = false;
+        // Instead of squares: pictures whose shorter side is at most `side`, larger ones shrunk, aspect kept.
+        bool keep_aspect = false;
     };
 
     PictureStore() = default;  // empty
@@ -37,21 +39,22 @@ public:
     PictureStore(std::vector<StoredTarget> targets, Read read, const Options& options, std::vector<Tally>& tallies);
 
     std::size_t size() const { return entries_.size(); }
+    PictureStore some(std::size_t n) const;  // at most n pictures, evenly spread over the set
     int side() const { return options_.side; }
     const StoredTarget& target(std::size_t i) const { return entries_[i].target; }
     std::vector<UnitBox> boxes() const;
-    Image square(std::size_t i) const;   // (side, side); decoded anew when it is not in memory
+    Image image(std::size_t i) const;    // as it is kept; decoded anew when it is not in memory
     Image picture(std::size_t i) const;  // as it is in the file
     std::size_t cached() const;          // how many are in memory
 
-    // CRC-32 of all squares and targets in order: equal for equal data, whatever its place.
+    // CRC-32 of all kept pictures and targets in order: equal for equal data, whatever its place.
     std::uint32_t fingerprint() const { return fingerprint_; }
 
 private:
     struct Entry {
         StoredTarget target;
         std::size_t source = 0;  // its number for read()
-        Image square;            // empty: not kept
+        Image image;             // empty: not in memory
     };
     Image load(std::size_t source) const;
 

@@ -10,8 +10,10 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 
 #include "tensor/check.h"
 
@@ -22,6 +24,7 @@ using Json = nlohmann::json;
 constexpr std::uint64_t max_header = 100'000'000;  // the format's own limit
 constexpr int max_depth = 8;
 constexpr const char* checksum_key = "solobox.crc32";
+using Pieces = std::vector<std::span<const std::byte>>;
 
 [[noreturn]] void fail(const std::string& name, const std::string& what) {
     throw DataError(fmt::format("{}: {}", name, what));
@@ -124,8 +127,8 @@ Extent read_entry(const std::string& full_name, const Json& entry, std::uint64_t
     return {begin, end, full_name};
 }
 
-// Every data byte belongs to exactly one tensor.
-void check_cover(std::vector<Extent> extents, std::uint64_t data_size, const std::string& name) {
+// Every data byte belongs to exactly one tensor. Puts the extents in the order of their places.
+void check_cover(std::vector<Extent>& extents, std::uint64_t data_size, const std::string& name) {
     std::sort(extents.begin(), extents.end(),
               [](const auto& a, const auto& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
     std::uint64_t at = 0;
@@ -139,17 +142,24 @@ void check_cover(std::vector<Extent> extents, std::uint64_t data_size, const std
 }
 
 // CRC-32 of the header (in one spelling, without the checksum itself) and the data after it.
-std::string checksum(Json header, const std::byte* data, std::size_t size) {
+std::string checksum(Json header, const Pieces& data) {
     header["__metadata__"].erase(checksum_key);
     const std::string text = header.dump();
     uLong crc = crc32(0, reinterpret_cast<const Bytef*>(text.data()), static_cast<uInt>(text.size()));
-    for (std::size_t at = 0; at < size;) {
-        const std::size_t part = std::min<std::size_t>(size - at, 1U << 30);
-        crc = crc32(crc, reinterpret_cast<const Bytef*>(data) + at, static_cast<uInt>(part));
-        at += part;
-    }
+    for (const auto& piece : data)
+        for (std::size_t at = 0; at < piece.size();) {
+            const std::size_t part = std::min<std::size_t>(piece.size() - at, 1U << 30);
+            crc = crc32(crc, reinterpret_cast<const Bytef*>(piece.data()) + at, static_cast<uInt>(part));
+            at += part;
+        }
     return fmt::format("{:08x}", crc);
 }
+
+// A file in the making: its head, and behind it the tensors' own bytes, which nobody copies.
+struct Layout {
+    std::string head;
+    Pieces data;
+};
 
 }  // namespace
 
@@ -167,17 +177,28 @@ std::size_t dtype_size(const std::string& dtype) {
     return 0;
 }
 
-SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std::string& name) {
-    if (bytes.size() < 8) fail(name, fmt::format("too short for a safetensors file: {} bytes", bytes.size()));
-    const std::uint64_t header = little_endian(bytes.data());
-    if (header < 2 || header > max_header || header > bytes.size() - 8)
+namespace {
+
+// Where bytes come from: a file is read piece by piece, straight into its tensors, so it is in memory once.
+struct Source {
+    std::uint64_t size = 0;
+    std::function<void(std::uint64_t at, std::byte* to, std::size_t count)> read;
+};
+
+SafetensorsFile parse(const Source& source, const std::string& name) {
+    if (source.size < 8) fail(name, fmt::format("too short for a safetensors file: {} bytes", source.size));
+    std::byte length[8];
+    source.read(0, length, sizeof length);
+    const std::uint64_t header = little_endian(length);
+    if (header < 2 || header > max_header || header > source.size - 8)
         fail(name,
              fmt::format("header length {} does not fit a file of {} bytes: not a safetensors file, or a damaged one",
-                         header, bytes.size()));
-    const Json json = parse_header(bytes.data() + 8, header, name);
+                         header, source.size));
+    std::vector<std::byte> text(header);
+    source.read(8, text.data(), text.size());
+    const Json json = parse_header(text.data(), header, name);
     if (!json.is_object()) fail(name, "the header is not a JSON object");
-    const std::byte* data = bytes.data() + 8 + header;
-    const std::uint64_t data_size = bytes.size() - 8 - header;
+    const std::uint64_t data_size = source.size - 8 - header;
     SafetensorsFile file;
     std::vector<Extent> extents;
     for (const auto& [key, entry] : json.items()) {
@@ -192,15 +213,29 @@ SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std
         RawTensor& tensor = file.tensors[key];
         extents.push_back(read_entry(key, entry, data_size, tensor, name));
     }
-    check_cover(extents, data_size, name);
-    for (const Extent& e : extents) file.tensors[e.tensor].bytes.assign(data + e.begin, data + e.end);
+    check_cover(extents, data_size, name);  // sorts them by place
+    Pieces data;
+    for (const Extent& e : extents) {
+        std::vector<std::byte>& bytes = file.tensors[e.tensor].bytes;
+        bytes.resize(e.end - e.begin);
+        if (!bytes.empty()) source.read(8 + header + e.begin, bytes.data(), bytes.size());
+        data.emplace_back(bytes);
+    }
     const auto sum = file.metadata.find(checksum_key);
     if (sum != file.metadata.end()) {
-        if (sum->second != checksum(json, data, data_size))
+        if (sum->second != checksum(json, data))
             fail(name, "the checksum does not match: the file was damaged after it was written");
         file.metadata.erase(sum);
     }
     return file;
+}
+
+}  // namespace
+
+SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std::string& name) {
+    return parse({bytes.size(), [&](std::uint64_t at, std::byte* to,
+                                    std::size_t count) { std::memcpy(to, bytes.data() + at, count); }},
+                 name);
 }
 
 SafetensorsFile read_safetensors(const std::string& path) {
@@ -211,14 +246,18 @@ SafetensorsFile read_safetensors(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     if (!in) fail(path, fmt::format("cannot be opened: {}", std::strerror(errno)));
     in.seekg(0, std::ios::end);
-    std::vector<std::byte> bytes(static_cast<std::size_t>(std::max<std::streamoff>(in.tellg(), 0)));
-    in.seekg(0);
-    if (!bytes.empty() && !in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
-        fail(path, fmt::format("cannot be read: {}", std::strerror(errno)));
-    return parse_safetensors(bytes, path);
+    const auto size = static_cast<std::uint64_t>(std::max<std::streamoff>(in.tellg(), 0));
+    const auto read = [&](std::uint64_t at, std::byte* to, std::size_t count) {
+        in.seekg(static_cast<std::streamoff>(at));
+        if (!in.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(count)))
+            fail(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+    };
+    return parse({size, read}, path);
 }
 
-std::vector<std::byte> serialize_safetensors(const SafetensorsFile& file) {
+namespace {
+
+Layout lay_out(const SafetensorsFile& file) {
     for (const auto& [name, t] : file.tensors)  // what could not be read back must not replace a good file
         check(name != "__metadata__" && dtype_size(t.dtype) != 0 &&
                   t.bytes.size() == static_cast<std::uint64_t>(t.numel()) * dtype_size(t.dtype),
@@ -229,32 +268,60 @@ std::vector<std::byte> serialize_safetensors(const SafetensorsFile& file) {
     for (const auto& entry : file.tensors) order.push_back(&entry);
     std::stable_sort(order.begin(), order.end(),
                      [](auto* a, auto* b) { return dtype_size(a->second.dtype) > dtype_size(b->second.dtype); });
-    std::vector<std::byte> data;
+    Layout layout;
     nlohmann::ordered_json header = nlohmann::ordered_json::object();
-    std::uint64_t at = 0;
-    for (const auto* entry : order) at += entry->second.bytes.size();
-    data.reserve(at);
-    for (const auto* entry : order) data.insert(data.end(), entry->second.bytes.begin(), entry->second.bytes.end());
     header["__metadata__"] = file.metadata;
-    at = 0;
+    std::uint64_t at = 0;
     for (const auto* entry : order) {
         const RawTensor& t = entry->second;
         header[entry->first] = {{"dtype", t.dtype}, {"shape", t.shape}, {"data_offsets", {at, at + t.bytes.size()}}};
         at += t.bytes.size();
+        layout.data.emplace_back(t.bytes);
     }
-    header["__metadata__"][checksum_key] = checksum(Json(header), data.data(), data.size());
+    header["__metadata__"][checksum_key] = checksum(Json(header), layout.data);
     std::string text = header.dump();
     text.resize((text.size() + 7) / 8 * 8, ' ');
-    std::string head(8, '\0');
-    for (std::size_t i = 0; i < 8; ++i) head[i] = static_cast<char>(text.size() >> (8 * i) & 0xff);
-    head += text;
-    std::vector<std::byte> bytes(head.size() + data.size());
-    std::memcpy(bytes.data(), head.data(), head.size());
-    if (!data.empty()) std::memcpy(bytes.data() + head.size(), data.data(), data.size());
-    return bytes;
+    layout.head.assign(8, '\0');
+    for (std::size_t i = 0; i < 8; ++i) layout.head[i] = static_cast<char>(text.size() >> (8 * i) & 0xff);
+    layout.head += text;
+    return layout;
 }
 
-void write_file_atomically(const std::string& path, const std::vector<std::byte>& bytes) {
+std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+// Small pieces are gathered into larger writes, large ones go as they are.
+class Gathered {
+public:
+    explicit Gathered(int fd) : fd_(fd) {}
+    bool put(std::span<const std::byte> piece) {
+        if (piece.size() < enough) {
+            waiting_.insert(waiting_.end(), piece.begin(), piece.end());
+            return waiting_.size() < enough || flush();
+        }
+        return flush() && out(piece);
+    }
+    bool flush() {
+        const bool done = out(waiting_);
+        waiting_.clear();
+        return done;
+    }
+
+private:
+    static constexpr std::size_t enough = std::size_t{1} << 20;
+    bool out(std::span<const std::byte> bytes) const {
+        while (!bytes.empty()) {
+            const ssize_t written = write(fd_, bytes.data(), std::min<std::size_t>(bytes.size(), 1U << 30));
+            if (written < 0 && errno == EINTR) continue;
+            if (written < 0) return false;
+            bytes = bytes.subspan(static_cast<std::size_t>(written));
+        }
+        return true;
+    }
+    int fd_;
+    std::vector<std::byte> waiting_;
+};
+
+void write_pieces_atomically(const std::string& path, const Pieces& pieces) {
     const std::string temporary = path + ".tmp";
     const auto give_up = [&](const char* what, int fd) {
         const std::string reason = std::strerror(errno);
@@ -264,12 +331,9 @@ void write_file_atomically(const std::string& path, const std::vector<std::byte>
     };
     const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) give_up("open", -1);
-    for (std::size_t at = 0; at < bytes.size();) {
-        const ssize_t written = write(fd, bytes.data() + at, std::min<std::size_t>(bytes.size() - at, 1U << 30));
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) give_up("write", fd);
-        at += static_cast<std::size_t>(written);
-    }
+    Gathered file(fd);
+    if (!std::all_of(pieces.begin(), pieces.end(), [&](const auto& piece) { return file.put(piece); }) || !file.flush())
+        give_up("write", fd);
     if (fsync(fd) != 0) give_up("fsync", fd);
     if (close(fd) != 0) give_up("close", -1);
     if (rename(temporary.c_str(), path.c_str()) != 0) give_up("rename", -1);
@@ -282,8 +346,25 @@ void write_file_atomically(const std::string& path, const std::vector<std::byte>
     }
 }
 
-void write_safetensors(const std::string& path, SafetensorsFile file) {
-    write_file_atomically(path, serialize_safetensors(file));
+}  // namespace
+
+std::vector<std::byte> serialize_safetensors(const SafetensorsFile& file) {
+    const Layout layout = lay_out(file);
+    std::vector<std::byte> bytes;
+    const auto head = bytes_of(layout.head);
+    bytes.insert(bytes.end(), head.begin(), head.end());
+    for (const auto& piece : layout.data) bytes.insert(bytes.end(), piece.begin(), piece.end());
+    return bytes;
+}
+
+void write_file_atomically(const std::string& path, const std::vector<std::byte>& bytes) {
+    write_pieces_atomically(path, {bytes});
+}
+
+void write_safetensors(const std::string& path, const SafetensorsFile& file) {
+    Layout layout = lay_out(file);
+    layout.data.insert(layout.data.begin(), bytes_of(layout.head));
+    write_pieces_atomically(path, layout.data);
 }
 
 }  // namespace solobox

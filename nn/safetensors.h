@@ -32,7 +32,7 @@ SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std
 
 // Adds a CRC-32 of header and data to the metadata, writes a temporary file beside `path`, fsyncs it and renames it: a
 // crash leaves the old or the new file, never half. Equal contents give equal bytes. IoError with the system's reason.
-void write_safetensors(const std::string& path, SafetensorsFile file);
+void write_safetensors(const std::string& path, const SafetensorsFile& file);
 std::vector<std::byte> serialize_safetensors(const SafetensorsFile& file);
 
 // Writes bytes the same careful way.

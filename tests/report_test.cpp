@@ -95,9 +95,9 @@ Report rich() {
     r.verdict_text = "All images are learned.";
     r.summary = {{"mean IoU", "0.991"}, {"mean-box IoU", "0.627"}};
     r.plots = {{"Loss", "step", {{"train", {0, 1, 2, 3}, {1.0, 0.1, 0.01, 0.001}, true}}, "falls"}};
-    r.pictures = {{"good.jpg", noise(40, 30, 1), {}, {}, 0.97},
-                  {"worst.jpg", noise(400, 300, 2), {}, {0.4, 0.4, 0.5, 0.5}, 0.12},
-                  {"middle.jpg", noise(64, 64, 3), {}, {}, 0.55}};
+    r.pictures = {{"good.jpg", noise(40, 30, 1), UnitBox{}, UnitBox{}, 0.97},
+                  {"worst.jpg", noise(400, 300, 2), UnitBox{}, UnitBox{0.4, 0.4, 0.5, 0.5}, 0.12},
+                  {"middle.jpg", noise(64, 64, 3), UnitBox{}, UnitBox{}, 0.55}};
     r.layer_steps = {0, 1, 2, 3};
     r.layers = {{"first.weight", {0, 0, 0, 0}, {1, 1, 1, 1}, {0, 0, 0, 0}, {1, 1, 1, 1}},
                 {"head.weight", {0.1, 0.2, 0.3, 0.4}, {1, 1, 1, 1}, {1e-3, 1e-3, 1e-3, 1e-3}, {}}};
@@ -250,9 +250,9 @@ TEST(Report, ExtremeNumbersDoNotBreakTheDrawing) {
             r.layers.push_back({"hard", y, y, y, y});
         }
     for (ReportPicture& p : r.pictures) {
-        p.truth = {inf, NAN, 1, 1};
-        p.prediction = {1e300, -1e300, 1e308, -1};
-        p.iou = inf;
+        p.truth = UnitBox{inf, NAN, 1, 1};
+        p.prediction = UnitBox{1e300, -1e300, 1e308, -1};
+        p.score = inf;
     }
     r.layer_steps = {NAN, inf, 3, 2};
     expect_sound(render_report(r));
@@ -264,8 +264,8 @@ TEST(Report, HundredLargeNoisyPicturesStayUnderTwoMegabytes) {
         const bool tall = i % 3 == 0;
         r.pictures.push_back({"picture " + std::to_string(i),
                               noise(tall ? 300 : 500, tall ? 700 : 375, static_cast<unsigned>(i)),
-                              {},
-                              {},
+                              UnitBox{},
+                              UnitBox{},
                               i / 100.0});
     }
     const std::string page = render_report(r);
@@ -370,7 +370,7 @@ TEST(DrawPictures, StrangeArgumentsStillGiveAPicture) {
     auto broken = rich().pictures;
     broken[0].image = {};
     broken[1].prediction = {NAN, 0, 0, 0};
-    broken[1].iou = NAN;
+    broken[1].score = NAN;
     broken[2].name = std::string(500, 'x');
     EXPECT_GT(draw_pictures(broken, 3, 64).height, 0);
 }

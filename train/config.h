@@ -21,6 +21,7 @@ struct ConfigKey {
     std::vector<std::string> choices;  // choice
     std::string meaning;
     bool training_only = false;  // `train` and its relatives use it, overfit would ignore it
+    std::string task = {};       // "box" | "classes": only models of this kind use it; "": all
 };
 
 const std::vector<ConfigKey>& config_schema();
@@ -55,6 +56,10 @@ public:
 private:
     std::map<std::string, ConfigValue> values_;
 };
+
+// ConfigError for keys that were set (by other than a default) and that belong to the other kind of model.
+void refuse_keys_of_other_tasks(const Config& config);
+bool is_classifier(const Config& config);  // by its model: classes of a picture, not boxes
 
 // The whole of a text as one number; ConfigError naming the key otherwise. Independent of the locale.
 double parse_number(const std::string& key, const std::string& text);

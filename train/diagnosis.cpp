@@ -200,10 +200,9 @@ void slow_or_unstable(const Measurements& m, Findings& out) {
         return sum / static_cast<double>(end - begin);
     };
     const double early = average(0, n / 4), before = average(n / 2, 3 * n / 4), late = average(3 * n / 4, n);
-    const std::string trend = fmt::format(
-        "mean loss {:.4g} in the first quarter, {:.4g} in the third, {:.4g} in the last; mean IoU {:.3f}, smallest "
-        "{:.3f}",
-        early, before, late, m.mean_iou, m.min_iou);
+    const std::string trend =
+        fmt::format("mean loss {:.4g} in the first quarter, {:.4g} in the third, {:.4g} in the last; {}", early, before,
+                    late, m.scores);
     if (late > early)
         out.push_back({"WARN", "loss-rises", "The loss rises: " + trend + ".",
                        "Lower the learning rate (lr0) by a factor of 10."});
@@ -270,6 +269,22 @@ OutputSignal measure_outputs(const Tensor& raw, const Tensor& target, const std:
         }
     }
     return signal;
+}
+
+void add_flow_layers(Report& report, const std::vector<ParameterFlow>& flows) {
+    if (flows.empty()) return;
+    for (const FlowSample& s : flows.front().samples) report.layer_steps.push_back(static_cast<double>(s.step));
+    for (const auto& f : flows) {
+        ReportLayer layer;
+        layer.name = f.name;
+        for (const FlowSample& s : f.samples) {
+            layer.grad_norm.push_back(s.grad_norm);
+            layer.weight_norm.push_back(s.weight_norm);
+            layer.update_ratio.push_back(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0);
+            layer.dead_fraction.push_back(s.dead_fraction);
+        }
+        report.layers.push_back(std::move(layer));
+    }
 }
 
 bool everything_moved(const std::vector<ParameterFlow>& flows) {

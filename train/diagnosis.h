@@ -33,8 +33,8 @@ struct Measurements {
     std::vector<ActivationSignal> activations;  // in the order of the forward pass; "features" feeds the linears
     OutputSignal outputs;
     std::vector<double> losses;
-    double largest_lr = 0;  // that the optimizer was told
-    double mean_iou = 0, min_iou = 0;
+    double largest_lr = 0;    // that the optimizer was told
+    std::string scores = {};  // of the result, in words: "mean IoU 0.41, smallest 0.2"
 };
 
 // Runs `forward` once without a tape and watches the activations.
@@ -43,6 +43,9 @@ std::vector<ActivationSignal> measure_activations(const std::function<void()>& f
 OutputSignal measure_outputs(const Tensor& raw, const Tensor& target,
                              const std::function<LossValue(const Var& raw)>& loss,
                              const std::function<Tensor(const Tensor& raw)>& boxes);
+
+// The flows as layers of a report.
+void add_flow_layers(Report& report, const std::vector<ParameterFlow>& flows);
 
 // Did every tensor receive a non-zero gradient and change within the first three steps?
 bool everything_moved(const std::vector<ParameterFlow>& flows);

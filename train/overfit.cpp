@@ -261,22 +261,6 @@ Measurements train(Job& job, OverfitResult& result, History& history) {
     return m;
 }
 
-void add_layers(Report& report, const Measurements& m) {
-    if (m.flows.empty()) return;
-    for (const FlowSample& s : m.flows.front().samples) report.layer_steps.push_back(static_cast<double>(s.step));
-    for (const auto& f : m.flows) {
-        ReportLayer layer;
-        layer.name = f.name;
-        for (const FlowSample& s : f.samples) {
-            layer.grad_norm.push_back(s.grad_norm);
-            layer.weight_norm.push_back(s.weight_norm);
-            layer.update_ratio.push_back(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0);
-            layer.dead_fraction.push_back(s.dead_fraction);
-        }
-        report.layers.push_back(std::move(layer));
-    }
-}
-
 Report make_report(const Job& job, const OverfitResult& r, const History& h, const Measurements& m,
                    const std::vector<UnitBox>& predicted, const Ious& ious) {
     Report report;
@@ -310,7 +294,7 @@ Report make_report(const Job& job, const OverfitResult& r, const History& h, con
     for (std::size_t i = 0; i < job.data.pictures.size(); ++i)
         report.pictures.push_back(
             {job.data.pictures[i].name, job.data.pictures[i].image, job.truths[i], predicted[i], ious.each[i]});
-    add_layers(report, m);
+    add_flow_layers(report, m.flows);
     report.findings = r.findings;
     for (const auto& [key, value] : job.config.all()) report.config.push_back({key, value.value, value.origin});
     report.environment = environment_facts();
@@ -364,8 +348,8 @@ OverfitResult overfit(const OverfitPictures& data, const Config& config, const R
     load_state(*reloaded, read_safetensors(run.last_weights()), run.last_weights());
     const auto predicted = job.predictions(*reloaded);
     const Ious ious = ious_of(predicted, job.truths);
-    m.mean_iou = result.mean_iou = ious.mean;
-    m.min_iou = result.min_iou = ious.min;
+    result.mean_iou = ious.mean, result.min_iou = ious.min;
+    m.scores = fmt::format("mean IoU {:.3f}, smallest {:.3f}", ious.mean, ious.min);
     const Tensor raw = job.raw_outputs(*reloaded);
     std::vector<std::int64_t> some(static_cast<std::size_t>(std::min<std::int64_t>(job.count(), 16)));
     std::iota(some.begin(), some.end(), 0);
@@ -379,7 +363,7 @@ OverfitResult overfit(const OverfitPictures& data, const Config& config, const R
     run.write_text("report.html", render_report(result.report));
     auto worst_first = result.report.pictures;
     std::stable_sort(worst_first.begin(), worst_first.end(),
-                     [](const auto& a, const auto& b) { return a.iou < b.iou; });
+                     [](const auto& a, const auto& b) { return a.score < b.score; });
     write_png(run.file("pictures.png"), draw_pictures(worst_first, 4, 224));
     return result;
 }

@@ -79,14 +79,21 @@ void apply_overfit_settings(Config& config, std::int64_t n) {
                                           config.at(k.name).value, config.at(k.name).origin));
     if (const std::string& s = config.text("schedule"); s != "cosine" && s != "constant")
         throw ConfigError(fmt::format("schedule={}: overfit knows cosine and constant only", s));
-    const std::pair<std::string, std::string> fixed[] = {
-        {"weight_decay", "0"}, {"dropout", "0"}, {"batch", std::to_string(std::min<std::int64_t>(n, 16))}};
+    const std::pair<std::string, std::string> fixed[] = {{"weight_decay", "0"},
+                                                         {is_classifier(config) ? "label_smoothing" : "dropout", "0"},
+                                                         {"batch", std::to_string(std::min<std::int64_t>(n, 16))}};
     for (const auto& [key, value] : fixed) {
         const ConfigValue& asked = config.at(key);
         if (!config.is_default(key) && parse_number(key, asked.value) != parse_number(key, value))
             throw ConfigError(fmt::format("{}={} ({}) would be ignored: overfit always uses {}={}", key, asked.value,
                                           asked.origin, key, value));
         config.set(key, value, "overfit");
+    }
+    if (is_classifier(config)) {
+        if (config.is_default("image")) config.set("image", "64", "overfit");
+        if (config.number("label_smoothing") != 0)
+            throw ConfigError("label_smoothing keeps the loss above 0: overfit cannot judge it");
+        return;
     }
     // Under BatchNorm a head that starts far from the boxes can lose a picture for good (one in five runs did).
     if (config.is_default("head_bias") && config.text("decode") != "identity")

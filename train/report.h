@@ -2,6 +2,7 @@
 // layer, findings, configuration and environment. Renders what it is given; measures and decides nothing.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,18 @@ struct ReportPlot {
 struct ReportPicture {
     std::string name;  // file name or "shape 3"
     Image image;
-    UnitBox truth, prediction;
-    double iou = 0;
+    std::optional<UnitBox> truth, prediction;
+    double score = 0;                // 0 to 1, what the pictures are sorted by
+    std::string score_name = "IoU";  // "IoU", "p"
+    std::string caption = {};        // under the picture: "goldfish, taken for: bullfrog 83 %"
+};
+
+struct ReportTable {
+    std::string title, lead;
+    std::vector<std::string> header;
+    std::vector<std::vector<std::string>> rows;  // the first cell is a row's name
+    // Numbers 0 to 1 behind the cells, as shades; empty, or as long as `rows`.
+    std::vector<std::vector<double>> shades;
 };
 
 // One parameter tensor over time. All series are as long as Report::layer_steps; a NaN is a gap.
@@ -56,6 +67,7 @@ struct Report {
     std::vector<std::pair<std::string, std::string>> summary;  // "mean IoU", "0.991"
     std::vector<ReportPlot> plots;
     std::vector<ReportPicture> pictures;  // shown worst first
+    std::vector<ReportTable> tables;
     std::vector<double> layer_steps;
     std::vector<ReportLayer> layers;  // from the input to the output
     std::vector<ReportFinding> findings;

@@ -19,6 +19,7 @@ Ticks decade_ticks(double log10_low, double log10_high, int wanted);  // `at` in
 
 std::string plots(const Report& report);
 std::string pictures(const Report& report);
+std::string tables(const Report& report);
 
 // What the newest recorded value of a series says.
 enum class Flow { fine, zero, missing, not_finite };

@@ -30,7 +30,7 @@ bool is_finite(const UnitBox& b) {
 
 // Worst first; a number that is none is the worst of all.
 std::vector<std::size_t> worst_first(const std::vector<ReportPicture>& pictures) {
-    const auto rank = [&](std::size_t i) { return std::isnan(pictures[i].iou) ? -1e308 : pictures[i].iou; };
+    const auto rank = [&](std::size_t i) { return std::isnan(pictures[i].score) ? -1e308 : pictures[i].score; };
     std::vector<std::size_t> order(pictures.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
@@ -54,8 +54,9 @@ std::string data_uri(const Image& image, std::size_t room) {
     return "data:image/jpeg;base64," + uri;
 }
 
-std::string box_overlay(const UnitBox& box, const char* kind) {
-    if (!is_finite(box)) return "";
+std::string box_overlay(const std::optional<UnitBox>& maybe, const char* kind) {
+    if (!maybe || !is_finite(*maybe)) return "";
+    const UnitBox& box = *maybe;
     const double half_w = std::min(std::abs(box.w), 1e4) / 2, half_h = std::min(std::abs(box.h), 1e4) / 2;
     const double x = std::clamp(box.cx, -1e4, 1e4) - half_w, y = std::clamp(box.cy, -1e4, 1e4) - half_h;
     const std::string at = fmt::format("x=\"{:.2f}%\" y=\"{:.2f}%\" width=\"{:.2f}%\" height=\"{:.2f}%\"", 100 * x,
@@ -65,38 +66,41 @@ std::string box_overlay(const UnitBox& box, const char* kind) {
 
 std::string card(const ReportPicture& p, std::size_t room) {
     const std::string name = escape(p.name);
-    const double quality = std::isfinite(p.iou) ? std::clamp(p.iou, 0.0, 1.0) : 0;
+    const double quality = std::isfinite(p.score) ? std::clamp(p.score, 0.0, 1.0) : 0;
     const char* grade = quality >= 0.75 ? "good" : quality >= 0.5 ? "fair" : "poor";
     std::string out = fmt::format("<figure class=\"picture\" data-iou=\"{:.6f}\">",
-                                  std::isfinite(p.iou) ? std::clamp(p.iou, -1e6, 1e6) : -1.0);
+                                  std::isfinite(p.score) ? std::clamp(p.score, -1e6, 1e6) : -1.0);
     if (has_pixels(p.image)) {
         const bool small = p.image.width <= pixel_art && p.image.height <= pixel_art;
         out += fmt::format(
             "<div class=\"frame\" style=\"aspect-ratio:{}/{}\"><img{} alt=\"{}\" src=\"{}\"/><svg role=\"img\" "
-            "aria-label=\"IoU {}\">{}{}</svg></div>",
+            "aria-label=\"{} {}\">{}{}</svg></div>",
             p.image.width, p.image.height, small ? " class=\"pixels\"" : "", name, data_uri(p.image, room),
-            report_text::iou(p.iou), box_overlay(p.truth, "truth"), box_overlay(p.prediction, "prediction"));
+            escape(p.score_name), report_text::iou(p.score), box_overlay(p.truth, "truth"),
+            box_overlay(p.prediction, "prediction"));
     } else {
         out += "<div class=\"frame none\">no picture</div>";
     }
-    if (!is_finite(p.prediction)) out += "<p class=\"bad\">prediction is not finite</p>";
-    if (!is_finite(p.truth)) out += "<p class=\"bad\">truth is not finite</p>";
+    if (p.prediction && !is_finite(*p.prediction)) out += "<p class=\"bad\">prediction is not finite</p>";
+    if (p.truth && !is_finite(*p.truth)) out += "<p class=\"bad\">truth is not finite</p>";
     out += fmt::format("<div class=\"meter\"><i class=\"{}\" style=\"width:{:.1f}%\"></i></div>", grade, 100 * quality);
     out += fmt::format(
-        "<figcaption><span class=\"name\" title=\"{0}\">{0}</span><b><small>IoU</small> {1}</b></figcaption>", name,
-        report_text::iou(p.iou));
+        "<figcaption><span class=\"name\" title=\"{0}\">{0}</span><b><small>{2}</small> {1}</b></figcaption>", name,
+        report_text::iou(p.score), escape(p.score_name));
+    if (!p.caption.empty()) out += fmt::format("<p class=\"caption\">{}</p>", escape(p.caption));
     return out + "</figure>\n";
 }
 
 // One mark per picture on an axis from 0 to 1.
 std::string strip(const std::vector<ReportPicture>& pictures) {
     std::string out =
-        "<svg class=\"strip\" role=\"img\" aria-label=\"IoU of every picture\"><line x1=\"0\" y1=\"18\" x2=\"100%\" "
+        "<svg class=\"strip\" role=\"img\" aria-label=\"the score of every picture\"><line x1=\"0\" y1=\"18\" "
+        "x2=\"100%\" "
         "y2=\"18\"/>";
     for (std::size_t i = 0; i < std::min(pictures.size(), 10 * max_shown); ++i) {
-        if (!std::isfinite(pictures[i].iou)) continue;
+        if (!std::isfinite(pictures[i].score)) continue;
         out += fmt::format("<rect x=\"{:.2f}%\" y=\"4\" width=\"3\" height=\"14\" rx=\"1\"/>",
-                           100 * std::clamp(pictures[i].iou, 0.0, 1.0) * 0.995);
+                           100 * std::clamp(pictures[i].score, 0.0, 1.0) * 0.995);
     }
     for (const int tick : {0, 25, 50, 75, 100})
         out += fmt::format("<text x=\"{}%\" y=\"32\" text-anchor=\"{}\">{}</text>", tick,
@@ -108,23 +112,25 @@ std::string strip(const std::vector<ReportPicture>& pictures) {
 }
 
 std::string summary_line(const std::vector<ReportPicture>& pictures, const std::vector<std::size_t>& order) {
-    const auto finite = [&](std::size_t i) { return std::isfinite(pictures[i].iou); };
+    const auto finite = [&](std::size_t i) { return std::isfinite(pictures[i].score); };
     const auto below = [&](double bar) {
         return std::count_if(order.begin(), order.end(),
-                             [&](std::size_t i) { return finite(i) && pictures[i].iou < bar; });
+                             [&](std::size_t i) { return finite(i) && pictures[i].score < bar; });
     };
     std::string out = fmt::format("<p class=\"lead\">{} {}, worst first.", pictures.size(),
                                   pictures.size() == 1 ? "picture" : "pictures");
     const auto worst = std::find_if(order.begin(), order.end(), finite);
     if (worst != order.end()) {
         const auto best = std::find_if(order.rbegin(), order.rend(), finite);
-        out += fmt::format(" IoU from <b>{}</b> to <b>{}</b>; {} below 0.50, {} below 0.75.",
-                           report_text::iou(pictures[*worst].iou), report_text::iou(pictures[*best].iou), below(0.5),
-                           below(0.75));
+        out += fmt::format(" {} from <b>{}</b> to <b>{}</b>; {} below 0.50, {} below 0.75.",
+                           escape(pictures[*worst].score_name), report_text::iou(pictures[*worst].score),
+                           report_text::iou(pictures[*best].score), below(0.5), below(0.75));
     }
     const auto without =
         static_cast<std::size_t>(std::count_if(order.begin(), order.end(), [&](std::size_t i) { return !finite(i); }));
-    if (without > 0) out += fmt::format(" <span class=\"bad\">{} without a finite IoU.</span>", without);
+    if (without > 0)
+        out += fmt::format(" <span class=\"bad\">{} without a finite {}.</span>", without,
+                           escape(pictures[order[0]].score_name));
     return out + "</p>";
 }
 
@@ -134,14 +140,16 @@ void draw_cell(Image& canvas, const ReportPicture& p, int left, int top, int cel
         Image drawn = fitted;
         const int thickness = std::max(1, cell / 110);
         const int dash = std::max(3, cell / 26);
-        draw_box(drawn, p.truth, {colour::truth, thickness});
-        draw_box(drawn, p.prediction, {colour::prediction, thickness, dash, std::max(2, dash * 2 / 3)});
+        if (p.truth) draw_box(drawn, *p.truth, {colour::truth, thickness});
+        if (p.prediction)
+            draw_box(drawn, *p.prediction, {colour::prediction, thickness, dash, std::max(2, dash * 2 / 3)});
         copy_into(canvas, drawn, left + (cell - drawn.width) / 2, top + (cell - drawn.height) / 2);
     } else {
         draw_text(canvas, left + scale * 2, top + cell / 2, fit_text("no picture", scale, cell), scale, colour::ink);
     }
-    const std::string figure = fmt::format("  IoU {}", std::isfinite(p.iou) ? report_text::iou(p.iou) : "none");
-    const std::string name = fit_text(p.name, scale, cell - text_width(figure, scale));
+    const std::string figure =
+        fmt::format("  {} {}", p.score_name, std::isfinite(p.score) ? report_text::iou(p.score) : "none");
+    const std::string name = fit_text(p.caption.empty() ? p.name : p.caption, scale, cell - text_width(figure, scale));
     draw_text(canvas, left, top + cell + 2 * scale, fit_text(name + figure, scale, cell), scale, colour::ink);
 }
 
@@ -155,10 +163,11 @@ std::string pictures(const Report& report) {
     const std::vector<std::size_t> order = worst_first(all);
     const std::size_t shown = std::min(order.size(), max_shown);
     std::string out = "<section id=\"pictures\"><h2>Pictures</h2>" + summary_line(all, order) + strip(all);
-    out +=
-        "<p class=\"key\"><span><i class=\"truth\"></i>truth</span><span><i "
-        "class=\"prediction\"></i>prediction</span><span id=\"sort\"></span></p>"
-        "<div class=\"gallery\" id=\"gallery\">\n";
+    const bool boxes =
+        std::any_of(all.begin(), all.end(), [](const ReportPicture& p) { return p.truth || p.prediction; });
+    out += "<p class=\"key\">";
+    if (boxes) out += "<span><i class=\"truth\"></i>truth</span><span><i class=\"prediction\"></i>prediction</span>";
+    out += "<span id=\"sort\"></span></p><div class=\"gallery\" id=\"gallery\">\n";
     std::size_t left = picture_budget;
     for (std::size_t i = 0; i < shown; ++i) {
         const std::string markup = card(all[order[i]], left / (shown - i));
@@ -170,7 +179,7 @@ std::string pictures(const Report& report) {
         out += fmt::format("<details><summary>{} more, by name</summary><ul class=\"rest\">", order.size() - shown);
         for (std::size_t i = shown; i < order.size(); ++i)
             out +=
-                fmt::format("<li>{} <b>{}</b></li>", escape(all[order[i]].name), report_text::iou(all[order[i]].iou));
+                fmt::format("<li>{} <b>{}</b></li>", escape(all[order[i]].name), report_text::iou(all[order[i]].score));
         out += "</ul></details>";
     }
     return out + "</section>\n";

@@ -174,7 +174,7 @@ CsvFile::CsvFile(const std::string& path, const std::vector<std::string>& header
     row(header);
 }
 
-CsvFile::CsvFile(const std::string& path, const std::vector<std::string>& header, std::int64_t last) : path_(path) {
+CsvFile::CsvFile(const std::string& path, const std::vector<std::string>& header, double last) : path_(path) {
     std::ifstream in(path, std::ios::binary);
     std::string kept, line;
     const std::string names = fmt::format("{}", fmt::join(header, ","));
@@ -185,7 +185,7 @@ CsvFile::CsvFile(const std::string& path, const std::vector<std::string>& header
     }
     kept = names + "\n";
     while (std::getline(in, line) && !in.eof()) {  // a last line without its end was cut off while being written
-        std::int64_t number = 0;
+        double number = 0;
         const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), number);
         if (error == std::errc() && *end == ',' && number <= last) kept += line + "\n";
     }

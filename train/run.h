@@ -67,7 +67,7 @@ public:
     CsvFile(const std::string& path, const std::vector<std::string>& header);
     // Goes on with a table: keeps the whole rows whose first cell is a number up to `last`. DataError when its header
     // is another.
-    CsvFile(const std::string& path, const std::vector<std::string>& header, std::int64_t last);
+    CsvFile(const std::string& path, const std::vector<std::string>& header, double last);
     void row(const std::vector<std::string>& cells);
 
 private:

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tensor/check.h"
+#include "train/run_findings.h"
 #include "train/table.h"
 
 namespace solobox {
@@ -78,8 +79,18 @@ std::size_t best_row(const Numbers& values) {
 
 void add_summary(Report& report, const Table& t) {
     const auto say = [&](const std::string& name, const std::string& text) { report.summary.emplace_back(name, text); };
-    say("epochs", std::to_string(t.rows.size()));
-    if (t.rows.empty() || !t.has("metrics/iou")) return;
+    if (t.rows.empty()) return;
+    say("epochs", t.rows.back()[t.column("epoch")]);
+    say("seconds", fmt::format("{:.1f}", last_finite(t.numbers("time"))));
+    if (t.has("val/acc1")) {
+        const Numbers acc = t.numbers("val/acc1");
+        const std::size_t best = best_row(acc);
+        if (best == std::string::npos) return;
+        say("best top-1", fmt::format("{:.2f} % (epoch {})", acc[best], t.rows[best][t.column("epoch")]));
+        say("top-5 there", fmt::format("{:.2f} %", t.numbers("val/acc5")[best]));
+        say("chance", fmt::format("{:.2f} %", t.numbers("metrics/chance")[best]));
+    }
+    if (!t.has("metrics/iou")) return;
     const Numbers iou = t.numbers("metrics/iou");
     const std::size_t best = best_row(iou);
     if (best == std::string::npos) return;
@@ -88,7 +99,6 @@ void add_summary(Report& report, const Table& t) {
     say("best constant box", fmt::format("{:.4f}", constant));
     say("lift over it", fmt::format("{:+.4f}", iou[best] - constant));
     say("mean box", fmt::format("{:.4f}", t.numbers("metrics/mean_box_iou")[best]));
-    say("seconds", fmt::format("{:.1f}", last_finite(t.numbers("time"))));
 }
 
 // What a branch changed against the run that it came from.
@@ -103,37 +113,6 @@ void add_parent(Report& report, const RunDirectory& run) {
 }
 
 }  // namespace
-
-LiftVerdict judge_lift(double iou, double constant_iou) {
-    const double lift = iou - constant_iou;
-    const std::string facts =
-        fmt::format("IoU {:.4f} against {:.4f} of the best constant box ({:+.4f})", iou, constant_iou, lift);
-    if (lift <= 0.01)
-        return {"WARN", facts, "no more than a box that never looks at the picture. It has not learned to locate."};
-    if (lift < 0.05) return {"INFO", facts, "a little more than a box that never looks at the picture."};
-    return {"PASS", facts, "it has learned to locate."};
-}
-
-std::vector<ReportFinding> run_findings(const RunDirectory& run) {
-    const Table t(run.file("results.csv"));
-    std::vector<ReportFinding> findings;
-    if (!t.has("metrics/iou")) return findings;
-    const Numbers iou = t.numbers("metrics/iou"), train = t.numbers("train/loss"), val = t.numbers("val/loss");
-    const std::size_t best = best_row(iou);
-    if (best == std::string::npos) return findings;
-    const LiftVerdict v = judge_lift(iou[best], t.numbers("metrics/constant_box_iou")[best]);
-    if (v.severity == "WARN")
-        findings.push_back({v.severity, "lift", v.text(),
-                            "more pictures, stronger augmentation or pretrained weights; first check with `solobox "
-                            "overfit` that the model can learn at all"});
-    const double a = last_finite(train), b = last_finite(val);
-    if (b > 2 * a && a > 0)
-        findings.push_back(
-            {"INFO", "overfitting",
-             fmt::format("the validation loss ({:.4f}) is {:.1f} times the training loss ({:.4f})", b, b / a, a),
-             "more augmentation, weight_decay or dropout; fewer epochs"});
-    return findings;
-}
 
 Report read_run_report(const RunDirectory& run) {
     Report report;
@@ -151,13 +130,20 @@ Report read_run_report(const RunDirectory& run) {
                                        {"metrics/constant_box_iou", "best constant box"},
                                        {"metrics/mean_box_iou", "mean box"}})
         add_curve(iou, results, "epoch", column, name, false);
+    ReportPlot accuracy{
+        "Accuracy in %", "epoch", {}, "Chance never looks at a picture: only what lies above it was learned."};
+    for (const auto& [column, name] : {std::pair{"train/acc1", "training top-1"},
+                                       {"val/acc1", "validation top-1"},
+                                       {"val/acc5", "validation top-5"},
+                                       {"metrics/chance", "chance"}})
+        add_curve(accuracy, results, "epoch", column, name, false);
     ReportPlot each{"Loss by step", "step", {}, ""};
     add_curve(each, steps, "step", "loss", "loss", true);
     ReportPlot norm{"Gradient norm, before clipping", "step", {}, ""};
     add_curve(norm, steps, "step", "grad_norm", "norm", true);
     ReportPlot lr{"Learning rate", "step", {}, ""};
     add_curve(lr, steps, "step", "lr", "lr", false);
-    for (ReportPlot* plot : {&loss, &iou, &each, &norm, &lr})
+    for (ReportPlot* plot : {&loss, &iou, &accuracy, &each, &norm, &lr})
         if (!plot->curves.empty()) report.plots.push_back(std::move(*plot));
     add_summary(report, results);
     add_parent(report, run);
@@ -174,6 +160,7 @@ Report compare_report(const std::vector<std::string>& runs) {
     Report report;
     report.title = fmt::format("{} runs compared", runs.size());
     for (const auto& [column, title, log_scale] : {std::tuple{"metrics/iou", "IoU on the validation pictures", false},
+                                                   {"val/acc1", "Top-1 accuracy on the validation pictures, %", false},
                                                    {"val/loss", "Validation loss", true},
                                                    {"train/loss", "Training loss", true},
                                                    {"lr", "Learning rate", false}}) {

@@ -41,8 +41,21 @@ public:
 
 private:
     std::int64_t epochs() const { return config_.integer("epochs"); }
-    bool validation_due() const {
-        return (state_.epoch + 1) % config_.integer("val_every") == 0 || state_.epoch + 1 == epochs();
+    bool validation_due() const {  // at the end of this epoch
+        const double every = config_.number("val_every");
+        return every < 1 || (state_.epoch + 1) % std::llround(every) == 0 || state_.epoch + 1 == epochs();
+    }
+    // Behind this many batches of the epoch, or before the first step, and not done yet.
+    bool look_due() const {
+        if (state_.looked == state_.step) return false;
+        if (state_.step == 0) return config_.flag("val_first");
+        if (state_.batch == 0 || state_.batch >= per_epoch_ || config_.number("val_every") >= 1) return false;
+        const auto part = static_cast<std::int64_t>(static_cast<double>(per_epoch_) * config_.number("val_every"));
+        return state_.batch % std::max<std::int64_t>(part, 1) == 0;
+    }
+    // In epochs: whole at their ends.
+    double position() const {
+        return static_cast<double>(state_.epoch) + static_cast<double>(state_.batch) / static_cast<double>(per_epoch_);
     }
     int signal() const { return options_.stop_signal ? options_.stop_signal->load() : 0; }
     bool leave();  // somebody wants to stop
@@ -53,8 +66,11 @@ private:
     void open_tables();
     void step(const TaskBatch& batch, bool watched);
     void record_layers();
-    bool end_epoch();  // false: interrupted, nothing of it has happened
-    void judge(const Evaluation& e);
+    std::optional<Evaluation> measure();
+    bool look();       // validation within an epoch; false: interrupted, nothing of it has happened
+    bool end_epoch();  // the same
+    void say(const Evaluation& e, bool measured) const;
+    bool judge(const Evaluation& e);  // true: the best so far
     void write_row(const Evaluation& e);
     void save(const std::string& path);
     void show_progress() const;
@@ -139,13 +155,16 @@ void Run::open_tables() {
     for (const std::string& c : task_.columns()) header.push_back(c);
     header.push_back("lr");
     const std::vector<std::string> steps{"step", "loss", "grad_norm", "lr"};
-    const auto open = [&](const char* name, const std::vector<std::string>& names, std::int64_t last) {
+    const auto open = [&](const char* name, const std::vector<std::string>& names, double last) {
         return options_.resume ? std::make_unique<CsvFile>(run_.file(name), names, last)
                                : std::make_unique<CsvFile>(run_.file(name), names);
     };
-    results_ = open("results.csv", header, state_.epoch);
-    steps_ = open("steps.csv", steps, state_.step);
-    layers_ = open("layers.csv", layer_columns(), state_.step);
+    // A row of the place where the run stands is kept only if the checkpoint knows of it.
+    const bool known = state_.looked == state_.step || (state_.batch == 0 && state_.step > 0);
+    const auto step = static_cast<double>(state_.step);
+    results_ = open("results.csv", header, known ? position() : std::nextafter(position(), -1.0));
+    steps_ = open("steps.csv", steps, step);
+    layers_ = open("layers.csv", layer_columns(), step);
 }
 
 void Run::record_layers() {
@@ -195,11 +214,12 @@ void Run::save(const std::string& path) {
 }
 
 void Run::write_row(const Evaluation& e) {
-    std::vector<std::string> cells{std::to_string(state_.epoch + 1),
-                                   fmt::format("{:.3f}", before_ + seconds_since(start_))};
+    std::vector<std::string> cells{number_text(position()), fmt::format("{:.3f}", before_ + seconds_since(start_))};
     const double n = static_cast<double>(state_.pictures);
-    cells.push_back(number_text(state_.loss_sum / n));
-    for (const double sum : state_.term_sums) cells.push_back(number_text(sum / n));
+    const auto mean = [n](double sum) { return n > 0 ? number_text(sum / n) : std::string(); };
+    cells.push_back(mean(state_.loss_sum));
+    for (std::size_t i = 0; i < terms_.size(); ++i)
+        cells.push_back(mean(i < state_.term_sums.size() ? state_.term_sums[i] : 0));
     for (const std::string& name : task_.columns()) {
         const auto found =
             std::find_if(e.columns.begin(), e.columns.end(), [&](const auto& c) { return c.first == name; });
@@ -210,7 +230,7 @@ void Run::write_row(const Evaluation& e) {
 }
 
 // Best so far, patience, plateau.
-void Run::judge(const Evaluation& e) {
+bool Run::judge(const Evaluation& e) {
     plateau_->see(e.loss);
     const bool better = state_.best_epoch == 0 || e.score > state_.best_score + config_.number("min_delta");
     if (better) {
@@ -222,25 +242,53 @@ void Run::judge(const Evaluation& e) {
     }
     const std::int64_t patience = config_.integer("patience");
     result_.early = patience > 0 && state_.worse >= patience;
+    return better;
+}
+
+std::optional<Evaluation> Run::measure() {
+    if (ema_) ema_->swap();
+    const auto measured = task_.validate([this] { return signal() != 0; });
+    if (ema_) ema_->swap();
+    if (measured) result_.last = *measured;
+    return measured;
+}
+
+void Run::say(const Evaluation& e, bool measured) const {
+    const std::string place =
+        state_.batch == per_epoch_ ? fmt::format("{:>3}", state_.epoch + 1) : fmt::format("{:.2f}", position());
+    talk(fmt::format("epoch {}/{}  {}{}{}  lr {:.2e}", place, epochs(),
+                     state_.pictures > 0
+                         ? fmt::format("loss {:.4f}", state_.loss_sum / static_cast<double>(state_.pictures))
+                         : std::string("before the first step"),
+                     measured ? fmt::format("  val {:.4f}  ", e.loss) : "", e.text, state_.lr));
+}
+
+bool Run::look() {
+    const auto measured = measure();
+    if (!measured) return false;
+    // Before the first step nothing can be called best.
+    const bool best = state_.step > 0 && judge(*measured);
+    write_row(*measured);
+    say(*measured, true);
+    state_.looked = state_.step;
+    state_.done = result_.early;
+    if (best) save(run_.best_weights());
+    save(run_.last_weights());
+    return true;
 }
 
 bool Run::end_epoch() {
     Evaluation e;
     const bool due = validation_due();
+    bool best = false;
     if (due) {
-        if (ema_) ema_->swap();
-        const auto measured = task_.validate([this] { return signal() != 0; });
-        if (ema_) ema_->swap();
+        const auto measured = measure();
         if (!measured) return false;
         e = *measured;
-        result_.last = e;
-        judge(e);
+        best = judge(e);
     }
     write_row(e);
-    talk(fmt::format("epoch {:>3}/{}  loss {:.4f}{}{}  lr {:.2e}", state_.epoch + 1, epochs(),
-                     state_.loss_sum / static_cast<double>(state_.pictures),
-                     due ? fmt::format("  val {:.4f}  ", e.loss) : "", e.text, state_.lr));
-    const bool best = due && state_.best_epoch == state_.epoch + 1;
+    say(e, due);
     ++state_.epoch;
     state_.batch = state_.pictures = 0;
     state_.loss_sum = 0;
@@ -260,7 +308,9 @@ SessionResult Run::go() {
         static_cast<int>(config_.integer("workers")));
     while (!state_.done && state_.epoch < epochs()) {
         if (leave()) break;
-        if (state_.batch < per_epoch_) {
+        if (look_due()) {
+            if (!look()) break;
+        } else if (state_.batch < per_epoch_) {
             const BatchPointer batch = loader.next();
             waited_ = loader.waited_seconds();
             const bool watched = state_.step < 3 || state_.batch + 1 == per_epoch_ || config_.flag("trace");

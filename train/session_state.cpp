@@ -40,6 +40,7 @@ private:
 template <class State, class Field>
 void each_field(State& s, const Field& field) {
     field("epoch", s.epoch), field("batch", s.batch), field("step", s.step), field("pictures", s.pictures);
+    field("looked", s.looked);
     field("lr", s.lr), field("loss_sum", s.loss_sum), field("best_score", s.best_score),
         field("best_epoch", s.best_epoch);
     field("worse", s.worse), field("plateau_best", s.plateau.best), field("plateau_lr", s.plateau.lr);

@@ -5,6 +5,13 @@
 namespace solobox::inline SOLOBOX_PRECISION {
 
 void apply_model_defaults(Config& config) {
+    if (is_classifier(config)) {
+        const std::pair<const char*, const char*> usual[] = {
+            {"image", "224"}, {"brightness", "0"}, {"contrast", "0"}, {"saturation", "0"}};
+        for (const auto& [key, value] : usual)
+            if (config.is_default(key)) config.set(key, value, "model default");
+        return;
+    }
     if (config.text("model") != "toy") {
         if (!config.is_default("width_mult"))
             throw ConfigError("width_mult applies to model=toy only: tiny has fixed widths");

@@ -11,7 +11,8 @@
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
-// Fills the keys that the user left alone with the model's own sizes (toy: 448 px, 4096 features, no norm).
+// Fills the keys that the user left alone with what is usual for the model (toy: 448 px, 4096 features, no norm;
+// resnets: 224 px, colours as they are).
 void apply_model_defaults(Config& config);
 
 SingleBoxConfig model_config(const Config& config);

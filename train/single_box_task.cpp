@@ -6,8 +6,10 @@
 #include <numeric>
 
 #include "data/baseline.h"
+#include "data/draw.h"
 #include "data/image.h"
 #include "data/synthetic.h"
+#include "train/data_setup.h"
 #include "train/metrics.h"
 #include "train/training_schedule.h"
 
@@ -18,9 +20,6 @@ struct BoxBatch : TaskBatch {
     PictureBatch pictures;
 };
 const PictureBatch& pictures_of(const TaskBatch& batch) { return static_cast<const BoxBatch&>(batch).pictures; }
-
-constexpr std::int64_t synthetic_train = 2000, synthetic_val = 400;
-constexpr std::uint64_t synthetic_val_first = 1'000'000;  // far from any number of training pictures
 
 PictureStore::Options store_options(const Config& c, int side, bool skip_bad) {
     return {side, c.flag("antialias"), c.integer("cache_mb") << 20, skip_bad};
@@ -38,20 +37,20 @@ std::vector<int> training_sides(const Config& c) {
     return sides;
 }
 
-std::shared_ptr<const PictureStore> synthetic_store(const Config& c, int side, std::uint64_t first, std::int64_t n,
+std::shared_ptr<const PictureStore> synthetic_store(const Config& c, int side, const SyntheticPart& part,
                                                     std::vector<Tally>& tallies) {
     const int drawn = std::max(side, 16);
     std::vector<StoredTarget> targets;
-    for (std::int64_t i = 0; i < n; ++i) {
-        const Object o = make_synthetic(0, first + static_cast<std::uint64_t>(i), drawn).object;
+    for (std::uint64_t i = 0; i < part.count; ++i) {
+        const Object o = make_synthetic(0, part.first + i, drawn).object;
         const double s = drawn;
-        const std::string name = fmt::format("shape {}", first + static_cast<std::uint64_t>(i));
+        const std::string name = fmt::format("shape {}", part.first + i);
         targets.push_back({name,
                            name,
                            {(o.x1 + o.x2) / 2 / s, (o.y1 + o.y2) / 2 / s, (o.x2 - o.x1) / s, (o.y2 - o.y1) / s},
                            o.class_id});
     }
-    const auto read = [first, drawn](std::size_t i) { return make_synthetic(0, first + i, drawn).image; };
+    const auto read = [part, drawn](std::size_t i) { return make_synthetic(0, part.first + i, drawn).image; };
     return std::make_shared<PictureStore>(std::move(targets), read, store_options(c, side, false), tallies);
 }
 
@@ -134,15 +133,10 @@ SingleBoxData load_single_box_data(const Config& c) {
     std::vector<Tally> tallies;
     if (place == "synthetic") {
         d.source = "synthetic shapes, made in memory";
-        d.train = synthetic_store(c, train_side, 0, synthetic_train, tallies);
-        d.val = synthetic_store(c, val_side, synthetic_val_first, synthetic_val, tallies);
+        d.train = synthetic_store(c, train_side, synthetic_training_part, tallies);
+        d.val = synthetic_store(c, val_side, synthetic_validation_part, tallies);
     } else {
-        OpenOptions options;
-        options.format = c.text("format") == "detect" ? "" : c.text("format");
-        options.skip_bad = skip_bad;
-        options.val_fraction = c.number("val_fraction");
-        options.exif_boxes = c.text("exif_boxes") == "upright" ? ExifBoxes::upright : ExifBoxes::stored;
-        const DataSet set = open_dataset(place, options);
+        const DataSet set = open_dataset(place, open_options(c));
         tallies = set.tallies;
         d.source = fmt::format("{} data set {}", set.format, place);
         const BoxPolicy policy = policy_of(c.text("box"));
@@ -165,7 +159,7 @@ SingleBoxTask::SingleBoxTask(const Config& config, const SingleBoxData& data)
       loss_(loss_spec(config)),
       augment_(augment_spec(config)),
       plan_{data.train->size(), static_cast<std::size_t>(config.integer("batch")),
-            static_cast<std::uint64_t>(config.integer("seed")), training_sides(config)},
+            static_cast<std::uint64_t>(config.integer("seed")), training_sides(config), config.flag("drop_last")},
       model_(make_single_box(config, data.mean)) {
     for (const int side : plan_.sides) {
         SingleBoxConfig smaller = model_config(config);
@@ -294,6 +288,42 @@ std::optional<Evaluation> SingleBoxTask::validate(const std::function<bool()>& s
     e.text = fmt::format("IoU {:.4f} (constant box {:.4f}, lift {:+.4f})", e.score, data_.constant_iou,
                          e.score - data_.constant_iou);
     return e;
+}
+
+std::vector<std::string> SingleBoxTask::introduction() const {
+    std::vector<std::string> lines{fmt::format("data: {}: {} training and {} validation pictures", data_.source,
+                                               data_.train->size(), data_.val->size())};
+    for (const auto& note : data_.notes) lines.push_back("  " + note);
+    if (data_.train->cached() < data_.train->size())
+        lines.push_back(fmt::format("  {} of {} pictures fit cache_mb={}; the others are decoded in every epoch",
+                                    data_.train->cached(), data_.train->size(), config_.at("cache_mb").value));
+    lines.push_back(
+        fmt::format("  a box that never looks reaches IoU {:.4f} (mean box) and {:.4f} (best constant box) there",
+                    data_.mean_iou, data_.constant_iou));
+    return lines;
+}
+
+std::vector<ReportPicture> shown_pictures(const PictureStore& store, const BoxScores& scores, std::size_t most,
+                                          bool worst_first) {
+    std::vector<std::size_t> order(store.size());
+    std::iota(order.begin(), order.end(), 0);
+    if (worst_first)
+        std::stable_sort(order.begin(), order.end(),
+                         [&](std::size_t a, std::size_t b) { return scores.ious[a] < scores.ious[b]; });
+    order.resize(std::min(order.size(), most));
+    std::vector<ReportPicture> out;
+    for (const std::size_t i : order)
+        out.push_back({store.target(i).name, scale_to_fit(store.picture(i), 320, 320), store.target(i).box,
+                       scores.predictions[i], scores.ious[i]});
+    return out;
+}
+
+Exhibit SingleBoxTask::exhibit() {
+    const BoxScores s = *measure(*data_.val, {});
+    return {shown_pictures(*data_.val, s, 24, true),
+            shown_pictures(*data_.val, s, 16, false),
+            {},
+            {{"iou50", s.share50}, {"median_iou", s.median}}};
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

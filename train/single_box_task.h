@@ -34,6 +34,10 @@ struct BoxScores {
     std::array<double, 4> predicted_mean{}, predicted_deviation{}, truth_mean{}, truth_deviation{};  // cx, cy, w, h
 };
 
+// Pictures of a set with truth and prediction, worst first or in their order; thumbnails of at most 320 pixels.
+std::vector<ReportPicture> shown_pictures(const PictureStore& store, const BoxScores& scores, std::size_t most,
+                                          bool worst_first);
+
 class SingleBoxTask : public Task {
 public:
     SingleBoxTask(const Config& config, const SingleBoxData& data);
@@ -47,6 +51,14 @@ public:
     std::vector<BatchPart> losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) override;
     std::vector<std::string> columns() const override;
     std::optional<Evaluation> validate(const std::function<bool()>& stop) override;
+
+    std::vector<std::string> introduction() const override;
+    std::string score_name() const override { return "iou"; }
+    std::vector<std::pair<std::string, double>> baselines() const override {
+        return {{"mean_box_iou", data_.mean_iou}, {"constant_box_iou", data_.constant_iou}};
+    }
+    LiftVerdict judge(double score) const override { return judge_lift(score, data_.constant_iou); }
+    Exhibit exhibit() override;
 
     // Boxes for pictures of one size (N, S, S, 3), of the model as it stands: set_training(task, false) before.
     std::vector<UnitBox> predict(const Tensor& images);

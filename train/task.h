@@ -10,6 +10,8 @@
 
 #include "nn/losses.h"
 #include "nn/visit.h"
+#include "train/report.h"
+#include "train/run_findings.h"
 #include "train/trainer.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -23,6 +25,13 @@ struct Evaluation {
     double score = 0;                                     // what "best" means; higher is better
     double loss = 0;
     std::string text;  // for the line of the epoch: "IoU 0.612 (constant box 0.527)"
+};
+
+// What a page shows of a model on its validation pictures.
+struct Exhibit {
+    std::vector<ReportPicture> worst, first;  // the worst ones, the first ones
+    std::vector<ReportTable> tables;
+    std::vector<std::pair<std::string, double>> figures;  // beside the score: "iou50", "acc5"
 };
 
 class Task {
@@ -43,6 +52,18 @@ public:
     virtual std::vector<std::string> columns() const = 0;
     // Measures the model as it stands, in evaluation mode. Gives up (nothing) when `stop` says so.
     virtual std::optional<Evaluation> validate(const std::function<bool()>& stop) = 0;
+
+    // For people. The data in a few lines: what was found, what was left out, what a network reaches that never looks.
+    virtual std::vector<std::string> introduction() const = 0;
+    virtual std::string score_name() const = 0;  // "iou", "acc1"
+    // Scores of answers that never look at a picture: "constant_box_iou", "chance".
+    virtual std::vector<std::pair<std::string, double>> baselines() const = 0;
+    virtual LiftVerdict judge(double score) const = 0;
+    virtual Exhibit exhibit() = 0;  // of the model as it stands
+
+    // Names of the tensors that fit one data set only and start fresh when a file has them in another shape; "": none.
+    virtual std::string head() const { return ""; }
+    virtual std::vector<std::string> class_names() const { return {}; }
 };
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -21,7 +21,8 @@ std::string schedule_name(const Config& c) {
     return wanted;
 }
 
-// A key that somebody set and that the schedule never looks at is an error, not a surprise.
+// A key that somebody set and that the schedule never looks at is an error, not a surprise. A file takes back what its
+// base set by giving the default.
 void refuse_ignored(const Config& c, const std::string& name) {
     static const std::vector<std::pair<const char*, std::vector<std::string>>> used = {
         {"step_size", {"step"}},
@@ -40,22 +41,35 @@ void refuse_ignored(const Config& c, const std::string& name) {
         {"lr0", {"cosine", "constant", "linear", "step", "multistep", "exponential", "onecycle", "plateau"}},
     };
     for (const auto& [key, schedules] : used)
-        if (!c.is_default(key) && std::find(schedules.begin(), schedules.end(), name) == schedules.end())
+        if (!c.is_default(key) && c.at(key).value != config_key(key).default_value &&
+            std::find(schedules.begin(), schedules.end(), name) == schedules.end())
             throw ConfigError(fmt::format("{}={} ({}) would be ignored: schedule={} does not use it", key,
                                           c.at(key).value, c.at(key).origin, name));
+}
+
+std::vector<std::string> items(const std::string& text) {
+    std::vector<std::string> found;
+    for (std::size_t at = 0; !text.empty() && at <= text.size();) {
+        const std::size_t end = std::min(text.find(',', at), text.size());
+        std::string item = text.substr(at, end - at);
+        item.erase(std::remove(item.begin(), item.end(), ' '), item.end());
+        found.push_back(std::move(item));
+        at = end + 1;
+    }
+    return found;
 }
 
 }  // namespace
 
 std::vector<std::int64_t> parse_list(const std::string& key, const std::string& text) {
     std::vector<std::int64_t> values;
-    for (std::size_t at = 0; !text.empty() && at <= text.size();) {
-        const std::size_t end = std::min(text.find(',', at), text.size());
-        std::string item = text.substr(at, end - at);
-        item.erase(std::remove(item.begin(), item.end(), ' '), item.end());
-        values.push_back(parse_integer_value(key, item));
-        at = end + 1;
-    }
+    for (const std::string& item : items(text)) values.push_back(parse_integer_value(key, item));
+    return values;
+}
+
+std::vector<double> parse_numbers(const std::string& key, const std::string& text) {
+    std::vector<double> values;
+    for (const std::string& item : items(text)) values.push_back(parse_number(key, item));
     return values;
 }
 

@@ -1,0 +1,389 @@
+#include "train/class_task.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+#include "data/draw.h"
+#include "data/image.h"
+#include "data/synthetic.h"
+#include "tensor/kernels/parallel.h"
+#include "train/data_setup.h"
+#include "train/metrics.h"
+#include "train/training_schedule.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+namespace {
+
+struct ClassTaskBatch : TaskBatch {
+    ClassBatch pictures;
+};
+const ClassBatch& pictures_of(const TaskBatch& batch) { return static_cast<const ClassTaskBatch&>(batch).pictures; }
+
+constexpr std::size_t chunk = 32;  // pictures a forward pass in validation
+
+std::array<double, 3> three_numbers(const Config& c, const std::string& key) {
+    const std::vector<double> values = parse_numbers(key, c.text(key));
+    if (values.size() != 3)
+        throw ConfigError(fmt::format("{}={}: expected three numbers, for red, green and blue", key, c.text(key)));
+    return {values[0], values[1], values[2]};
+}
+
+PictureStore::Options store_options(const Config& c, int shorter) {
+    return {shorter, c.flag("antialias"), c.integer("cache_mb") << 20, c.flag("skip_bad"), true};
+}
+
+std::shared_ptr<const PictureStore> file_store(const Config& c, const std::vector<Sample>& samples, int shorter,
+                                               std::vector<Tally>& tallies) {
+    std::vector<StoredTarget> targets;
+    std::vector<std::string> paths;
+    for (const Sample& s : samples) {
+        targets.push_back({std::filesystem::path(s.path).filename().string(), s.path, {}, s.class_id});
+        paths.push_back(s.path);
+    }
+    const auto read = [paths](std::size_t i) { return read_image(paths[i]); };
+    return std::make_shared<PictureStore>(std::move(targets), read, store_options(c, shorter), tallies);
+}
+
+std::shared_ptr<const PictureStore> shape_store(const Config& c, const SyntheticPart& part, int side,
+                                                std::vector<Tally>& tallies) {
+    std::vector<StoredTarget> targets;
+    for (std::uint64_t i = 0; i < part.count; ++i) {
+        const std::string name = fmt::format("shape {}", part.first + i);
+        targets.push_back({name, name, {}, make_synthetic(0, part.first + i, 16).object.class_id});
+    }
+    const auto read = [part, side](std::size_t i) { return make_synthetic(0, part.first + i, side).image; };
+    return std::make_shared<PictureStore>(std::move(targets), read, store_options(c, side), tallies);
+}
+
+std::vector<std::int64_t> per_class(const PictureStore& store, std::size_t classes) {
+    std::vector<std::int64_t> count(classes);
+    for (std::size_t i = 0; i < store.size(); ++i) ++count.at(static_cast<std::size_t>(store.target(i).class_id));
+    return count;
+}
+
+// Every label within the list, every class on both sides: said now, not by an accuracy that nobody understands.
+void check_classes(const ClassData& d, const std::string& place) {
+    for (const auto& [part, store] : {std::pair{"training", d.train.get()}, std::pair{"validation", d.val.get()}}) {
+        for (std::size_t i = 0; i < store->size(); ++i) {
+            const StoredTarget& t = store->target(i);
+            if (t.class_id < 0)
+                throw DataError(
+                    fmt::format("{}: has no class for the whole picture: a classifier needs a folder a class "
+                                "(ImageFolder) or a tiny-imagenet tree",
+                                t.path));
+            if (t.class_id >= static_cast<int>(d.names.size()))
+                throw DataError(fmt::format("{}: class {} of {}", t.path, t.class_id, d.names.size()));
+        }
+        const auto count = per_class(*store, d.names.size());
+        const auto none = std::find(count.begin(), count.end(), 0);
+        if (none != count.end())
+            throw DataError(fmt::format("{}: class {} has no {} picture: both parts must hold the same classes", place,
+                                        d.names[static_cast<std::size_t>(none - count.begin())], part));
+    }
+}
+
+}  // namespace
+
+ClassPictureSpec class_picture_spec(const Config& c) {
+    ClassPictureSpec s;
+    s.side = static_cast<int>(c.integer("image"));
+    s.antialias = c.flag("antialias");
+    s.mean = three_numbers(c, "mean"), s.deviation = three_numbers(c, "std");
+    for (const double d : s.deviation)
+        if (!(d > 0)) throw ConfigError(fmt::format("std={}: expected numbers above 0", c.text("std")));
+    s.random_crop = c.flag("random_crop"), s.smallest_crop = c.number("crop_min");
+    s.fliplr = c.number("fliplr");
+    s.brightness = c.number("brightness"), s.contrast = c.number("contrast"), s.saturation = c.number("saturation");
+    s.hsv_h = c.number("hsv_h"), s.hsv_s = c.number("hsv_s"), s.hsv_v = c.number("hsv_v");
+    return s;
+}
+
+ResNetConfig class_model_config(const Config& c, std::int64_t classes) {
+    ResNetConfig r = resnet_config(c.text("model"), classes);
+    r.image = c.integer("image");
+    r.small_stem = c.text("stem") == "cifar";
+    r.zero_init_residual = c.flag("zero_init_residual");
+    r.recompute = c.integer("recompute") == 1;
+    return r;
+}
+
+ClassData load_class_data(const Config& c) {
+    ClassData d;
+    const std::string& place = c.text("data");
+    if (place.empty())
+        throw ConfigError("no data set: give data=DIRECTORY, or data=synthetic for shapes made in memory");
+    const int side = static_cast<int>(c.integer("image")), shorter = shorter_side_of(side);
+    std::vector<Tally> tallies;
+    if (place == "synthetic") {
+        d.source = "synthetic shapes, made in memory";
+        d.names = shape_names();
+        d.train = shape_store(c, synthetic_training_part, std::max(shorter, 16), tallies);
+        d.val = shape_store(c, synthetic_validation_part, std::max(shorter, 16), tallies);
+    } else {
+        const DataSet set = open_dataset(place, open_options(c));
+        tallies = set.tallies;
+        d.source = fmt::format("{} data set {}", set.format, place);
+        d.names = set.classes;
+        // Training crops look closer than the whole picture: twice the size that validation needs.
+        d.train = file_store(c, set.train, 2 * side, tallies);
+        d.val = file_store(c, set.val, shorter, tallies);
+    }
+    const auto classes = static_cast<std::int64_t>(d.names.size());
+    if (c.integer("classes") != 0 && c.integer("classes") != classes)
+        throw ConfigError(fmt::format("classes={} ({}), but {} has {}: leave the key out, or give that number",
+                                      c.integer("classes"), c.at("classes").origin, place, classes));
+    check_classes(d, place);
+    // What the reader of boxes tells about boxes does not matter here.
+    for (const Tally& t : tallies)
+        if (t.what.find("box") == std::string::npos)
+            d.notes.push_back(fmt::format("{}: {} (first: {})", t.what, t.count, t.example));
+    const auto train = per_class(*d.train, d.names.size()), val = per_class(*d.val, d.names.size());
+    const auto common = static_cast<std::size_t>(std::max_element(train.begin(), train.end()) - train.begin());
+    d.common_share = 100 * static_cast<double>(val[common]) / static_cast<double>(d.val->size());
+    return d;
+}
+
+ClassTask::ClassTask(const Config& config, const ClassData& data)
+    : config_(config),
+      data_(data),
+      pictures_(class_picture_spec(config)),
+      plan_{data.train->size(),
+            static_cast<std::size_t>(config.integer("batch")),
+            static_cast<std::uint64_t>(config.integer("seed")),
+            {pictures_.side},
+            config.flag("drop_last")},
+      model_(class_model_config(config, static_cast<std::int64_t>(data.names.size())),
+             static_cast<std::uint64_t>(config.integer("seed"))) {}
+
+std::string ClassTask::data_fingerprint() const {
+    return fmt::format("{:08x}{:08x}", data_.train->fingerprint(), data_.val->fingerprint());
+}
+
+std::unique_ptr<TaskBatch> ClassTask::make_batch(std::int64_t epoch, std::int64_t b) const {
+    auto batch = std::make_unique<ClassTaskBatch>();
+    batch->pictures = make_class_batch(*data_.train, plan_, pictures_, epoch, b);
+    return batch;
+}
+
+std::string ClassTask::names(const TaskBatch& batch) const {
+    std::string names;
+    for (const std::size_t i : pictures_of(batch).which)
+        names += (names.empty() ? "" : ", ") + data_.train->target(i).name;
+    return names;
+}
+
+std::int64_t ClassTask::size(const TaskBatch& batch) const {
+    return static_cast<std::int64_t>(pictures_of(batch).which.size());
+}
+
+std::vector<BatchPart> ClassTask::losses(const TaskBatch& batch, std::int64_t parts, const RandomKey&) {
+    const ClassBatch& p = pictures_of(batch);
+    const std::size_t n = p.which.size(), length = p.images.size() / std::max<std::size_t>(n, 1);
+    const auto pieces = std::min<std::size_t>(static_cast<std::size_t>(parts), n);
+    std::vector<BatchPart> out;
+    for (std::size_t k = 0; k < pieces; ++k) {
+        const std::size_t first = n * k / pieces, count = n * (k + 1) / pieces - first;
+        out.push_back({[this, &p, first, count, length] {
+                           Tensor x(Shape{static_cast<std::int64_t>(count), pictures_.side, pictures_.side, 3});
+                           std::copy_n(p.images.begin() + static_cast<std::ptrdiff_t>(first * length), count * length,
+                                       x.mutable_data());
+                           IndexTensor target(Shape{static_cast<std::int64_t>(count)});
+                           for (std::size_t i = 0; i < count; ++i) target.mutable_data()[i] = p.classes[first + i];
+                           return class_loss(model_(Var(x)), target, config_.number("label_smoothing"));
+                       },
+                       static_cast<double>(count) / static_cast<double>(n)});
+    }
+    return out;
+}
+
+LossValue class_loss(const Var& logits, const IndexTensor& target, double label_smoothing) {
+    CrossEntropySpec spec;
+    spec.label_smoothing = label_smoothing;
+    LossValue loss;
+    loss.total = cross_entropy(logits, target, spec);
+    std::vector<double> scores;
+    std::vector<std::int64_t> labels;
+    for (std::int64_t i = 0; i < logits.numel(); ++i) scores.push_back(static_cast<double>(logits.value()[i]));
+    for (std::int64_t i = 0; i < target.numel(); ++i) labels.push_back(target[i]);
+    const auto ranks = std::all_of(scores.begin(), scores.end(), [](double v) { return std::isfinite(v); })
+                           ? metrics::label_ranks(scores, logits.dim(1), labels)
+                           : std::vector<std::int64_t>(labels.size(), logits.dim(1));
+    for (const std::int64_t k : {1, 5}) {
+        const double share = 100 * metrics::top_k_accuracy(ranks, k, logits.dim(1));
+        loss.terms.push_back({fmt::format("acc{}", k), Var(Tensor::scalar(static_cast<Real>(share))), 0});
+    }
+    return loss;
+}
+
+std::vector<std::string> ClassTask::columns() const {
+    return {"val/loss", "val/acc1", "val/acc5", "metrics/chance", "metrics/blind_acc1", "metrics/val_images"};
+}
+
+Tensor ClassTask::probabilities(const Tensor& images) {
+    const NoGrad quiet;
+    return softmax(model_(Var(images)), 1).value();
+}
+
+std::optional<ClassScores> ClassTask::measure(const PictureStore& store, const std::function<bool()>& stop) {
+    const NoGrad quiet;
+    const std::size_t n = store.size(),
+                      length = 3 * static_cast<std::size_t>(pictures_.side) * static_cast<std::size_t>(pictures_.side);
+    ClassScores s;
+    std::vector<double> scores;
+    CrossEntropySpec loss;
+    loss.label_smoothing = config_.number("label_smoothing");
+    set_training(model_, false);
+    for (std::size_t first = 0; first < n; first += chunk) {
+        if (stop && stop()) {
+            set_training(model_, true);
+            return std::nullopt;
+        }
+        const std::size_t count = std::min(chunk, n - first);
+        Tensor x(Shape{static_cast<std::int64_t>(count), pictures_.side, pictures_.side, 3});
+        Real* to = x.mutable_data();
+        parallel_for(static_cast<std::int64_t>(count), [&](std::int64_t i) {
+            const Pixels<float> p = centre_picture(store.image(first + static_cast<std::size_t>(i)), pictures_);
+            std::copy(p.values.begin(), p.values.end(), to + static_cast<std::size_t>(i) * length);
+        });
+        IndexTensor target(Shape{static_cast<std::int64_t>(count)});
+        for (std::size_t i = 0; i < count; ++i) target.mutable_data()[i] = store.target(first + i).class_id;
+        const Var logits = model_(Var(x));
+        // Weighted by pictures: the last chunk may be smaller.
+        s.loss += static_cast<double>(cross_entropy(logits, target, loss).value().item()) * static_cast<double>(count) /
+                  static_cast<double>(n);
+        const Tensor p = softmax(logits, 1).value();
+        for (std::size_t i = 0; i < count; ++i) {
+            const Real* row = p.data() + static_cast<std::int64_t>(i) * classes();
+            const std::int64_t truth = target[static_cast<std::int64_t>(i)],
+                               answer = std::max_element(row, row + classes()) - row;
+            s.truth.push_back(truth), s.answer.push_back(answer);
+            s.right.push_back(static_cast<double>(row[truth])), s.sure.push_back(static_cast<double>(row[answer]));
+            for (std::int64_t k = 0; k < classes(); ++k)
+                scores.push_back(static_cast<double>(logits.value()[static_cast<std::int64_t>(i) * classes() + k]));
+        }
+    }
+    set_training(model_, true);
+    s.rank = metrics::label_ranks(scores, classes(), s.truth);
+    s.acc1 = 100 * metrics::top_k_accuracy(s.rank, 1, classes());
+    s.acc5 = 100 * metrics::top_k_accuracy(s.rank, 5, classes());
+    return s;
+}
+
+std::optional<Evaluation> ClassTask::validate(const std::function<bool()>& stop) {
+    const auto s = measure(*data_.val, stop);
+    if (!s) return std::nullopt;
+    const double chance = 100 / static_cast<double>(classes());
+    Evaluation e;
+    e.score = s->acc1;
+    e.loss = s->loss;
+    const double values[] = {s->loss,
+                             s->acc1,
+                             s->acc5,
+                             chance,
+                             std::max(chance, data_.common_share),
+                             static_cast<double>(data_.val->size())};
+    const auto names = columns();
+    for (std::size_t i = 0; i < names.size(); ++i) e.columns.emplace_back(names[i], values[i]);
+    e.text = fmt::format("top-1 {:.2f} % (chance {:.2f} %), top-5 {:.2f} %{}", s->acc1, chance, s->acc5,
+                         classes() <= 5 ? " (trivial)" : "");
+    return e;
+}
+
+std::vector<std::string> ClassTask::introduction() const {
+    std::vector<std::string> lines{fmt::format("data: {}: {} training and {} validation pictures of {} classes",
+                                               data_.source, data_.train->size(), data_.val->size(), classes())};
+    for (const auto& note : data_.notes) lines.push_back("  " + note);
+    lines.push_back(
+        fmt::format("  an answer that never looks is right for {:.2f} % (chance) or {:.2f} % (always the "
+                    "commonest class) of them",
+                    100 / static_cast<double>(classes()), data_.common_share));
+    if (classes() <= 5)
+        lines.push_back(fmt::format("  top-5 accuracy is trivial with {} classes: it is always 100 %", classes()));
+    return lines;
+}
+
+std::vector<std::pair<std::string, double>> ClassTask::baselines() const {
+    return {{"chance", 100 / static_cast<double>(classes())}, {"common_class_acc1", data_.common_share}};
+}
+
+LiftVerdict ClassTask::judge(double score) const {
+    return judge_accuracy(score, std::max(100 / static_cast<double>(classes()), data_.common_share),
+                          static_cast<std::int64_t>(data_.val->size()));
+}
+
+Exhibit ClassTask::exhibit() {
+    const ClassScores s = *measure(*data_.val, {});
+    std::vector<std::size_t> order(data_.val->size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto show = [&](std::size_t i) {
+        ReportPicture p;
+        p.name = data_.val->target(i).name;
+        p.image = scale_to_fit(data_.val->picture(i), 320, 320);
+        p.score = s.right[i];
+        p.score_name = "p";
+        const std::string &truth = data_.names[static_cast<std::size_t>(s.truth[i])],
+                          &answer = data_.names[static_cast<std::size_t>(s.answer[i])];
+        p.caption = s.truth[i] == s.answer[i] ? truth : fmt::format("{}, taken for {}", truth, answer);
+        return p;
+    };
+    Exhibit e;
+    e.figures = {{"acc5", s.acc5}, {"loss", s.loss}};
+    for (std::size_t i = 0; i < std::min<std::size_t>(16, order.size()); ++i) e.first.push_back(show(i));
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return s.right[a] < s.right[b]; });
+    for (std::size_t i = 0; i < std::min<std::size_t>(24, order.size()); ++i) e.worst.push_back(show(order[i]));
+    e.tables = class_tables(s, data_.names);
+    return e;
+}
+
+std::vector<ReportTable> class_tables(const ClassScores& s, const std::vector<std::string>& names) {
+    constexpr std::size_t readable = 25;  // classes; a larger matrix is a list of its largest confusions
+    metrics::Confusion confusion(static_cast<std::int64_t>(names.size()));
+    for (std::size_t i = 0; i < s.truth.size(); ++i) confusion.add(s.truth[i], s.answer[i]);
+    const auto at = [&](std::size_t t, std::size_t a) { return confusion.matrix()[t * names.size() + a]; };
+    const auto support = confusion.support();
+    const auto each = confusion.per_class();
+    ReportTable table{"Each class",
+                      "Validation pictures. Recall: share of the class that was found; precision: share of "
+                      "the answers that were right.",
+                      {"class", "pictures", "recall", "precision", "F1"},
+                      {},
+                      {}};
+    for (std::size_t k = 0; k < names.size(); ++k) {
+        table.rows.push_back({names[k], std::to_string(support[k]), fmt::format("{:.3f}", each[k].recall),
+                              fmt::format("{:.3f}", each[k].precision), fmt::format("{:.3f}", each[k].f1)});
+        table.shades.push_back({0, 0, each[k].recall, each[k].precision, each[k].f1});
+    }
+    std::vector<ReportTable> out{std::move(table)};
+    if (names.size() <= readable) {
+        ReportTable matrix{
+            "Confusion", "A row a true class, a column an answer; numbers of validation pictures.", {"truth"}, {}, {}};
+        for (std::size_t a = 0; a < names.size(); ++a) matrix.header.push_back(names[a]);
+        for (std::size_t t = 0; t < names.size(); ++t) {
+            matrix.rows.push_back({names[t]});
+            matrix.shades.push_back({0});
+            for (std::size_t a = 0; a < names.size(); ++a) {
+                matrix.rows.back().push_back(at(t, a) ? std::to_string(at(t, a)) : "");
+                matrix.shades.back().push_back(
+                    support[t] ? static_cast<double>(at(t, a)) / static_cast<double>(support[t]) : 0);
+            }
+        }
+        out.push_back(std::move(matrix));
+        return out;
+    }
+    std::vector<std::array<std::size_t, 2>> wrong;
+    for (std::size_t t = 0; t < names.size(); ++t)
+        for (std::size_t a = 0; a < names.size(); ++a)
+            if (t != a && at(t, a) > 0) wrong.push_back({t, a});
+    std::stable_sort(wrong.begin(), wrong.end(),
+                     [&](const auto& x, const auto& y) { return at(x[0], x[1]) > at(y[0], y[1]); });
+    ReportTable list{
+        "Largest confusions", "Which class was most often taken for which.", {"truth", "answer", "pictures"}, {}, {}};
+    for (std::size_t i = 0; i < std::min<std::size_t>(wrong.size(), 30); ++i)
+        list.rows.push_back({names[wrong[i][0]], names[wrong[i][1]], std::to_string(at(wrong[i][0], wrong[i][1]))});
+    out.push_back(std::move(list));
+    return out;
+}
+
+}  // namespace solobox::inline SOLOBOX_PRECISION
