@@ -17,7 +17,6 @@ namespace {
 struct BoxBatch : TaskBatch {
     PictureBatch pictures;
 };
-const PictureBatch& pictures_of(const TaskBatch& batch) { return static_cast<const BoxBatch&>(batch).pictures; }
 
 constexpr std::int64_t synthetic_train = 2000, synthetic_val = 400;
 constexpr std::uint64_t synthetic_val_first = 1'000'000;  // far from any number of training pictures
@@ -184,19 +183,23 @@ std::unique_ptr<TaskBatch> SingleBoxTask::make_batch(std::int64_t epoch, std::in
     return batch;
 }
 
+const PictureBatch& SingleBoxTask::pictures(const TaskBatch& batch) {
+    return static_cast<const BoxBatch&>(batch).pictures;
+}
+
 std::string SingleBoxTask::names(const TaskBatch& batch) const {
     std::string names;
-    for (const std::size_t i : pictures_of(batch).which)
+    for (const std::size_t i : pictures(batch).which)
         names += (names.empty() ? "" : ", ") + data_.train->target(i).name;
     return names;
 }
 
 std::int64_t SingleBoxTask::size(const TaskBatch& batch) const {
-    return static_cast<std::int64_t>(pictures_of(batch).which.size());
+    return static_cast<std::int64_t>(pictures(batch).which.size());
 }
 
 std::vector<BatchPart> SingleBoxTask::losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) {
-    const PictureBatch& p = pictures_of(batch);
+    const PictureBatch& p = pictures(batch);
     const std::size_t n = p.which.size(), length = p.images.size() / std::max<std::size_t>(n, 1);
     const auto pieces = std::min<std::size_t>(static_cast<std::size_t>(parts), n);
     std::vector<BatchPart> out;
