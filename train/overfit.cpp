@@ -178,7 +178,7 @@ public:
         for (const auto& f : flows) {
             const FlowSample& s = f.samples.back();
             layers_.row({std::to_string(s.step), f.name, std::isnan(s.grad_norm) ? "" : number_text(s.grad_norm),
-                         number_text(s.weight_norm), number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0),
+                         number_text(s.weight_norm), number_text(s.update_ratio()),
                          fmt::format("{:016x}", s.grad_bits), fmt::format("{:016x}", s.weight_bits)});
         }
     }
@@ -276,7 +276,7 @@ void add_layers(Report& report, const Measurements& m) {
         for (const FlowSample& s : f.samples) {
             layer.grad_norm.push_back(s.grad_norm);
             layer.weight_norm.push_back(s.weight_norm);
-            layer.update_ratio.push_back(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0);
+            layer.update_ratio.push_back(s.update_ratio());
         }
         report.layers.push_back(std::move(layer));
     }

@@ -153,7 +153,7 @@ void Run::record_layers() {
     for (const ParameterFlow& f : flow_->flows()) {
         const FlowSample& s = f.samples.back();
         layers_->row({std::to_string(s.step), f.name, std::isnan(s.grad_norm) ? "" : number_text(s.grad_norm),
-                      number_text(s.weight_norm), number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0),
+                      number_text(s.weight_norm), number_text(s.update_ratio()),
                       fmt::format("{:016x}", s.grad_bits), fmt::format("{:016x}", s.weight_bits)});
     }
 }
