@@ -167,11 +167,13 @@ ExitCode fast_dev_run(const Arguments& a, Config config) {
     return ExitCode::done;
 }
 
-ExitCode start(const Arguments& a, const Config& config, const CommandLine& line, const Json& parent) {
+ExitCode start(const Arguments& a, Config config, const CommandLine& line, const Json& parent) {
     prepare(a, config);
     Talk talk(a.quiet);
     (void)watch_signals();
     const std::unique_ptr<Task> task = make_task(config);
+    if (const auto names = task->class_names(); !names.empty())
+        config.set("classes", std::to_string(names.size()), "data set");
     introduce(talk, config, *task);
     if (!config.text("weights").empty())
         for (const std::string& note : start_from(*task, config.text("weights"))) talk.line("  " + note);

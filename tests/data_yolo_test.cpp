@@ -103,10 +103,11 @@ TEST(DataYolo, PolygonsRepetitionsAndLenientSkips) {
 
 TEST(DataYolo, LocaleChangesNothing) {
     std::vector<Tally> tallies;
-    const char* set = std::setlocale(LC_ALL, "de_DE.UTF-8");
+    const std::string before = std::setlocale(LC_ALL, nullptr);
+    std::setlocale(LC_ALL, "de_DE.UTF-8");  // where the system has it
     EXPECT_EQ(parse("0 0.5 0.5 0.25 0.25\n", tallies).at(0).box.w, 0.25);
     EXPECT_TRUE(has(refused("0 0,5 0.5 0.2 0.2\n"), "not a number"));
-    if (set != nullptr) std::setlocale(LC_ALL, "C");
+    std::setlocale(LC_ALL, before.c_str());
 }
 
 TEST(DataYolo, AMillionLinesAreQuick) {

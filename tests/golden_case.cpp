@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "nn/checkpoint.h"
+#include "train/config.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 namespace {
@@ -68,8 +69,8 @@ Case::Case(SafetensorsFile file, std::string name)
     : args(Json::parse(file.metadata.contains("args") ? file.metadata.at("args") : "{}")),
       file_(std::make_shared<SafetensorsFile>(std::move(file))),
       name_(std::move(name)) {
-    rtol = std::stod(file_->metadata.at("rtol"));
-    atol = std::stod(file_->metadata.at("atol"));
+    rtol = parse_number("rtol", file_->metadata.at("rtol"));
+    atol = parse_number("atol", file_->metadata.at("atol"));
     scaled = file_->metadata.contains("compare") && file_->metadata.at("compare") == "scaled";
     if (args.has("operands")) {
         for (const auto i : args.integers("operands")) operand_index_.push_back(static_cast<int>(i));

@@ -336,6 +336,8 @@ TEST(Report, TicksAreRoundAndInside) {
     EXPECT_EQ(ticks.labels.back(), "0.8");
     const auto decades = report_parts::decade_ticks(-3.2, 0.5, 6);
     EXPECT_EQ(decades.labels, (std::vector<std::string>{"0.001", "0.01", "0.1", "1"}));
+    // Every other decade would leave one number alone: each of them, then.
+    EXPECT_EQ(report_parts::decade_ticks(-1.9, 1.5, 3).labels, (std::vector<std::string>{"0.1", "1", "10"}));
     EXPECT_TRUE(report_parts::linear_ticks(NAN, 1, 5).at.empty());
     EXPECT_TRUE(report_parts::linear_ticks(1, 1, 5).at.empty());
 }

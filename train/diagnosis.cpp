@@ -280,7 +280,7 @@ void add_flow_layers(Report& report, const std::vector<ParameterFlow>& flows) {
         for (const FlowSample& s : f.samples) {
             layer.grad_norm.push_back(s.grad_norm);
             layer.weight_norm.push_back(s.weight_norm);
-            layer.update_ratio.push_back(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0);
+            layer.update_ratio.push_back(s.update_ratio());
             layer.dead_fraction.push_back(s.dead_fraction);
         }
         report.layers.push_back(std::move(layer));

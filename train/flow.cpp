@@ -44,7 +44,7 @@ std::vector<std::string> layer_row(const ParameterFlow& flow) {
             flow.name,
             maybe(s.grad_norm),
             number_text(s.weight_norm),
-            number_text(s.weight_norm > 0 ? s.update_norm / s.weight_norm : 0),
+            number_text(s.update_ratio()),
             maybe(s.dead_fraction),
             fmt::format("{:016x}", s.grad_bits),
             fmt::format("{:016x}", s.weight_bits)};

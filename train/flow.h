@@ -20,6 +20,9 @@ struct FlowSample {
     double dead_fraction = 0;
     bool changed = false;                          // some bit of the tensor
     std::uint64_t grad_bits = 0, weight_bits = 0;  // fingerprints: of the gradient, of the weight after the update
+
+    // Of the update to the weight. A tensor of zeros that moves counts as 1: all of it is new.
+    double update_ratio() const { return weight_norm > 0 ? update_norm / weight_norm : update_norm > 0 ? 1 : 0; }
 };
 
 struct ParameterFlow {

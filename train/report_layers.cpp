@@ -79,8 +79,9 @@ std::string step_axis(const Report& report, const Map& map) {
             usable ? static_cast<double>(std::lower_bound(steps.begin(), steps.end(), ticks.at[i]) - steps.begin())
                    : ticks.at[i];
         const double percent = std::clamp(100 * (index + 0.5) / static_cast<double>(map.steps), 0.0, 100.0);
-        out += fmt::format("<text x=\"{:.2f}%\" y=\"14\" text-anchor=\"{}\">{}</text>", percent,
-                           percent > 97 ? "end" : "middle", ticks.labels[i]);
+        // A phone has room for every other number.
+        out += fmt::format("<text x=\"{:.2f}%\" y=\"14\" text-anchor=\"{}\"{}>{}</text>", percent,
+                           percent > 97 ? "end" : "middle", i % 2 ? " class=\"odd\"" : "", ticks.labels[i]);
     }
     return out + "<text class=\"label\" x=\"50%\" y=\"31\" text-anchor=\"middle\">step</text></svg>";
 }

@@ -245,11 +245,14 @@ Ticks decade_ticks(double log10_low, double log10_high, int wanted) {
         ticks.at.push_back(at);
         ticks.labels.push_back(number(std::pow(10, at), 3));
     };
-    const int step = std::max(1, static_cast<int>(std::ceil(span / wanted)));
-    for (int decade = static_cast<int>(std::floor(log10_low / step)) * step; decade <= log10_high; decade += step) {
-        add(decade);
-        if (3 * span <= wanted + 1) add(decade + std::log10(2.0));
-        if (3 * span <= wanted + 1) add(decade + std::log10(5.0));
+    // Fewer decades than two within the range: closer ones.
+    for (int step = std::max(1, static_cast<int>(std::ceil(span / wanted))); step > 0 && ticks.at.size() < 2; --step) {
+        ticks = {};
+        for (int decade = static_cast<int>(std::floor(log10_low / step)) * step; decade <= log10_high; decade += step) {
+            add(decade);
+            if (3 * span <= wanted + 1) add(decade + std::log10(2.0));
+            if (3 * span <= wanted + 1) add(decade + std::log10(5.0));
+        }
     }
     if (ticks.at.size() >= 2) return ticks;
     // Less than a factor of two: round numbers of the values themselves.

@@ -98,11 +98,12 @@ footer { margin-top: 48px; color: var(--soft); font-size: 12.5px; }
 @media (max-width: 560px) { main { padding: 22px 14px 40px; } h1 { font-size: 24px; } .card { padding: 14px 14px; } .verdict { padding: 16px; gap: 14px; } .verdict svg { width: 36px; height: 36px; }
   .tiles { grid-template-columns: 1fr 1fr; gap: 9px; } .tile { padding: 10px 12px; } .tile dd { font-size: 20px; } .tile dd.long { font-size: 14px; } .finding { grid-template-columns: 1fr; } .finding .badge { width: 62px; }
   .gallery { grid-template-columns: 1fr 1fr; gap: 12px; } .rows { column-gap: 6px; grid-template-columns: fit-content(40%) minmax(0, 1fr) minmax(52px, auto); } .rows li { font-size: min(11px, calc(var(--row) - 1px)); } .area { grid-template-columns: 48px minmax(0, 1fr); } .ya { width: 60px; margin-left: -12px; }
-  .legend td, .legend th { padding: 5px 4px; font-size: 12.5px; } .legend small { display: block; } }
+  .legend td, .legend th { padding: 5px 4px; font-size: 12.5px; } .legend small { display: block; } .rows .odd { display: none; } }
 @media print { :root { color-scheme: light; --bg: #fff; --card: #fff; --ink: #000; --soft: #4a4f57; --line: #d4d4d0; --tint: #f2f2f2; --good: #15803d; --good-bg: #e7f6ec; --bad: #c81e1e; --bad-bg: #fdecec; --warn: #9a5b00; --warn-bg: #fdf3df; --info: #1d5fb8; --info-bg: #e8f0fc;
   --c0: #1769c9; --c1: #d9530b; --c2: #0a8a62; --c3: #8b3fb0; --c4: #87700a; --c5: #c4246a; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav, #sort, details:not([open]) { display: none; } section { margin-top: 22pt; }
-  .card, .tile, .finding, tr, .verdict { break-inside: avoid; } h2, .lead, .alarm { break-after: avoid; } .plots, .setup { grid-template-columns: 1fr 1fr; gap: 10pt; } .gallery { grid-template-columns: repeat(4, 1fr); gap: 8pt; } .legend { font-size: 8.5pt; } .swatch { width: 12px; margin-right: 4px; } .tiles { grid-template-columns: repeat(4, 1fr); gap: 6pt; } .tile dd { font-size: 15pt; } .legend small { display: block; } .facts { font-size: 8.5pt; } }
+  .card, .tile, .finding, tr, .verdict { break-inside: avoid; } h2, .lead, .alarm, .strip, .key { break-after: avoid; } p, .key { break-inside: avoid; } .plot .area { zoom: .8; } .plots, .setup { grid-template-columns: 1fr 1fr; gap: 10pt; } .gallery { grid-template-columns: repeat(4, 1fr); gap: 8pt; } .legend { font-size: 8.5pt; } .swatch { width: 12px; margin-right: 4px; } .tiles { grid-template-columns: repeat(4, 1fr); gap: 6pt; } .tile dd { font-size: 15pt; } .legend small { display: block; }
+  .facts { font-size: 8pt; line-height: 1.3; } .facts td, .facts th { padding: 1.2pt 3pt; } .facts th { width: auto; white-space: nowrap; } }
 @page { size: A4; margin: 14mm; }
 )css";
 

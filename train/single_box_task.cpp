@@ -19,7 +19,6 @@ namespace {
 struct BoxBatch : TaskBatch {
     PictureBatch pictures;
 };
-const PictureBatch& pictures_of(const TaskBatch& batch) { return static_cast<const BoxBatch&>(batch).pictures; }
 
 PictureStore::Options store_options(const Config& c, int side, bool skip_bad) {
     return {side, c.flag("antialias"), c.integer("cache_mb") << 20, skip_bad};
@@ -178,19 +177,23 @@ std::unique_ptr<TaskBatch> SingleBoxTask::make_batch(std::int64_t epoch, std::in
     return batch;
 }
 
+const PictureBatch& SingleBoxTask::pictures(const TaskBatch& batch) {
+    return static_cast<const BoxBatch&>(batch).pictures;
+}
+
 std::string SingleBoxTask::names(const TaskBatch& batch) const {
     std::string names;
-    for (const std::size_t i : pictures_of(batch).which)
+    for (const std::size_t i : pictures(batch).which)
         names += (names.empty() ? "" : ", ") + data_.train->target(i).name;
     return names;
 }
 
 std::int64_t SingleBoxTask::size(const TaskBatch& batch) const {
-    return static_cast<std::int64_t>(pictures_of(batch).which.size());
+    return static_cast<std::int64_t>(pictures(batch).which.size());
 }
 
 std::vector<BatchPart> SingleBoxTask::losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) {
-    const PictureBatch& p = pictures_of(batch);
+    const PictureBatch& p = pictures(batch);
     const std::size_t n = p.which.size(), length = p.images.size() / std::max<std::size_t>(n, 1);
     const auto pieces = std::min<std::size_t>(static_cast<std::size_t>(parts), n);
     std::vector<BatchPart> out;

@@ -66,6 +66,7 @@ public:
     std::optional<BoxScores> measure(const PictureStore& store, const std::function<bool()>& stop,
                                      std::vector<std::pair<std::string, double>>* loss = nullptr);
 
+    static const PictureBatch& pictures(const TaskBatch& batch);  // what make_batch made
     SingleBox& model() { return *model_; }
     const SingleBoxData& data() const { return data_; }
 

@@ -1,0 +1,78 @@
+// Trains as `solobox train` does, and keeps what it takes to train again elsewhere: ./scripts/peer-losses
+//
+//     training_losses RUN key=value ...
+//
+// RUN becomes an ordinary run's directory (the losses are in its steps.csv), with recording.safetensors beside: the
+// weights before the first step under PyTorch's names, every batch as the model saw it, and all keys as metadata.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <span>
+
+#include "nn/checkpoint.h"
+#include "tensor/tape.h"
+#include "train/session.h"
+#include "train/single_box_task.h"
+
+namespace solobox::inline SOLOBOX_PRECISION {
+namespace {
+
+template <class T>
+RawTensor raw(const char* dtype, std::vector<std::int64_t> shape, const std::vector<T>& values) {
+    const auto bytes = std::as_bytes(std::span(values));
+    return {dtype, std::move(shape), {bytes.begin(), bytes.end()}};
+}
+
+// The product's task; it writes down every batch that a step asks for.
+class RecordedTask : public SingleBoxTask {
+public:
+    using SingleBoxTask::SingleBoxTask;
+
+    std::vector<BatchPart> losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) override {
+        auto result = SingleBoxTask::losses(batch, parts, dropout);
+        result.at(0).loss = [this, &batch, inner = result.at(0).loss] {
+            if (Tape::current()) record(pictures(batch));  // a look at the loss outside of a step has no tape
+            return inner();
+        };
+        return result;
+    }
+
+    SafetensorsFile recording;
+    std::int64_t steps = 0;
+
+private:
+    void record(const PictureBatch& p) {
+        const auto n = static_cast<std::int64_t>(p.which.size());
+        std::vector<double> boxes;
+        for (const UnitBox& b : p.boxes) boxes.insert(boxes.end(), {b.cx, b.cy, b.w, b.h});
+        recording.tensors[fmt::format("batch.{}.images", steps)] = raw("F32", {n, p.side, p.side, 3}, p.images);
+        recording.tensors[fmt::format("batch.{}.boxes", steps)] = raw("F64", {n, 4}, boxes);
+        ++steps;
+    }
+};
+
+void run(const std::string& place, const std::vector<std::string>& words) {
+    Config config;
+    config.set_words(words, "command line");
+    apply_model_defaults(config);
+    RecordedTask task(config, load_single_box_data(config));
+    save_state(task, task.recording);
+    for (const auto& [key, v] : config.all()) task.recording.metadata["config." + key] = v.value;
+    task.recording.metadata["batches_per_epoch"] = std::to_string(task.batches_per_epoch());
+    const RunDirectory directory({"", "", place, false});
+    train(task, config, directory, {});
+    task.recording.metadata["steps"] = std::to_string(task.steps);
+    write_safetensors(directory.file("recording.safetensors"), task.recording);
+}
+
+}  // namespace
+}  // namespace solobox::inline SOLOBOX_PRECISION
+
+int main(int argc, char** argv) try {
+    if (argc < 2) throw solobox::ConfigError("usage: training_losses RUN key=value ...");
+    solobox::run(argv[1], {argv + 2, argv + argc});
+    return 0;
+} catch (const std::exception& e) {
+    fmt::print(stderr, "training_losses: {}\n", e.what());
+    return 1;
+}
