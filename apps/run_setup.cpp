@@ -71,7 +71,7 @@ Exhibit finish_run(Task& task, const RunDirectory& run, const std::string& verdi
     Exhibit shown = task.exhibit();
     Report report = read_run_report(run);
     report.verdict_text = verdict_text;
-    report.summary.emplace_back("data", task.introduction().front());
+    report.environment.emplace(report.environment.begin(), "data", task.introduction().front());
     report.pictures = shown.worst;
     report.tables = shown.tables;
     run.write_text("report.html", render_report(report));

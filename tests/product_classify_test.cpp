@@ -136,6 +136,7 @@ TEST_F(Seed004, ClassesMustAgreeBeforeStepOne) {
 }
 
 TEST_F(Seed004, SwappedValidationLabelsShow) {
+    if (fixtures::instrumented) GTEST_SKIP() << "learns for a while: run in the plain build";
     const TemporaryDirectory swapped;
     write_set(swapped, 8, 4, 1);  // every validation label is the next class's
     ASSERT_EQ(run_program(small_run(swapped, out_, {"epochs=8", "lr0=2e-3", "ema_decay=0"})).code, 0);
@@ -145,6 +146,7 @@ TEST_F(Seed004, SwappedValidationLabelsShow) {
 }
 
 TEST_F(Seed004, LearnsWhatCanBeTold) {
+    if (fixtures::instrumented) GTEST_SKIP() << "learns for a while: run in the plain build";
     const Answer a = train({"epochs=8", "lr0=2e-3", "ema_decay=0", "--json"});
     ASSERT_EQ(a.code, 0) << a.err;
     EXPECT_GT(a.json()["best_acc1"], 90);
@@ -160,21 +162,21 @@ TEST_F(Seed004, LearnsWhatCanBeTold) {
 }
 
 TEST_F(Seed004, StoppedAndResumedWithinAnEpochEndsWithTheSameBits) {
-    const std::vector<std::string> more{"val_every=0.4", "val_first=true", "epochs=2"};
+    const std::vector<std::string> more{"val_every=0.4", "val_first=true"};
     ASSERT_EQ(train(more).code, 0);
     const std::string weights = whole(run("weights/last.safetensors"));
     const Table straight(run("results.csv"));
     fs::remove_all(out_ / "run");
     Config config;
-    config.set_words({"data=" + data_.path(), "model=resnet18", "image=32", "batch=8", "epochs=2", "warmup_steps=0",
-                      "workers=1", "patience=0", "val_every=0.4", "val_first=true"},
+    config.set_words({"data=" + data_.path(), "model=resnet18", "image=32", "batch=8", "epochs=1", "warmup_steps=0",
+                      "workers=1", "patience=0", "val_every=0.4", "val_first=true", "classes=5"},
                      "test");
     for (const char* colour : {"brightness", "contrast", "saturation"}) config.set(colour, "0", "test");
     // Ends itself after every few questions whether to stop: in steps, in validations within and between epochs.
     const RunDirectory place(RunDirectory::Place{"", "", out_ / "run", false});
     place.write_inputs({}, config);
     bool resume = false;
-    for (int budget = 3, rounds = 0; rounds < 200; ++rounds, budget = 3 + rounds % 5) {
+    for (int budget = 2, rounds = 0; rounds < 200; ++rounds, budget = 2 + rounds % 3) {
         const auto task = make_task(config);
         std::atomic<int> stop{0};
         SessionOptions options;

@@ -592,7 +592,7 @@ TEST_F(Cli, ExportRefusesWhatItCannotDo) {
     expect_refused(run({"model", "export", "resnet19", "--onnx"}), 2, {"resnet19", "resnet18"});
     expect_refused(run({"model", "export", "tinny", "--onnx"}), 2, {"tinny"});
     expect_refused(run({"model", "export", "tiny", "--onnx", "--classes", "3"}), 2, {"--classes"});
-    expect_refused(run({"model", "export", "resnet18", "--onnx", "image=64"}), 2, {"image=64", "--image"});
+    expect_refused(run({"model", "export", "resnet18", "--onnx", "hidden=64"}), 2, {"hidden=64", "ignored"});
     expect_refused(run({"model", "export", "tiny", "--onnx", "--weights", "nowhere.safetensors"}), 3, {"nowhere"});
     EXPECT_EQ(run({"model", "export", "tiny", "--format", "safetensors", "--out", "t.safetensors"}).code, 0);
     expect_refused(run({"model", "export", "resnet18", "--onnx", "--weights", "t.safetensors"}), 3, {"t.safetensors"});

@@ -18,6 +18,13 @@
 
 namespace solobox::fixtures {
 
+// Instrumented programs are ten times slower: what learns for a while is the plain build's business.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool instrumented = true;
+#else
+inline constexpr bool instrumented = false;
+#endif
+
 struct Answer {
     int code = -1;  // exit code; 1000 + signal when killed by one
     std::string out, err;

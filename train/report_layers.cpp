@@ -253,7 +253,15 @@ std::string layers(const Report& report) {
         "<section id=\"layers\"><h2>Layer health</h2><p class=\"lead\">One row per parameter tensor, from the input at "
         "the top to the output "
         "at the bottom; time runs to the right. The gradient travels from the bottom up.</p>";
-    for (const MapSpec& spec : {gradient, update, dead}) out += heat_map(report, spec);
+    out += heat_map(report, gradient) + heat_map(report, update);
+    const auto any_dead = [](const ReportLayer& l) {
+        return std::any_of(l.dead_fraction.begin(), l.dead_fraction.end(), [](double v) { return v > 0; });
+    };
+    if (std::any_of(report.layers.begin(), report.layers.end(), any_dead))
+        out += heat_map(report, dead);
+    else if (std::any_of(report.layers.begin(), report.layers.end(),
+                         [](const auto& l) { return !l.dead_fraction.empty(); }))
+        out += "<p class=\"lead\">Dead units: none in any recorded step.</p>";
     return out + exact_table(report) + "</section>\n";
 }
 

@@ -92,7 +92,7 @@ details { margin-top: 16px; } summary { cursor: pointer; color: var(--soft); fon
 .numbers th, .facts code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; } .numbers thead th { font-family: inherit; }
 .setup { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); gap: 44px 24px; } .setup section { min-width: 0; }
 .facts { table-layout: auto; } .facts th { font-weight: 400; color: var(--soft); width: 34%; } .facts .set { background: var(--info-bg); } .facts .set th { color: var(--ink); font-weight: 600; box-shadow: inset 3px 0 0 var(--info); }
-.facts .origin { color: var(--soft); font-size: 12px; white-space: nowrap; text-align: right; } .facts .set .origin { color: var(--info); font-weight: 600; } .setup .card { padding: 8px 10px; }
+.facts .origin { color: var(--soft); font-size: 12px; text-align: right; max-width: 14em; overflow-wrap: anywhere; } .facts td code { overflow-wrap: anywhere; } .facts .set .origin { color: var(--info); font-weight: 600; } .setup .card { padding: 8px 10px; }
 footer { margin-top: 48px; color: var(--soft); font-size: 12.5px; }
 .defs { position: absolute; width: 0; height: 0; }
 @media (max-width: 560px) { main { padding: 22px 14px 40px; } h1 { font-size: 24px; } .card { padding: 14px 14px; } .verdict { padding: 16px; gap: 14px; } .verdict svg { width: 36px; height: 36px; }
