@@ -118,7 +118,7 @@ ExitCode report(const Arguments& a) {
     const Config config = read_config(run.file("args.yaml"));
     set_up_compute(config, a.threads);
     const std::unique_ptr<Task> task = make_task(config);
-    finish_run(*task, run, task->judge(read_row(a.run).best).text());
+    finish_run(*task, config, run, task->judge(read_row(a.run).best).text());
     fmt::print("{}\n", run.file("report.html"));
     return ExitCode::done;
 }

@@ -85,7 +85,7 @@ ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run,
     }
     const LiftVerdict verdict = task.judge(r.best_score);
     run.event(dump({{"event", "finished"}, {"step", r.steps}, {"epochs", r.epochs}, {"early", r.early}}));
-    const Exhibit shown = finish_run(task, run, verdict.text());
+    const Exhibit shown = finish_run(task, config, run, verdict.text());
     for (const ReportFinding& f : run_findings(run)) {
         run.event(dump(
             {{"event", "finding"}, {"id", f.id}, {"severity", f.severity}, {"message", f.message}, {"cure", f.cure}}));
@@ -145,7 +145,7 @@ ExitCode fast_dev_run(const Arguments& a, Config config) {
         options.stop_signal = &watch_signals();
         r = train(*task, config, run, options);
         if (r.stopped_by) return static_cast<ExitCode>(128 + r.stopped_by);
-        shown = finish_run(*task, run, "");
+        shown = finish_run(*task, config, run, "");
     }
     const double forecast_mb = static_cast<double>(f.total()) / 1e6, peak_mb = static_cast<double>(peak_memory()) / 1e6;
     if (a.json) {

@@ -80,7 +80,7 @@ TEST_F(Seed004, TheThirteenLinesOfTheChecklist) {
                                          "base: base.yaml\nbatch: 8\nval_every: 0.5\nval_first: true\n"
                                          "warmup_steps: 0\ndrop_last: true\n");
     const Answer a = run_program({"train", child, "data=" + data_.path(), "epochs=1", "patience=0", "ema_decay=0",
-                                  "--out", out_ / "run", "--json", "-q"});
+                                  "legacy_names=true", "--out", out_ / "run", "--json", "-q"});
     ASSERT_EQ(a.code, 0) << a.err;  // 13. exit code 0
     const auto args = whole(run("args.yaml"));
     EXPECT_TRUE(has(args, "batch: 8  # "));  // 10. the child wins over its base, the command line over both
@@ -105,6 +105,15 @@ TEST_F(Seed004, TheThirteenLinesOfTheChecklist) {
     EXPECT_EQ(again.json()["loss"].get<double>(), results.numbers("val/loss").back());
     EXPECT_EQ(again.json()["acc5_is_trivial"], true);
     EXPECT_TRUE(has(whole(run("env.json")), "cpu"));  // 11.
+    // The seed's own names, asked for.
+    const Table metrics(run("logs/csv_logs/version_0/metrics.csv"));
+    EXPECT_EQ(fmt::format("{}", fmt::join(metrics.header, ",")),
+              "epoch,lr-SGD,step,train/acc1,train/acc5,train/loss_epoch,train/loss_step,val/acc1,val/acc5,val/loss");
+    EXPECT_EQ(metrics.rows.size(), 7U);  // 4 validations, one step of five, the epoch, its rate
+    bool kept = false;
+    for (const auto& entry : fs::directory_iterator(run("checkpoints/resnet18-epoch=00-val")))
+        kept = entry.path().filename().string().starts_with("acc1=") && entry.path().extension() == ".ckpt";
+    EXPECT_TRUE(kept);
     const std::string page = whole(run("report.html"));
     for (const char* part : {"Confusion", "Each class", "Accuracy in %", "taken for", "D59"})
         EXPECT_TRUE(has(page, part));
@@ -162,15 +171,16 @@ TEST_F(Seed004, LearnsWhatCanBeTold) {
 }
 
 TEST_F(Seed004, StoppedAndResumedWithinAnEpochEndsWithTheSameBits) {
-    const std::vector<std::string> more{"val_every=0.4", "val_first=true"};
+    const std::vector<std::string> more{"val_every=0.4", "val_first=true", "optimizer=SGD", "ema_decay=0"};
     ASSERT_EQ(train(more).code, 0);
     const std::string weights = whole(run("weights/last.safetensors"));
     const Table straight(run("results.csv"));
     fs::remove_all(out_ / "run");
     Config config;
-    config.set_words({"data=" + data_.path(), "model=resnet18", "image=32", "batch=8", "epochs=1", "warmup_steps=0",
-                      "workers=1", "patience=0", "val_every=0.4", "val_first=true", "classes=5"},
-                     "test");
+    config.set_words(
+        {"data=" + data_.path(), "model=resnet18", "image=32", "batch=8", "epochs=1", "warmup_steps=0", "workers=1",
+         "patience=0", "val_every=0.4", "val_first=true", "classes=5", "optimizer=SGD", "ema_decay=0"},
+        "test");
     for (const char* colour : {"brightness", "contrast", "saturation"}) config.set(colour, "0", "test");
     // Ends itself after every few questions whether to stop: in steps, in validations within and between epochs.
     const RunDirectory place(RunDirectory::Place{"", "", out_ / "run", false});

@@ -104,6 +104,9 @@ Keys make_schema() {
                "epochs from one validation to the next; below 1: within an epoch, after every so large a part of its "
                "batches"),
         flag("val_first", false, "validate once before the first step"),
+        flag("legacy_names", false,
+             "also write seed 004's own files: logs/csv_logs/version_0/metrics.csv, "
+             "checkpoints/NAME-epoch=00-val/acc1=..ckpt"),
         flag("drop_last", false, "leave out an epoch's last batch when it is smaller than `batch`"),
         number("val_fraction", 0.2, 0, 0.9, "of a data set without a split: the last ones in byte order of path"),
         text("multi_scale", "", "sides of the picture, one drawn for every batch, as 96,112,128; empty: `image`"),
@@ -203,7 +206,7 @@ const std::vector<ConfigKey>& config_schema() {
             "prior_h",     "head_bias",    "head_init", "multi_scale", "translate",         "scale",     "degrees",
             "min_visible", "mosaic",       "mixup",     "box",         "clamp_before_loss", "exif_boxes"},
             classes{"classes", "stem", "zero_init_residual", "label_smoothing", "random_crop", "crop_min",
-                    "mean",    "std"};
+                    "mean",    "std",  "legacy_names"};
         for (ConfigKey& k : keys) {
             k.training_only = !everywhere.contains(k.name);
             k.task = boxes.contains(k.name) ? "box" : classes.contains(k.name) ? "classes" : "";

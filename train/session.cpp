@@ -338,9 +338,9 @@ SessionResult train(Task& task, const Config& config, const RunDirectory& run, c
 }
 
 std::string config_hash(const Config& config) {
-    static const std::set<std::string> elsewhere{"data",     "workers",   "cache_mb", "project", "name",
-                                                 "exist_ok", "epochs",    "trace",    "weights", "check_finite",
-                                                 "patience", "recompute", "skip_bad"};
+    static const std::set<std::string> elsewhere{"data",     "workers",   "cache_mb",     "project", "name",
+                                                 "exist_ok", "epochs",    "trace",        "weights", "check_finite",
+                                                 "patience", "recompute", "legacy_names", "skip_bad"};
     std::string text;
     for (const auto& [key, v] : config.all())
         if (!elsewhere.contains(key)) text += key + "=" + v.value + "\n";
