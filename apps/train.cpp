@@ -51,6 +51,10 @@ void print_result(const Arguments& a, const RunDirectory& run, const SessionResu
         fmt::print("Interrupted in epoch {}: `solobox resume {}` goes on.\n", r.epochs + 1, run.path());
     else
         fmt::print("{}\n", verdict.text());
+    if (r.best_epoch == 0) {
+        fmt::print("no validation yet; {:.1f} s\nrun: {}\n", r.seconds, run.path());
+        return;
+    }
     std::string blind;
     for (const auto& [name, value] : task.baselines())
         blind += fmt::format("{}{} {:.4f}", blind.empty() ? "" : ", ", name, value);

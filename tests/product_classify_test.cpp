@@ -260,6 +260,19 @@ TEST_F(Seed004, WhatCannotFitIsRefusedWithACure) {
     }
 }
 
+// Neither a probe nor a decoded batch may be what runs out of memory.
+TEST_F(Seed004, WhatIsFarTooLargeIsNotEvenTried) {
+    Config config;
+    config.set_words({"data=" + data_.path(), "model=resnet18", "image=64", "batch=32"}, "test");
+    const auto task = make_task(config);
+    const auto peak = peak_memory();
+    const MemoryForecast f = forecast_memory(*task, config, true, 1 << 20);
+    EXPECT_LT(peak_memory() - peak, 20 << 20);
+    EXPECT_GT(f.per_picture, 500'000);
+    EXPECT_GT(f.step, 32 * f.per_picture);
+    EXPECT_THROW(refuse_what_does_not_fit(f, config, 1 << 20), ConfigError);
+}
+
 TEST_F(Seed004, OverfitsEightPictures) {
     const Answer a = run_program(
         {"overfit", "--task", "classify", "--data", data_.path(), "image=32", "--out", out_ / "o", "--json", "-q"});

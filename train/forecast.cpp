@@ -7,6 +7,8 @@
 #include <fstream>
 
 #include "tensor/pool.h"
+#include "train/class_task.h"
+#include "train/single_box_setup.h"
 #include "train/trainer.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -62,6 +64,13 @@ std::int64_t bytes_of(const std::vector<NamedTensor>& tensors) {
     return sum;
 }
 
+std::int64_t convolution_outputs(const Config& c) {  // bytes of one picture's
+    std::int64_t sum = 0;
+    for (const LayerRow& row : is_classifier(c) ? describe(class_model_config(c, 2)) : describe(model_config(c)))
+        if (row.type.starts_with("conv")) sum += row.out.numel() * static_cast<std::int64_t>(sizeof(Real));
+    return sum;
+}
+
 std::string megabytes(std::int64_t bytes) { return fmt::format("{:.0f} MB", static_cast<double>(bytes) / 1e6); }
 
 }  // namespace
@@ -88,21 +97,31 @@ MemoryForecast forecast_memory(Task& task, const Config& config, bool quick, std
     const PoolStats now = pool::stats();
     f.before = resident() - std::max<std::int64_t>(now.reserved_bytes - now.live_bytes, 0);
 
+    // The outputs of the convolutions, which backward needs, are what a picture takes at least: two pictures that would
+    // not fit are not tried, and where gradients hide the pictures of a small piece, these show.
+    const std::int64_t outputs = config.integer("recompute") == 1 ? 0 : convolution_outputs(config);
+    f.per_picture = outputs;
+    // 2 weights: the first steps are watched, a copy of the weights stands beside them when all gradients are there.
+    f.step = std::max(weights + outputs * all, 2 * weights);
+    if (4 * outputs > limit) return f;
     const Undisturbed guard(task);
     // From 2 on: a norm over a batch of one picture may have nothing to average.
     std::int64_t size = 2, last_size = 0, last_peak = 0, peak = 0;
     for (;; size *= 2) {
-        peak = peak_of_piece(task, *batch, std::min(size, all));
-        if (last_size > 0)
-            f.per_picture = std::max<std::int64_t>((peak - last_peak) / (std::min(size, all) - last_size), 0);
-        last_peak = peak, last_size = std::min(size, all);
+        const std::int64_t pictures = std::min(size, all);
+        peak = peak_of_piece(task, *batch, pictures);
+        std::int64_t growth = last_size > 0 ? (peak - last_peak) / (pictures - last_size) : 0;
+        // A piece of twice the size must not be what runs out of memory: then what a picture takes is read off this
+        // one.
+        const bool large = 2 * peak > limit / 2;
+        if (last_size == 0 && large) growth = (peak - weights) / pictures;
+        last_peak = peak, last_size = pictures;
+        f.per_picture = std::max(growth, outputs);
         // The peak grows at least as fast for larger pieces as for smaller ones: this is what the batch takes at least.
-        f.step = peak + f.per_picture * (all - last_size);
-        if (size >= all || (quick && size >= 4) || size * 4 > all * 2) break;
+        f.step = std::max({peak + growth * (all - pictures), outputs * all, 2 * weights});
+        if (pictures == all || large || (quick && size >= 4) || size * 4 > all * 2) break;
         if (size > 2 && f.total() > limit) break;
     }
-    // The first steps are watched: a copy of the weights stands beside them when all gradients are there.
-    f.step = std::max(f.step, 2 * weights);
     return f;
 }
 
