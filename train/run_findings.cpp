@@ -88,8 +88,9 @@ void losses_apart(const Table& t, Findings& out) {
              "if the training loss rises too"});
         break;
     }
+    const bool diverges = std::any_of(out.begin(), out.end(), [](const ReportFinding& f) { return f.id == "D60"; });
     const Numbers a = finite(train), b = finite(val);
-    if (!a.empty() && !b.empty() && a.back() > 0 && b.back() > by_heart * a.back())
+    if (!diverges && !a.empty() && !b.empty() && a.back() > 0 && b.back() > by_heart * a.back())
         out.push_back({"INFO", "overfitting",
                        fmt::format("the validation loss ({:.4f}) is {:.1f} times the training loss ({:.4f})", b.back(),
                                    b.back() / a.back(), a.back()),
