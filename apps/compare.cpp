@@ -35,12 +35,12 @@ Row read_row(const std::string& path) {
     row.epochs = t.rows.back()[t.column("epoch")];
     const auto iou = t.numbers(classes ? "val/acc1" : "metrics/iou"),
                constant = t.numbers(classes ? "metrics/blind_acc1" : "metrics/constant_box_iou"),
-               loss = t.numbers("val/loss");
+               loss = t.numbers("val/loss"), epoch = t.numbers("epoch");
     row.seconds = t.numbers("time").back();
     for (std::size_t i = 0; i < iou.size(); ++i) {
         if (!std::isfinite(iou[i])) continue;
         row.last = iou[i], row.loss = loss[i], row.constant = constant[i];
-        if (!(iou[i] <= row.best)) row.best = iou[i], row.best_epoch = t.rows[i][t.column("epoch")];
+        if (epoch[i] > 0 && !(iou[i] <= row.best)) row.best = iou[i], row.best_epoch = t.rows[i][t.column("epoch")];
     }
     return row;
 }
@@ -118,7 +118,7 @@ ExitCode report(const Arguments& a) {
     const Config config = read_config(run.file("args.yaml"));
     set_up_compute(config, a.threads);
     const std::unique_ptr<Task> task = make_task(config);
-    finish_run(*task, config, run, task->judge(read_row(a.run).best).text());
+    finish_run(*task, run, task->judge(read_row(a.run).best).text());
     fmt::print("{}\n", run.file("report.html"));
     return ExitCode::done;
 }

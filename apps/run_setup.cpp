@@ -9,7 +9,6 @@
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
 #include "train/config_file.h"
-#include "train/legacy_names.h"
 #include "train/run_report.h"
 #include "train/single_box_setup.h"
 
@@ -67,7 +66,7 @@ void introduce(Talk& talk, const Config& config, Task& task) {
         if (!config.is_default(key)) talk.line(fmt::format("  {}={}  # {}", key, v.value, v.origin));
 }
 
-Exhibit finish_run(Task& task, const Config& config, const RunDirectory& run, const std::string& verdict_text) {
+Exhibit finish_run(Task& task, const RunDirectory& run, const std::string& verdict_text) {
     load_weights(task, run.best_weights());
     Exhibit shown = task.exhibit();
     Report report = read_run_report(run);
@@ -76,7 +75,6 @@ Exhibit finish_run(Task& task, const Config& config, const RunDirectory& run, co
     report.pictures = shown.worst;
     report.tables = shown.tables;
     run.write_text("report.html", render_report(report));
-    if (config.flag("legacy_names")) write_legacy_names(run, config, task.batches_per_epoch());
     const std::vector<ReportPicture> some(shown.worst.begin(),
                                           shown.worst.begin() + std::min<std::ptrdiff_t>(16, std::ssize(shown.worst)));
     write_png(run.file("worst.png"), draw_pictures(some, 4, 224));

@@ -21,6 +21,6 @@ void set_up_compute(const Config& config, int threads);
 void introduce(Talk& talk, const Config& config, Task& task);
 
 // report.html, val_pred.png and worst.png of the best weights, which the model has from then on.
-Exhibit finish_run(Task& task, const Config& config, const RunDirectory& run, const std::string& verdict_text);
+Exhibit finish_run(Task& task, const RunDirectory& run, const std::string& verdict_text);
 
 }  // namespace solobox

@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/run_setup.h"
+#include "data/text.h"
 #include "tensor/kernels/parallel.h"
 #include "train/forecast.h"
+#include "train/legacy_names.h"
 #include "train/run_report.h"
 #include "train/training_schedule.h"
 
@@ -33,9 +35,9 @@ void print_result(const Arguments& a, const RunDirectory& run, const SessionResu
                {"epochs", r.epochs},
                {"steps", r.steps},
                {"best_epoch", r.best_epoch},
-               {"best_" + task.score_name(), r.best_score}};
+               {"best_" + task.score_name(), r.best_epoch ? Json(r.best_score) : Json(nullptr)}};
         for (const auto& [name, value] : task.baselines()) j[name] = value;
-        if (task.score_name() == "iou") j["lift"] = r.best_score - j["constant_box_iou"].get<double>();
+        if (task.score_name() == "iou" && r.best_epoch) j["lift"] = r.best_score - j["constant_box_iou"].get<double>();
         j.update({{"stopped_early", r.early},
                   {"interrupted_by", r.stopped_by},
                   {"seconds", r.seconds},
@@ -89,7 +91,9 @@ ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run,
     }
     const LiftVerdict verdict = task.judge(r.best_score);
     run.event(dump({{"event", "finished"}, {"step", r.steps}, {"epochs", r.epochs}, {"early", r.early}}));
-    const Exhibit shown = finish_run(task, config, run, verdict.text());
+    const Exhibit shown = finish_run(task, run, verdict.text());
+    if (config.flag("legacy_names"))
+        write_legacy_names(run, config, {task.batches_per_epoch(), r.best_epoch - 1, r.best_score});
     for (const ReportFinding& f : run_findings(run)) {
         run.event(dump(
             {{"event", "finding"}, {"id", f.id}, {"severity", f.severity}, {"message", f.message}, {"cure", f.cure}}));
@@ -112,6 +116,18 @@ std::string run_name(const Config& config) {
     return name.empty() || name == "." || name == ".." ? "data" : name;
 }
 
+// What a run needs before its first step, whether it begins or is gone on with before its first checkpoint.
+void begin(Task& task, const Config& config, Talk& talk) {
+    if (!config.text("weights").empty())
+        for (const std::string& note : start_from(task, config.text("weights"))) talk.line("  " + note);
+}
+
+void write_classes(const RunDirectory& run, const Task& task) {
+    std::string lines;
+    for (const std::string& name : task.class_names()) lines += printable(name, 200) + "\n";
+    if (!lines.empty()) run.write_text("classes.txt", lines);
+}
+
 // What will not fit is refused before it takes the machine down.
 MemoryForecast forecast(Task& task, const Config& config, bool quick) {
     const std::int64_t available = available_memory();
@@ -128,8 +144,7 @@ ExitCode fast_dev_run(const Arguments& a, Config config) {
     (void)watch_signals();
     const std::unique_ptr<Task> task = make_task(config, true);
     introduce(talk, config, *task);
-    if (!config.text("weights").empty())
-        for (const std::string& note : start_from(*task, config.text("weights"))) talk.line("  " + note);
+    begin(*task, config, talk);
     const MemoryForecast f = forecast(*task, config, false);
     std::string place = (std::filesystem::temp_directory_path() / "solobox-fast-dev-run-XXXXXX").string();
     if (mkdtemp(place.data()) == nullptr) throw IoError(fmt::format("{}: cannot be created", place));
@@ -149,7 +164,7 @@ ExitCode fast_dev_run(const Arguments& a, Config config) {
         options.stop_signal = &watch_signals();
         r = train(*task, config, run, options);
         if (r.stopped_by) return static_cast<ExitCode>(128 + r.stopped_by);
-        shown = finish_run(*task, config, run, "");
+        shown = finish_run(*task, run, "");
     }
     const double forecast_mb = static_cast<double>(f.total()) / 1e6, peak_mb = static_cast<double>(peak_memory()) / 1e6;
     if (a.json) {
@@ -179,16 +194,14 @@ ExitCode start(const Arguments& a, Config config, const CommandLine& line, const
     if (const auto names = task->class_names(); !names.empty())
         config.set("classes", std::to_string(names.size()), "data set");
     introduce(talk, config, *task);
-    if (!config.text("weights").empty())
-        for (const std::string& note : start_from(*task, config.text("weights"))) talk.line("  " + note);
+    begin(*task, config, talk);
     (void)forecast(*task, config, true);
     RunDirectory run(
         RunDirectory::Place{config.text("project"), run_name(config), a.out, a.exist_ok || config.flag("exist_ok")});
     run.lock();
     run.write_inputs(line.words, config);
     run.write_text("events.jsonl", "");
-    if (const auto names = task->class_names(); !names.empty())
-        run.write_text("classes.txt", fmt::format("{}\n", fmt::join(names, "\n")));
+    write_classes(run, *task);
     if (!parent.is_null()) run.write_text("parent.json", parent.dump(2) + "\n");
     run.event(
         dump({{"event", "start"}, {"data", task->introduction().front()}, {"data_hash", task->data_fingerprint()}}));
@@ -212,6 +225,9 @@ ExitCode go_on(const Arguments& a, const Config& config, RunDirectory& run, bool
     // Killed before the first checkpoint, a run has nothing but its settings: it starts.
     options.resume = std::filesystem::exists(run.last_weights());
     options.extend = extend;
+    if (!options.resume) begin(*task, config, talk);
+    write_classes(run, *task);
+    (void)forecast(*task, config, true);
     return work(a, config, run, options, talk, *task);
 }
 
@@ -230,6 +246,7 @@ ExitCode branch(const Arguments& a, const CommandLine& line) {
     const Config before = read_config(parent.file("args.yaml"));
     Config config = before;
     config.set_words(a.words, "branch");
+    if (config.at("classes").origin == "data set") config.set("classes", "0", "default");  // another set has its own
     config.set("weights", parent.best_weights(), "branch");
     if (config.at("name").origin != "branch")
         config.set("name", std::filesystem::path(a.run).lexically_normal().filename().string() + "-branch", "branch");
@@ -261,6 +278,8 @@ Verb add_train(CLI::App& app, const CommandLine& line) {
     return [a, &line] {
         Config config = training_config(a->words);
         if (a->skip_bad) config.set("skip_bad", "true", "--skip-bad");
+        if (a->fast_dev_run && (!a->out.empty() || a->exist_ok))
+            throw ConfigError("--fast-dev-run keeps nothing: --out and --exist-ok would be ignored");
         return a->fast_dev_run ? fast_dev_run(*a, config) : start(*a, config, line, nullptr);
     };
 }

@@ -8,6 +8,7 @@
 
 #include "apps/val.h"
 #include "data/image.h"
+#include "data/text.h"
 #include "train/class_task.h"
 
 namespace solobox {
@@ -33,6 +34,11 @@ void print_table(const ReportTable& t) {
     for (const auto& row : t.rows) line(row);
 }
 
+std::vector<std::string> printed(std::vector<std::string> names) {
+    for (std::string& name : names) name = printable(name, 200);
+    return names;
+}
+
 std::vector<std::string> names_of(const RunDirectory& run) {
     std::ifstream in(run.file("classes.txt"));
     std::vector<std::string> names;
@@ -43,17 +49,25 @@ std::vector<std::string> names_of(const RunDirectory& run) {
 
 }  // namespace
 
-ExitCode val_classes(const ValArguments& a, const RunDirectory& run, const Config& config) {
+ExitCode val_classes(const ValArguments& a, const RunDirectory& run, const Config& resolved) {
     Talk talk(a.quiet);
+    Config config = resolved;
+    config.set("classes", "0", "run");  // whether they are the run's is told by their names
     ClassTask task(config, load_class_data(config));
+    if (printed(task.data().names) != names_of(run))
+        throw DataError(
+            fmt::format("{}: its classes are not those of the run ({})", config.text("data"), run.file("classes.txt")));
     const std::string weights = weights_file(run, a.weights);
     load_weights(task, weights);
     const PictureStore& store = a.split == "train" ? *task.data().train : *task.data().val;
     for (const std::string& note : task.introduction()) talk.line(note);
     const ClassScores s = *task.measure(store, {});
-    const LiftVerdict verdict = judge_accuracy(s.acc1, std::max(task.baselines()[0].second, task.baselines()[1].second),
-                                               static_cast<std::int64_t>(store.size()));
-    if (!a.out.empty()) write_png(a.out, draw_pictures(task.exhibit().worst, 4, 224));
+    const double chance = 100 / static_cast<double>(task.data().names.size()),
+                 common = 100 * static_cast<double>(std::count(s.truth.begin(), s.truth.end(), task.data().common)) /
+                          static_cast<double>(s.truth.size());
+    const LiftVerdict verdict =
+        judge_accuracy(s.acc1, std::max(chance, common), static_cast<std::int64_t>(store.size()));
+    if (!a.out.empty()) write_png(a.out, draw_pictures(shown_classes(store, s, task.data().names, 24, true), 4, 224));
     const std::size_t classes = task.data().names.size();
     if (a.json) {
         std::vector<std::vector<std::int64_t>> confusion(classes, std::vector<std::int64_t>(classes));
@@ -62,7 +76,7 @@ ExitCode val_classes(const ValArguments& a, const RunDirectory& run, const Confi
         Json j{{"run_dir", run.path()}, {"weights", weights},     {"data", task.data().source},
                {"split", a.split},      {"images", store.size()}, {"acc1", s.acc1},
                {"acc5", s.acc5},        {"loss", s.loss}};
-        for (const auto& [name, value] : task.baselines()) j[name] = value;
+        j["chance"] = chance, j["common_class_acc1"] = common;
         j.update({{"acc5_is_trivial", classes <= 5},
                   {"classes", task.data().names},
                   {"confusion", confusion},
@@ -73,8 +87,7 @@ ExitCode val_classes(const ValArguments& a, const RunDirectory& run, const Confi
     fmt::print("{}: {} pictures of {} ({})\n", weights, store.size(), task.data().source, a.split);
     fmt::print("top-1 {:.2f} %, top-5 {:.2f} %{}, loss {:.4f}\n", s.acc1, s.acc5, classes <= 5 ? " (trivial)" : "",
                s.loss);
-    fmt::print("without looking: chance {:.2f} %, always the commonest class {:.2f} %\n", task.baselines()[0].second,
-               task.baselines()[1].second);
+    fmt::print("without looking: chance {:.2f} %, always the commonest training class {:.2f} %\n", chance, common);
     for (const ReportTable& t : class_tables(s, task.data().names)) print_table(t);
     fmt::print("\n{}\n", verdict.text());
     return ExitCode::done;

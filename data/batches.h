@@ -45,7 +45,7 @@ struct BatchPlan {
     std::size_t pictures = 0, batch = 8;
     std::uint64_t seed = 0;
     std::vector<int> sides;  // one is drawn for every batch
-    bool drop_last = false;  // leave out the last batch of an epoch when it is smaller
+    bool drop_last = false;  // leave out the last batch of an epoch when it is smaller, unless it is the only one
 
     std::int64_t per_epoch() const {
         return static_cast<std::int64_t>(drop_last && pictures >= batch ? pictures / batch

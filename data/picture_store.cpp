@@ -21,6 +21,9 @@ Image PictureStore::load(std::size_t source) const {
     if (!options_.keep_aspect) return resize_bilinear(read_(source), options_.side, options_.side, options_.antialias);
     Image whole = read_(source);
     const int shorter = std::min(whole.width, whole.height);
+    if (std::max(whole.width, whole.height) / 64 > shorter)
+        throw DataError(
+            fmt::format("a picture of {}x{} pixels: too narrow to be seen at one size", whole.width, whole.height));
     if (shorter <= options_.side) return whole;
     const auto shrunk = [&](int length) {
         return static_cast<int>(static_cast<std::int64_t>(length) * options_.side / shorter);
@@ -42,7 +45,10 @@ PictureStore::PictureStore(std::vector<StoredTarget> targets, Read read, const O
             Image image = load(i);
             sums[i] = bytes_sum(0, image.rgb.data(), image.rgb.size());
             const auto bytes = static_cast<std::int64_t>(image.rgb.size());
-            if (kept.fetch_add(bytes) + bytes <= options.cache_bytes) images[i] = std::move(image);
+            if (kept.fetch_add(bytes) + bytes <= options.cache_bytes)
+                images[i] = std::move(image);
+            else
+                kept.fetch_sub(bytes);
         } catch (const DataError& e) {
             errors[i] = e.what();
         }

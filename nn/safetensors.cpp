@@ -250,7 +250,7 @@ SafetensorsFile read_safetensors(const std::string& path) {
     const auto read = [&](std::uint64_t at, std::byte* to, std::size_t count) {
         in.seekg(static_cast<std::streamoff>(at));
         if (!in.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(count)))
-            fail(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+            fail(path, fmt::format("cannot be read: {}", in.eof() ? "it ends too early" : std::strerror(errno)));
     };
     return parse({size, read}, path);
 }

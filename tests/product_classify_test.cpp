@@ -233,7 +233,8 @@ TEST_F(Seed004, KeysOfTheOtherKindOfModelAreErrors) {
 }
 
 TEST_F(Seed004, ADryRunKeepsNothingAndMeasuresItsForecast) {
-    const Answer a = train({"--fast-dev-run", "--json"});
+    const Answer a = run_program(
+        {"train", "data=" + data_.path(), "model=resnet18", "image=32", "batch=8", "-q", "--fast-dev-run", "--json"});
     ASSERT_EQ(a.code, 0) << a.err;
     EXPECT_FALSE(fs::exists(out_ / "run"));
     EXPECT_EQ(a.json()["steps"], 1);
@@ -271,6 +272,36 @@ TEST_F(Seed004, WhatIsFarTooLargeIsNotEvenTried) {
     EXPECT_GT(f.per_picture, 500'000);
     EXPECT_GT(f.step, 32 * f.per_picture);
     EXPECT_THROW(refuse_what_does_not_fit(f, config, 1 << 20), ConfigError);
+}
+
+// At 32 pixels the last map is one pixel: 41 pictures in batches of 8 leave one alone.
+TEST_F(Seed004, APictureAloneIsRefusedBeforeStepOne) {
+    data_.write("train/class0/more.png", encode_png(picture_of(0, 50)));
+    const Answer a = train();
+    EXPECT_EQ(a.code, 2);
+    EXPECT_TRUE(has(a.err, "drop_last=true"));
+    EXPECT_EQ(train({"drop_last=true", "--fast-dev-run"}).code, 2);  // --out would be ignored
+    EXPECT_EQ(train({"batch=7"}).code, 0);
+}
+
+TEST_F(Seed004, AnotherSetOfClassesIsNotTheRuns) {
+    ASSERT_EQ(train().code, 0);
+    const TemporaryDirectory other;
+    for (int k = 0; k < classes; ++k)
+        for (const char* part : {"train", "val"})
+            for (int i = 0; i < 2; ++i)
+                other.write(fmt::format("{}/other{}/{}.png", part, k, i), encode_png(picture_of(k, i)));
+    const Answer a = run_program({"val", out_ / "run", "--data", other.path()});
+    EXPECT_EQ(a.code, 3);
+    EXPECT_TRUE(has(a.err, "not those of the run"));
+    EXPECT_EQ(
+        run_program({"val", out_ / "run", "--split", "train", "--out", out_ / "worst.png", "--json"}).json()["images"],
+        40);
+    fs::remove_all(other / "train/other4");
+    fs::remove_all(other / "val/other4");
+    EXPECT_EQ(
+        run_program({"branch", out_ / "run", "data=" + other.path(), "drop_last=true", "--out", out_ / "four"}).code,
+        0);
 }
 
 TEST_F(Seed004, OverfitsEightPictures) {

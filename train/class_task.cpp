@@ -109,6 +109,22 @@ ResNetConfig class_model_config(const Config& c, std::int64_t classes) {
     return r;
 }
 
+void check_parts(const ResNetConfig& model, std::int64_t pictures, std::int64_t batch, std::int64_t parts,
+                 bool drop_last) {
+    std::int64_t side = 1;
+    for (const LayerRow& row : describe(model))
+        if (row.type.starts_with("conv")) side = row.out.dims().at(0);
+    if (side > 1 || pictures == 0) return;  // a picture alone has several values a channel
+    const std::int64_t full = std::min(batch, pictures), rest = pictures % batch;
+    for (const std::int64_t n : {full, drop_last && pictures >= batch ? full : rest})
+        if (n > 0 && n / std::min(parts, n) < 2)
+            throw ConfigError(
+                fmt::format("batch={}, accumulate={}, image={} with {} pictures: a part of one picture would "
+                            "reach the last batch norm as one value a channel: set drop_last=true, another "
+                            "batch, or a larger image",
+                            batch, parts, model.image, pictures));
+}
+
 ClassData load_class_data(const Config& c) {
     ClassData d;
     const std::string& place = c.text("data");
@@ -141,6 +157,7 @@ ClassData load_class_data(const Config& c) {
             d.notes.push_back(fmt::format("{}: {} (first: {})", t.what, t.count, t.example));
     const auto train = per_class(*d.train, d.names.size()), val = per_class(*d.val, d.names.size());
     const auto common = static_cast<std::size_t>(std::max_element(train.begin(), train.end()) - train.begin());
+    d.common = static_cast<std::int64_t>(common);
     d.common_share = 100 * static_cast<double>(val[common]) / static_cast<double>(d.val->size());
     return d;
 }
@@ -155,7 +172,10 @@ ClassTask::ClassTask(const Config& config, const ClassData& data)
             {pictures_.side},
             config.flag("drop_last")},
       model_(class_model_config(config, static_cast<std::int64_t>(data.names.size())),
-             static_cast<std::uint64_t>(config.integer("seed"))) {}
+             static_cast<std::uint64_t>(config.integer("seed"))) {
+    check_parts(model_.config(), static_cast<std::int64_t>(plan_.pictures), static_cast<std::int64_t>(plan_.batch),
+                config.integer("accumulate"), plan_.drop_last);
+}
 
 std::string ClassTask::data_fingerprint() const {
     return fmt::format("{:08x}{:08x}", data_.train->fingerprint(), data_.val->fingerprint());
@@ -250,6 +270,10 @@ std::optional<ClassScores> ClassTask::measure(const PictureStore& store, const s
         IndexTensor target(Shape{static_cast<std::int64_t>(count)});
         for (std::size_t i = 0; i < count; ++i) target.mutable_data()[i] = store.target(first + i).class_id;
         const Var logits = model_(Var(x));
+        const Real* out = logits.value().data();
+        if (!std::all_of(out, out + logits.numel(), [](Real v) { return std::isfinite(v); }))
+            throw NonFiniteError(
+                "validation: the network puts out NaN or infinity: it has diverged. Try a lower lr0, or a warm-up");
         // Weighted by pictures: the last chunk may be smaller.
         s.loss += static_cast<double>(cross_entropy(logits, target, loss).value().item()) * static_cast<double>(count) /
                   static_cast<double>(n);
@@ -313,28 +337,35 @@ LiftVerdict ClassTask::judge(double score) const {
                           static_cast<std::int64_t>(data_.val->size()));
 }
 
-Exhibit ClassTask::exhibit() {
-    const ClassScores s = *measure(*data_.val, {});
-    std::vector<std::size_t> order(data_.val->size());
+std::vector<ReportPicture> shown_classes(const PictureStore& store, const ClassScores& s,
+                                         const std::vector<std::string>& names, std::size_t most, bool worst_first) {
+    std::vector<std::size_t> order(store.size());
     std::iota(order.begin(), order.end(), 0);
-    const auto show = [&](std::size_t i) {
+    if (worst_first)
+        std::stable_sort(order.begin(), order.end(),
+                         [&](std::size_t a, std::size_t b) { return s.right[a] < s.right[b]; });
+    order.resize(std::min(order.size(), most));
+    std::vector<ReportPicture> out;
+    for (const std::size_t i : order) {
         ReportPicture p;
-        p.name = data_.val->target(i).name;
-        p.image = scale_to_fit(data_.val->picture(i), 320, 320);
+        p.name = store.target(i).name;
+        p.image = scale_to_fit(store.picture(i), 320, 320);
         p.score = s.right[i];
         p.score_name = "p";
-        const std::string &truth = data_.names[static_cast<std::size_t>(s.truth[i])],
-                          &answer = data_.names[static_cast<std::size_t>(s.answer[i])];
+        const std::string &truth = names[static_cast<std::size_t>(s.truth[i])],
+                          &answer = names[static_cast<std::size_t>(s.answer[i])];
         p.caption = s.truth[i] == s.answer[i] ? truth : fmt::format("{}, taken for {}", truth, answer);
-        return p;
-    };
-    Exhibit e;
-    e.figures = {{"acc5", s.acc5}, {"loss", s.loss}};
-    for (std::size_t i = 0; i < std::min<std::size_t>(16, order.size()); ++i) e.first.push_back(show(i));
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return s.right[a] < s.right[b]; });
-    for (std::size_t i = 0; i < std::min<std::size_t>(24, order.size()); ++i) e.worst.push_back(show(order[i]));
-    e.tables = class_tables(s, data_.names);
-    return e;
+        out.push_back(std::move(p));
+    }
+    return out;
+}
+
+Exhibit ClassTask::exhibit() {
+    const ClassScores s = *measure(*data_.val, {});
+    return {shown_classes(*data_.val, s, data_.names, 24, true),
+            shown_classes(*data_.val, s, data_.names, 16, false),
+            class_tables(s, data_.names),
+            {{"acc5", s.acc5}, {"loss", s.loss}}};
 }
 
 std::vector<ReportTable> class_tables(const ClassScores& s, const std::vector<std::string>& names) {

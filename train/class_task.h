@@ -19,6 +19,7 @@ struct ClassData {
     std::vector<std::string> names;  // of the classes
     std::string source;              // "tiny-imagenet data set /data/tiny"
     std::vector<std::string> notes;  // what was skipped, converted or counted
+    std::int64_t common = 0;         // the commonest training class
     double common_share = 0;         // validation accuracy in % of always answering the commonest training class
 };
 // DataError when a class has no picture in one of the parts or the set has no classes; ConfigError without `data` or
@@ -27,6 +28,11 @@ ClassData load_class_data(const Config& config);
 
 ResNetConfig class_model_config(const Config& config, std::int64_t classes);
 ClassPictureSpec class_picture_spec(const Config& config);
+
+// ConfigError when some part of some batch would be one picture whose last map is one pixel: a batch norm has nothing
+// to average there, and the run would end at the end of its first epoch.
+void check_parts(const ResNetConfig& model, std::int64_t pictures, std::int64_t batch, std::int64_t parts,
+                 bool drop_last);
 
 struct ClassScores {
     std::vector<std::int64_t> truth, answer, rank;  // per picture; rank 0: the label came first
@@ -76,6 +82,10 @@ private:
 
 // Cross-entropy, with the top-1 and top-5 accuracy in % of the batch beside it as terms without weight.
 LossValue class_loss(const Var& logits, const IndexTensor& target, double label_smoothing);
+
+// Pictures of a set with truth and answer, worst first or in their order; thumbnails of at most 320 pixels.
+std::vector<ReportPicture> shown_classes(const PictureStore& store, const ClassScores& scores,
+                                         const std::vector<std::string>& names, std::size_t most, bool worst_first);
 
 // Confusions and per-class figures as tables of a report.
 std::vector<ReportTable> class_tables(const ClassScores& scores, const std::vector<std::string>& names);

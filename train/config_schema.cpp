@@ -105,9 +105,10 @@ Keys make_schema() {
                "batches"),
         flag("val_first", false, "validate once before the first step"),
         flag("legacy_names", false,
-             "also write seed 004's own files: logs/csv_logs/version_0/metrics.csv, "
+             "also write seed 004's own files: logs/csv_logs/version_N/metrics.csv, "
              "checkpoints/NAME-epoch=00-val/acc1=..ckpt"),
-        flag("drop_last", false, "leave out an epoch's last batch when it is smaller than `batch`"),
+        flag("drop_last", false,
+             "leave out an epoch's last batch when it is smaller than `batch`, unless it is the only one"),
         number("val_fraction", 0.2, 0, 0.9, "of a data set without a split: the last ones in byte order of path"),
         text("multi_scale", "", "sides of the picture, one drawn for every batch, as 96,112,128; empty: `image`"),
         number("fliplr", 0.5, 0, 1, "probability of a mirrored picture"),

@@ -45,15 +45,14 @@ private:
     std::vector<std::int64_t> counters_;
 };
 
-// Peak of one piece of about so many pictures, above what is held already. The gradients stay in it.
-std::int64_t peak_of_piece(Task& task, const TaskBatch& batch, std::int64_t pictures) {
+// Peak of the last of so many parts of a batch, above what is held already. The gradients stay in it.
+std::int64_t peak_of_part(Task& task, const TaskBatch& batch, std::int64_t parts) {
     for (const auto& p : parameters_of(task)) p.param->zero_grad();
-    const std::int64_t all = task.size(batch), parts = (all + pictures - 1) / pictures;
     const std::vector<BatchPart> pieces = task.losses(batch, parts, {});
     const std::int64_t before = pool::stats().live_bytes;
     pool::reset_peak();
     Tape tape;
-    const LossValue loss = pieces.back().loss();  // the last one has all of its share
+    const LossValue loss = pieces.back().loss();
     tape.backward(loss.total);
     return pool::stats().peak_bytes - before;
 }
@@ -108,8 +107,11 @@ MemoryForecast forecast_memory(Task& task, const Config& config, bool quick, std
     // From 2 on: a norm over a batch of one picture may have nothing to average.
     std::int64_t size = 2, last_size = 0, last_peak = 0, peak = 0;
     for (;; size *= 2) {
-        const std::int64_t pictures = std::min(size, all);
-        peak = peak_of_piece(task, *batch, pictures);
+        // The last of these parts has so many pictures, which need not be `size`.
+        const std::int64_t whole = task.size(*batch), parts = (whole + std::min(size, all) - 1) / std::min(size, all),
+                           pictures = whole - whole * (parts - 1) / parts;
+        if (pictures == last_size) continue;
+        peak = peak_of_part(task, *batch, parts);
         std::int64_t growth = last_size > 0 ? (peak - last_peak) / (pictures - last_size) : 0;
         // A piece of twice the size must not be what runs out of memory: then what a picture takes is read off this
         // one.
@@ -118,8 +120,8 @@ MemoryForecast forecast_memory(Task& task, const Config& config, bool quick, std
         last_peak = peak, last_size = pictures;
         f.per_picture = std::max(growth, outputs);
         // The peak grows at least as fast for larger pieces as for smaller ones: this is what the batch takes at least.
-        f.step = std::max({peak + growth * (all - pictures), outputs * all, 2 * weights});
-        if (pictures == all || large || (quick && size >= 4) || size * 4 > all * 2) break;
+        f.step = std::max({peak + growth * std::max<std::int64_t>(all - pictures, 0), outputs * all, 2 * weights});
+        if (pictures >= all || large || (quick && size >= 4) || size * 4 > all * 2) break;
         if (size > 2 && f.total() > limit) break;
     }
     return f;
@@ -136,10 +138,16 @@ std::int64_t available_memory() {
     }
     std::ifstream most("/sys/fs/cgroup/memory.max"), used("/sys/fs/cgroup/memory.current");
     std::int64_t limit = 0, taken = 0;
-    if (most >> limit && used >> taken) available = std::min(available, std::max<std::int64_t>(limit - taken, 0));
-    rlimit address{};
-    if (getrlimit(RLIMIT_DATA, &address) == 0 && address.rlim_cur != RLIM_INFINITY)
-        available = std::min(available, static_cast<std::int64_t>(address.rlim_cur) - resident());
+    // Files that the kernel keeps for speed count as used, and go when memory is asked for.
+    std::int64_t files = 0, bytes = 0;
+    std::ifstream parts("/sys/fs/cgroup/memory.stat");
+    for (std::string name; parts >> name >> bytes;)
+        if (name == "inactive_file" || name == "active_file" || name == "slab_reclaimable") files += bytes;
+    if (most >> limit && used >> taken)
+        available = std::min(available, std::max<std::int64_t>(limit - std::max<std::int64_t>(taken - files, 0), 0));
+    rlimit data{};
+    if (getrlimit(RLIMIT_DATA, &data) == 0 && data.rlim_cur != RLIM_INFINITY)
+        available = std::min(available, static_cast<std::int64_t>(data.rlim_cur) - resident());
     return available;
 }
 

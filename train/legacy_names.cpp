@@ -31,7 +31,8 @@ Place place_of(double epochs, std::int64_t per_epoch) {
 
 }  // namespace
 
-void write_legacy_names(const RunDirectory& run, const Config& config, std::int64_t per_epoch) {
+void write_legacy_names(const RunDirectory& run, const Config& config, const LegacyRun& what) {
+    const std::int64_t per_epoch = what.steps_per_epoch;
     const Table steps(run.file("steps.csv")), results(run.file("results.csv"));
     const auto text = [](const Table& t, std::size_t row, const char* column) { return t.rows[row][t.column(column)]; };
     const std::string lr = "lr-" + config.text("optimizer");
@@ -81,16 +82,12 @@ void write_legacy_names(const RunDirectory& run, const Config& config, std::int6
     while (fs::exists(run.file(fmt::format("logs/csv_logs/version_{}", version)))) ++version;
     run.write_text(folder(fmt::format("logs/csv_logs/version_{}", version)) + "/metrics.csv", csv + "\n");
 
-    // A tie does not replace what was kept, and a validation before the first step keeps nothing.
-    double best = -1;
-    std::int64_t best_epoch = 0;
-    const auto acc = results.numbers("val/acc1");
-    for (std::size_t i = 0; i < acc.size(); ++i)
-        if (epochs[i] > 0 && acc[i] > best) best = acc[i], best_epoch = place_of(epochs[i], per_epoch).epoch;
-    if (best < 0) return;
-    const std::string place = folder(fmt::format("checkpoints/{}-epoch={:02}-val", config.text("model"), best_epoch));
+    // One is kept: that of an earlier end of the run goes.
     std::error_code error;
-    fs::copy_file(run.best_weights(), run.file(fmt::format("{}/acc1={:.4f}.ckpt", place, best)),
+    fs::remove_all(run.file("checkpoints"), error);
+    const std::string place =
+        folder(fmt::format("checkpoints/{}-epoch={:02}-val", config.text("model"), what.best_epoch));
+    fs::copy_file(run.best_weights(), run.file(fmt::format("{}/acc1={:.4f}.ckpt", place, what.best_accuracy)),
                   fs::copy_options::overwrite_existing, error);
     if (error) throw IoError(fmt::format("{}: cannot be copied: {}", run.best_weights(), error.message()));
 }

@@ -271,6 +271,8 @@ ClassPictures load_class_pictures(const std::string& dir, const std::string& for
     const DataSet set = open_dataset(dir, options);
     if (set.classes.size() < 2)
         throw DataError(fmt::format("{}: has {} classes: nothing to tell apart", dir, set.classes.size()));
+    if (config.integer("classes") != 0 && config.integer("classes") != std::ssize(set.classes))
+        throw ConfigError(fmt::format("classes={}, but {} has {}", config.integer("classes"), dir, set.classes.size()));
     out.names = set.classes;
     out.source = fmt::format("{} data set {}", set.format, dir);
     std::vector<std::vector<const Sample*>> by_class(set.classes.size());
@@ -306,6 +308,7 @@ ClassOverfitResult overfit_classes(const ClassPictures& data, const Config& conf
                                    const OverfitOptions& options, const std::function<void(ResNet&)>& patch) {
     ClassOverfitResult result;
     Job job(data, config);
+    check_parts(job.model, job.count(), config.integer("batch"), 1, false);
     std::vector<std::int64_t> count(data.names.size());
     for (const ClassPicture& p : data.pictures) ++count[static_cast<std::size_t>(p.class_id)];
     result.common_share =

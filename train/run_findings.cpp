@@ -57,6 +57,9 @@ void diverging(const Table& t, const Table& steps, Findings& out) {
     if (!t.has("metrics/chance") || !steps.has("loss")) return;
     const Numbers loss = steps.numbers("loss"), chance = finite(t.numbers("metrics/chance"));
     if (chance.empty()) return;
+    // Three steps may rise by chance: what came back below the start has not diverged.
+    const Numbers epochs = finite(t.numbers("train/loss"));
+    if (!epochs.empty() && epochs.back() < std::log(100 / chance.back())) return;
     const double limit = loss_above_start * std::log(100 / chance.back());
     for (std::size_t i = 0; i + rising_steps <= loss.size(); ++i) {
         const auto begin = loss.begin() + static_cast<std::ptrdiff_t>(i);
@@ -103,7 +106,7 @@ LiftVerdict judge_lift(double iou, double constant_iou) {
     const double lift = iou - constant_iou;
     const std::string facts =
         fmt::format("IoU {:.4f} against {:.4f} of the best constant box ({:+.4f})", iou, constant_iou, lift);
-    if (lift <= 0.01)
+    if (!(lift > 0.01))  // NaN too
         return {"WARN", facts, "no more than a box that never looks at the picture. It has not learned to locate."};
     if (lift < 0.05) return {"INFO", facts, "a little more than a box that never looks at the picture."};
     return {"PASS", facts, "it has learned to locate."};
@@ -114,7 +117,7 @@ LiftVerdict judge_accuracy(double accuracy, double blind, std::int64_t pictures)
                  error = 100 * std::sqrt(p * (1 - p) / static_cast<double>(std::max<std::int64_t>(pictures, 1)));
     const std::string facts = fmt::format("top-1 {:.2f} % against {:.2f} % of an answer that never looks ({:+.2f})",
                                           accuracy, blind, accuracy - blind);
-    if (accuracy - blind <= 2 * error)
+    if (!(accuracy - blind > 2 * error))  // NaN too
         return {"WARN", facts,
                 fmt::format("within what luck does on {} pictures (+-{:.1f}). It has not learned to tell them apart.",
                             pictures, 2 * error)};

@@ -69,11 +69,12 @@ double last_finite(const Numbers& values) {
     return std::nan("");
 }
 
-// The row of the best value of a column; npos when it has none.
-std::size_t best_row(const Numbers& values) {
+// The row of the best value of a column, one behind the first step; npos when it has none.
+std::size_t best_row(const Numbers& epochs, const Numbers& values) {
     std::size_t best = std::string::npos;
     for (std::size_t i = 0; i < values.size(); ++i)
-        if (std::isfinite(values[i]) && (best == std::string::npos || values[i] > values[best])) best = i;
+        if (epochs[i] > 0 && std::isfinite(values[i]) && (best == std::string::npos || values[i] > values[best]))
+            best = i;
     return best;
 }
 
@@ -84,7 +85,7 @@ void add_summary(Report& report, const Table& t) {
     say("seconds", fmt::format("{:.1f}", last_finite(t.numbers("time"))));
     if (t.has("val/acc1")) {
         const Numbers acc = t.numbers("val/acc1");
-        const std::size_t best = best_row(acc);
+        const std::size_t best = best_row(t.numbers("epoch"), acc);
         if (best == std::string::npos) return;
         say("best top-1", fmt::format("{:.2f} % (epoch {})", acc[best], t.rows[best][t.column("epoch")]));
         say("top-5 there", fmt::format("{:.2f} %", t.numbers("val/acc5")[best]));
@@ -92,7 +93,7 @@ void add_summary(Report& report, const Table& t) {
     }
     if (!t.has("metrics/iou")) return;
     const Numbers iou = t.numbers("metrics/iou");
-    const std::size_t best = best_row(iou);
+    const std::size_t best = best_row(t.numbers("epoch"), iou);
     if (best == std::string::npos) return;
     const double constant = t.numbers("metrics/constant_box_iou")[best];
     say("best IoU", fmt::format("{:.4f} (epoch {})", iou[best], t.rows[best][t.column("epoch")]));

@@ -1,4 +1,4 @@
-// What the training loop needs to know of a task, whatever its network puts out: boxes now, classes later. The loop
+// What the training loop needs to know of a task, whatever its network puts out: a box or classes. The loop
 // (session.h) owns steps, checkpoints and tables; a task owns the model, its data, its loss and its measures.
 #pragma once
 
