@@ -28,15 +28,20 @@ std::string validation_folder(const std::string& dir) {
     return "";
 }
 
-std::vector<Sample> read_class(const std::string& dir, int class_id) {
+// Also what lies in folders below the class's own.
+std::vector<Sample> read_class(const std::string& dir, int class_id, int depth = 0) {
+    if (depth > 16) fail_data(printable(dir, 300), "more than 16 folders below a class folder: a link to itself?");
     std::vector<Sample> out;
-    for (const std::string& name : list_directory(dir).files) {
+    const Listing listing = list_directory(dir);
+    for (const std::string& name : listing.files) {
         if (!has_picture_ending(name)) continue;
         Sample sample;
         sample.path = join_path(dir, name);
         sample.class_id = class_id;
         out.push_back(std::move(sample));
     }
+    for (const std::string& name : listing.folders)
+        for (Sample& sample : read_class(join_path(dir, name), class_id, depth + 1)) out.push_back(std::move(sample));
     return out;
 }
 
@@ -57,7 +62,8 @@ DataSet open_image_folder(const std::string& dir, const OpenOptions& options) {
     const std::string train = join_path(dir, "train");
     const std::string home = class_folders(train).empty() ? dir : train;
     const std::string val = home == train ? validation_folder(dir) : "";
-    set.classes = class_folders(home);
+    // Where one folder is a class all are: an empty one is told by whoever needs its pictures.
+    if (!class_folders(home).empty()) set.classes = list_directory(home).folders;
     if (set.classes.empty())
         fail_data(printable(dir, 300), "no folders with pictures: expected <class>/*.jpg or train/<class>/*.jpg");
     for (std::size_t i = 0; i < set.classes.size(); ++i) {
@@ -68,7 +74,7 @@ DataSet open_image_folder(const std::string& dir, const OpenOptions& options) {
             append(set.train, std::move(samples));
     }
     if (!val.empty()) {
-        for (const std::string& name : class_folders(val)) {
+        for (const std::string& name : list_directory(val).folders) {
             const auto it = std::find(set.classes.begin(), set.classes.end(), name);
             if (it == set.classes.end())
                 fail_data(printable(join_path(val, name), 300), "class {} is not among the training classes",

@@ -57,6 +57,23 @@ Sample sample_with(std::vector<Object> objects) {
     return sample;
 }
 
+TEST(DataSetDoor, PicturesBelowAClassFolderAreItsOwn) {
+    const TemporaryDirectory dir;
+    const auto png = encode_png(ramp(8, 8));
+    for (const char* name :
+         {"train/a/1.png", "train/a/more/deep/2.png", "train/b/1.png", "val/a/x/1.png", "val/b/1.png"})
+        dir.write(name, png);
+    std::filesystem::create_directories(dir / "train/c");
+    const DataSet set = open_dataset(dir.path());
+    EXPECT_EQ(set.classes, (std::vector<std::string>{"a", "b", "c"}));  // an empty folder is a class without pictures
+    EXPECT_EQ(set.train.size(), 3U);
+    EXPECT_EQ(set.val.size(), 2U);
+    std::filesystem::create_directory_symlink(dir / "train/b", dir / "train/b/again");
+    if (list_directory(dir / "train/b").folders.size() == 1) {  // links are followed
+        EXPECT_TRUE(has(refusal([&] { open_dataset(dir.path()); }), "16 folders"));
+    }
+}
+
 TEST(DataSetDoor, SingleBoxTargets) {
     // The second is larger as written but smaller once cut; the third ties with the first; the fourth is a crowd.
     const Sample sample = sample_with(
