@@ -16,15 +16,12 @@
 #include "data/tiny_imagenet.h"
 #include "data/voc.h"
 #include "data/yolo.h"
+#include "tests/data_fixtures.h"
 
 namespace solobox {
 namespace {
 
-std::string shared_directory() {
-    if (const char* set = std::getenv("SOLOBOX_SHARED"); set != nullptr) return set;
-    return std::string(SOLOBOX_SOURCE_DIR) + "/../shared";
-}
-
+using fixtures::shared_directory;
 using Row = std::vector<std::string>;
 
 std::vector<Row> read_index(const std::string& path) {
@@ -123,8 +120,6 @@ TEST(SharedCorpus, Images) {
 
 // ---- labels --------------------------------------------------------------------------------------------------------
 
-std::string read_text(const std::string& path) { return read_whole(path, std::size_t{1} << 28); }
-
 // Words of the hint of which a message should speak at least of one ("line 1" is its own word).
 bool speaks_of(const std::string& message, const std::string& hint) {
     if (hint.empty()) return true;
@@ -152,7 +147,7 @@ struct Meaning {
 Meaning read_meaning(const std::string& kind, const std::string& file, const std::string& path) {
     std::vector<Tally> tallies;
     Meaning out;
-    const std::string text = read_text(path);
+    const std::string text = fixtures::read_text(path);
     const std::string base = file_stem(file);
     if (kind == "yolo") {
         for (const YoloBox& row : parse_yolo(text, path, Strictness::strict, tallies)) {

@@ -51,6 +51,18 @@ private:
 
 inline std::string text_of(const std::vector<std::uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
 
+// The whole file, "" when there is none.
+inline std::string read_text(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// Where the shared corpora are, if they are: SOLOBOX_SHARED, or beside the repository.
+inline std::string shared_directory() {
+    if (const char* given = std::getenv("SOLOBOX_SHARED"); given != nullptr && *given != 0) return given;
+    return (std::filesystem::path(SOLOBOX_SOURCE_DIR).parent_path() / "shared").string();
+}
+
 // Red grows to the right, green downwards, so every turn and mirror shows.
 inline Image ramp(int width, int height) {
     Image image{width, height, {}};

@@ -13,18 +13,10 @@ namespace {
 namespace fs = std::filesystem;
 using fixtures::Answer;
 using fixtures::has;
+using fixtures::read_text;
 using fixtures::run_program;
+using fixtures::shared_directory;
 using fixtures::TemporaryDirectory;
-
-std::string shared_directory() {
-    if (const char* set = std::getenv("SOLOBOX_SHARED"); set != nullptr) return set;
-    return std::string(SOLOBOX_SOURCE_DIR) + "/../shared";
-}
-
-std::string whole(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // Their sections are flat keys here; what has no meaning here is left out. Values stay as they are, byte by byte.
 std::string in_our_words(const std::string& text, const std::string& data) {
@@ -93,12 +85,12 @@ TEST_F(BadConfigurations, Own) {
 
 TEST_F(BadConfigurations, OfTheSharedCollection) {
     const std::string folder = shared_directory() + "/data/bad-text/";
-    std::stringstream index(whole(folder + "index.tsv"));
+    std::stringstream index(read_text(folder + "index.tsv"));
     if (index.str().empty()) GTEST_SKIP() << "shared corpus absent: own rows only";
     int accepted = 0, refused = 0;
     for (const auto& entry : fs::directory_iterator(folder + "yaml"))
         if (entry.is_regular_file())
-            dir_.write(entry.path().filename().string(), in_our_words(whole(entry.path().string()), dir_.path()));
+            dir_.write(entry.path().filename().string(), in_our_words(read_text(entry.path().string()), dir_.path()));
     for (std::string line; std::getline(index, line);) {
         std::vector<std::string> row(7);
         std::stringstream fields(line);
@@ -106,7 +98,7 @@ TEST_F(BadConfigurations, OfTheSharedCollection) {
         if (row[1] != "yaml" || row[6] != "keys") continue;
         const std::string name = fs::path(row[0]).filename().string();
         const Answer a = train(dir_ / name);
-        SCOPED_TRACE(row[0] + " (" + row[2] + ", " + row[3] + "): " + a.err + whole(dir_ / name));
+        SCOPED_TRACE(row[0] + " (" + row[2] + ", " + row[3] + "): " + a.err + read_text(dir_ / name));
         if (row[3] == "ok") {
             EXPECT_EQ(a.code, 0);
         } else if (row[3] == "refused") {
@@ -116,7 +108,7 @@ TEST_F(BadConfigurations, OfTheSharedCollection) {
         EXPECT_LT(a.code, 4);
         if (a.code == 0) {
             if (row[4].starts_with("lr = ")) {
-                const std::string args = whole(dir_ / "run/args.yaml");
+                const std::string args = read_text(dir_ / "run/args.yaml");
                 EXPECT_TRUE(has(args, "\nlr0: " + row[4].substr(5) + "  #"));
             }
             continue;

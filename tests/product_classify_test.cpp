@@ -19,15 +19,11 @@ namespace {
 namespace fs = std::filesystem;
 using fixtures::Answer;
 using fixtures::has;
+using fixtures::read_text;
 using fixtures::run_program;
 using fixtures::TemporaryDirectory;
 
 constexpr int classes = 5;
-
-std::string whole(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // Each class a colour, with noise: anybody can tell them apart.
 Image picture_of(int k, int number) {
@@ -82,11 +78,11 @@ TEST_F(Seed004, TheThirteenLinesOfTheChecklist) {
     const Answer a = run_program({"train", child, "data=" + data_.path(), "epochs=1", "patience=0", "ema_decay=0",
                                   "legacy_names=true", "--out", out_ / "run", "--json", "-q"});
     ASSERT_EQ(a.code, 0) << a.err;  // 13. exit code 0
-    const auto args = whole(run("args.yaml"));
+    const auto args = read_text(run("args.yaml"));
     EXPECT_TRUE(has(args, "batch: 8  # "));  // 10. the child wins over its base, the command line over both
     EXPECT_TRUE(has(args, "model: resnet18  # " + (out_ / "base.yaml") + ":1"));
     EXPECT_TRUE(has(args, "epochs: 1  # command line"));
-    EXPECT_EQ(whole(run("classes.txt")), "class0\nclass1\nclass2\nclass3\nclass4\n");  // 1. data load
+    EXPECT_EQ(read_text(run("classes.txt")), "class0\nclass1\nclass2\nclass3\nclass4\n");  // 1. data load
     const SafetensorsFile last = read_safetensors(run("weights/last.safetensors"));
     EXPECT_EQ(last.tensors.at("model.fc.weight").shape, (std::vector<std::int64_t>{5, 512}));  // 2., 12. five classes
     const Table steps(run("steps.csv")), results(run("results.csv")), layers(run("layers.csv"));
@@ -104,7 +100,7 @@ TEST_F(Seed004, TheThirteenLinesOfTheChecklist) {
     ASSERT_EQ(again.code, 0) << again.err;
     EXPECT_EQ(again.json()["loss"].get<double>(), results.numbers("val/loss").back());
     EXPECT_EQ(again.json()["acc5_is_trivial"], true);
-    EXPECT_TRUE(has(whole(run("env.json")), "cpu"));  // 11.
+    EXPECT_TRUE(has(read_text(run("env.json")), "cpu"));  // 11.
     // The seed's own names, asked for.
     const Table metrics(run("logs/csv_logs/version_0/metrics.csv"));
     EXPECT_EQ(fmt::format("{}", fmt::join(metrics.header, ",")),
@@ -114,17 +110,17 @@ TEST_F(Seed004, TheThirteenLinesOfTheChecklist) {
     for (const auto& entry : fs::directory_iterator(run("checkpoints/resnet18-epoch=00-val")))
         kept = entry.path().filename().string().starts_with("acc1=") && entry.path().extension() == ".ckpt";
     EXPECT_TRUE(kept);
-    const std::string page = whole(run("report.html"));
+    const std::string page = read_text(run("report.html"));
     for (const char* part : {"Confusion", "Each class", "Accuracy in %", "taken for", "D59"})
         EXPECT_TRUE(has(page, part));
 }
 
 TEST_F(Seed004, ATreeGivesTheSameIndicesAndTheSameBitsEveryTime) {
     ASSERT_EQ(train({"workers=2"}).code, 0);
-    const std::string first = whole(run("weights/last.safetensors"));
+    const std::string first = read_text(run("weights/last.safetensors"));
     fs::remove_all(out_ / "run");
     ASSERT_EQ(train({"workers=0", "--threads", "1"}).code, 0);
-    EXPECT_TRUE(first == whole(run("weights/last.safetensors")));
+    EXPECT_TRUE(first == read_text(run("weights/last.safetensors")));
 }
 
 TEST_F(Seed004, ClassesMustAgreeBeforeStepOne) {
@@ -173,7 +169,7 @@ TEST_F(Seed004, LearnsWhatCanBeTold) {
 TEST_F(Seed004, StoppedAndResumedWithinAnEpochEndsWithTheSameBits) {
     const std::vector<std::string> more{"val_every=0.4", "val_first=true", "optimizer=SGD", "ema_decay=0"};
     ASSERT_EQ(train(more).code, 0);
-    const std::string weights = whole(run("weights/last.safetensors"));
+    const std::string weights = read_text(run("weights/last.safetensors"));
     const Table straight(run("results.csv"));
     fs::remove_all(out_ / "run");
     Config config;
@@ -197,7 +193,7 @@ TEST_F(Seed004, StoppedAndResumedWithinAnEpochEndsWithTheSameBits) {
         if (solobox::train(*task, config, place, options).stopped_by == 0) break;
         resume = true;
     }
-    EXPECT_TRUE(weights == whole(run("weights/last.safetensors")));
+    EXPECT_TRUE(weights == read_text(run("weights/last.safetensors")));
     const Table cut(run("results.csv"));
     EXPECT_EQ(straight.numbers("epoch"), cut.numbers("epoch"));
     EXPECT_EQ(straight.numbers("val/loss"), cut.numbers("val/loss"));
@@ -310,7 +306,7 @@ TEST_F(Seed004, OverfitsEightPictures) {
     ASSERT_EQ(a.code, 0) << a.out << a.err;
     EXPECT_EQ(a.json()["acc1"], 100);
     EXPECT_LT(a.json()["loss"], 0.01);
-    EXPECT_TRUE(has(whole(out_ / "o/report.html"), "class4"));
+    EXPECT_TRUE(has(read_text(out_ / "o/report.html"), "class4"));
     EXPECT_EQ(run_program({"overfit", "--task", "classify", "--model", "tiny"}).code, 2);
     EXPECT_EQ(run_program({"overfit", "--task", "classify", "label_smoothing=0.1"}).code, 2);
 }
