@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <numeric>
 
 #include "data/draw.h"
 #include "data/image.h"
-#include "data/synthetic.h"
 #include "tensor/kernels/parallel.h"
-#include "train/data_setup.h"
 #include "train/metrics.h"
 #include "train/training_schedule.h"
 
@@ -28,60 +25,6 @@ std::array<double, 3> three_numbers(const Config& c, const std::string& key) {
     if (values.size() != 3)
         throw ConfigError(fmt::format("{}={}: expected three numbers, for red, green and blue", key, c.text(key)));
     return {values[0], values[1], values[2]};
-}
-
-PictureStore::Options store_options(const Config& c, int shorter) {
-    return {shorter, c.flag("antialias"), c.integer("cache_mb") << 20, c.flag("skip_bad"), true};
-}
-
-std::shared_ptr<const PictureStore> file_store(const Config& c, const std::vector<Sample>& samples, int shorter,
-                                               std::vector<Tally>& tallies) {
-    std::vector<StoredTarget> targets;
-    std::vector<std::string> paths;
-    for (const Sample& s : samples) {
-        targets.push_back({std::filesystem::path(s.path).filename().string(), s.path, {}, s.class_id});
-        paths.push_back(s.path);
-    }
-    const auto read = [paths](std::size_t i) { return read_image(paths[i]); };
-    return std::make_shared<PictureStore>(std::move(targets), read, store_options(c, shorter), tallies);
-}
-
-std::shared_ptr<const PictureStore> shape_store(const Config& c, const SyntheticPart& part, int side,
-                                                std::vector<Tally>& tallies) {
-    std::vector<StoredTarget> targets;
-    for (std::uint64_t i = 0; i < part.count; ++i) {
-        const std::string name = fmt::format("shape {}", part.first + i);
-        targets.push_back({name, name, {}, make_synthetic(0, part.first + i, 16).object.class_id});
-    }
-    const auto read = [part, side](std::size_t i) { return make_synthetic(0, part.first + i, side).image; };
-    return std::make_shared<PictureStore>(std::move(targets), read, store_options(c, side), tallies);
-}
-
-std::vector<std::int64_t> per_class(const PictureStore& store, std::size_t classes) {
-    std::vector<std::int64_t> count(classes);
-    for (std::size_t i = 0; i < store.size(); ++i) ++count.at(static_cast<std::size_t>(store.target(i).class_id));
-    return count;
-}
-
-// Every label within the list, every class on both sides: said now, not by an accuracy that nobody understands.
-void check_classes(const ClassData& d, const std::string& place) {
-    for (const auto& [part, store] : {std::pair{"training", d.train.get()}, std::pair{"validation", d.val.get()}}) {
-        for (std::size_t i = 0; i < store->size(); ++i) {
-            const StoredTarget& t = store->target(i);
-            if (t.class_id < 0)
-                throw DataError(
-                    fmt::format("{}: has no class for the whole picture: a classifier needs a folder a class "
-                                "(ImageFolder) or a tiny-imagenet tree",
-                                t.path));
-            if (t.class_id >= static_cast<int>(d.names.size()))
-                throw DataError(fmt::format("{}: class {} of {}", t.path, t.class_id, d.names.size()));
-        }
-        const auto count = per_class(*store, d.names.size());
-        const auto none = std::find(count.begin(), count.end(), 0);
-        if (none != count.end())
-            throw DataError(fmt::format("{}: class {} has no {} picture: both parts must hold the same classes", place,
-                                        d.names[static_cast<std::size_t>(none - count.begin())], part));
-    }
 }
 
 }  // namespace
@@ -106,6 +49,10 @@ ResNetConfig class_model_config(const Config& c, std::int64_t classes) {
     r.small_stem = c.text("stem") == "cifar";
     r.zero_init_residual = c.flag("zero_init_residual");
     r.recompute = c.integer("recompute") == 1;
+    r.aux_heads = c.integer("aux_heads");
+    if (r.aux_heads == 0 && c.at("aux_weight").value != config_key("aux_weight").default_value)
+        throw ConfigError(fmt::format("aux_weight={} ({}) would be ignored: aux_heads=0 has no auxiliary head",
+                                      c.at("aux_weight").value, c.at("aux_weight").origin));
     return r;
 }
 
@@ -125,43 +72,6 @@ void check_parts(const ResNetConfig& model, std::int64_t pictures, std::int64_t 
                             batch, parts, model.image, pictures));
 }
 
-ClassData load_class_data(const Config& c) {
-    ClassData d;
-    const std::string& place = c.text("data");
-    if (place.empty())
-        throw ConfigError("no data set: give data=DIRECTORY, or data=synthetic for shapes made in memory");
-    const int side = static_cast<int>(c.integer("image")), shorter = shorter_side_of(side);
-    std::vector<Tally> tallies;
-    if (place == "synthetic") {
-        d.source = "synthetic shapes, made in memory";
-        d.names = shape_names();
-        d.train = shape_store(c, synthetic_training_part, std::max(shorter, 16), tallies);
-        d.val = shape_store(c, synthetic_validation_part, std::max(shorter, 16), tallies);
-    } else {
-        const DataSet set = open_dataset(place, open_options(c));
-        tallies = set.tallies;
-        d.source = fmt::format("{} data set {}", set.format, place);
-        d.names = set.classes;
-        // Training crops look closer than the whole picture: twice the size that validation needs.
-        d.train = file_store(c, set.train, 2 * side, tallies);
-        d.val = file_store(c, set.val, shorter, tallies);
-    }
-    const auto classes = static_cast<std::int64_t>(d.names.size());
-    if (c.integer("classes") != 0 && c.integer("classes") != classes)
-        throw ConfigError(fmt::format("classes={} ({}), but {} has {}: leave the key out, or give that number",
-                                      c.integer("classes"), c.at("classes").origin, place, classes));
-    check_classes(d, place);
-    // What the reader of boxes tells about boxes does not matter here.
-    for (const Tally& t : tallies)
-        if (t.what.find("box") == std::string::npos)
-            d.notes.push_back(fmt::format("{}: {} (first: {})", t.what, t.count, t.example));
-    const auto train = per_class(*d.train, d.names.size()), val = per_class(*d.val, d.names.size());
-    const auto common = static_cast<std::size_t>(std::max_element(train.begin(), train.end()) - train.begin());
-    d.common = static_cast<std::int64_t>(common);
-    d.common_share = 100 * static_cast<double>(val[common]) / static_cast<double>(d.val->size());
-    return d;
-}
-
 ClassTask::ClassTask(const Config& config, const ClassData& data)
     : config_(config),
       data_(data),
@@ -172,7 +82,8 @@ ClassTask::ClassTask(const Config& config, const ClassData& data)
             {pictures_.side},
             config.flag("drop_last")},
       model_(class_model_config(config, static_cast<std::int64_t>(data.names.size())),
-             static_cast<std::uint64_t>(config.integer("seed"))) {
+             static_cast<std::uint64_t>(config.integer("seed"))),
+      loss_(class_loss_spec(config, model_)) {
     check_parts(model_.config(), static_cast<std::int64_t>(plan_.pictures), static_cast<std::int64_t>(plan_.batch),
                 config.integer("accumulate"), plan_.drop_last);
 }
@@ -211,34 +122,19 @@ std::vector<BatchPart> ClassTask::losses(const TaskBatch& batch, std::int64_t pa
                                        x.mutable_data());
                            IndexTensor target(Shape{static_cast<std::int64_t>(count)});
                            for (std::size_t i = 0; i < count; ++i) target.mutable_data()[i] = p.classes[first + i];
-                           return class_loss(model_(Var(x)), target, config_.number("label_smoothing"));
+                           return class_loss_and_accuracy(model_.all_outputs(Var(x)), target, loss_);
                        },
                        static_cast<double>(count) / static_cast<double>(n)});
     }
     return out;
 }
 
-LossValue class_loss(const Var& logits, const IndexTensor& target, double label_smoothing) {
-    CrossEntropySpec spec;
-    spec.label_smoothing = label_smoothing;
-    LossValue loss;
-    loss.total = cross_entropy(logits, target, spec);
-    std::vector<double> scores;
-    std::vector<std::int64_t> labels;
-    for (std::int64_t i = 0; i < logits.numel(); ++i) scores.push_back(static_cast<double>(logits.value()[i]));
-    for (std::int64_t i = 0; i < target.numel(); ++i) labels.push_back(target[i]);
-    const auto ranks = std::all_of(scores.begin(), scores.end(), [](double v) { return std::isfinite(v); })
-                           ? metrics::label_ranks(scores, logits.dim(1), labels)
-                           : std::vector<std::int64_t>(labels.size(), logits.dim(1));
-    for (const std::int64_t k : {1, 5}) {
-        const double share = 100 * metrics::top_k_accuracy(ranks, k, logits.dim(1));
-        loss.terms.push_back({fmt::format("acc{}", k), Var(Tensor::scalar(static_cast<Real>(share))), 0});
-    }
-    return loss;
-}
-
 std::vector<std::string> ClassTask::columns() const {
-    return {"val/loss", "val/acc1", "val/acc5", "metrics/chance", "metrics/blind_acc1", "metrics/val_images"};
+    std::vector<std::string> names{"val/loss",       "val/acc1",           "val/acc5",
+                                   "metrics/chance", "metrics/blind_acc1", "metrics/val_images"};
+    if (!loss_.aux.empty()) names.push_back("val/ce");
+    for (const std::string& head : loss_.aux) names.push_back("val/" + head);
+    return names;
 }
 
 Tensor ClassTask::probabilities(const Tensor& images) {
@@ -252,8 +148,6 @@ std::optional<ClassScores> ClassTask::measure(const PictureStore& store, const s
                       length = 3 * static_cast<std::size_t>(pictures_.side) * static_cast<std::size_t>(pictures_.side);
     ClassScores s;
     std::vector<double> scores;
-    CrossEntropySpec loss;
-    loss.label_smoothing = config_.number("label_smoothing");
     set_training(model_, false);
     for (std::size_t first = 0; first < n; first += chunk) {
         if (stop && stop()) {
@@ -269,14 +163,22 @@ std::optional<ClassScores> ClassTask::measure(const PictureStore& store, const s
         });
         IndexTensor target(Shape{static_cast<std::int64_t>(count)});
         for (std::size_t i = 0; i < count; ++i) target.mutable_data()[i] = store.target(first + i).class_id;
-        const Var logits = model_(Var(x));
+        const ResNetOutputs outputs = model_.all_outputs(Var(x));
+        const Var& logits = outputs.logits;
         const Real* out = logits.value().data();
         if (!std::all_of(out, out + logits.numel(), [](Real v) { return std::isfinite(v); }))
             throw NonFiniteError(
                 "validation: the network puts out NaN or infinity: it has diverged. Try a lower lr0, or a warm-up");
         // Weighted by pictures: the last chunk may be smaller.
-        s.loss += static_cast<double>(cross_entropy(logits, target, loss).value().item()) * static_cast<double>(count) /
-                  static_cast<double>(n);
+        const auto share = [&](const Var& v) {
+            return static_cast<double>(v.value().item()) * static_cast<double>(count) / static_cast<double>(n);
+        };
+        const LossValue loss = class_loss(outputs, target, loss_);
+        s.loss += share(loss.total);
+        for (std::size_t k = 0; k < loss.terms.size(); ++k) {
+            if (k == s.terms.size()) s.terms.emplace_back(loss.terms[k].name, 0.0);
+            s.terms[k].second += share(loss.terms[k].value);
+        }
         const Tensor p = softmax(logits, 1).value();
         for (std::size_t i = 0; i < count; ++i) {
             const Real* row = p.data() + static_cast<std::int64_t>(i) * classes();
@@ -302,12 +204,13 @@ std::optional<Evaluation> ClassTask::validate(const std::function<bool()>& stop)
     Evaluation e;
     e.score = s->acc1;
     e.loss = s->loss;
-    const double values[] = {s->loss,
-                             s->acc1,
-                             s->acc5,
-                             chance,
-                             std::max(chance, data_.common_share),
-                             static_cast<double>(data_.val->size())};
+    std::vector<double> values{s->loss,
+                               s->acc1,
+                               s->acc5,
+                               chance,
+                               std::max(chance, data_.common_share),
+                               static_cast<double>(data_.val->size())};
+    for (const auto& term : s->terms) values.push_back(term.second);
     const auto names = columns();
     for (std::size_t i = 0; i < names.size(); ++i) e.columns.emplace_back(names[i], values[i]);
     e.text = fmt::format("top-1 {:.2f} % (chance {:.2f} %), top-5 {:.2f} %{}", s->acc1, chance, s->acc5,

@@ -8,6 +8,7 @@
 
 #include "data/class_pictures.h"
 #include "nn/models/resnet.h"
+#include "train/class_loss.h"
 #include "train/config.h"
 #include "train/task.h"
 
@@ -35,9 +36,10 @@ void check_parts(const ResNetConfig& model, std::int64_t pictures, std::int64_t 
                  bool drop_last);
 
 struct ClassScores {
-    std::vector<std::int64_t> truth, answer, rank;  // per picture; rank 0: the label came first
-    std::vector<double> right, sure;                // probability of the label, of the answer
-    double loss = 0, acc1 = 0, acc5 = 0;            // acc in %
+    std::vector<std::int64_t> truth, answer, rank;      // per picture; rank 0: the label came first
+    std::vector<double> right, sure;                    // probability of the label, of the answer
+    double loss = 0, acc1 = 0, acc5 = 0;                // acc in %
+    std::vector<std::pair<std::string, double>> terms;  // of the loss: with auxiliary heads "ce" and theirs
 };
 
 class ClassTask : public Task {
@@ -78,10 +80,8 @@ private:
     ClassPictureSpec pictures_;
     BatchPlan plan_;
     ResNet model_;
+    ClassLossSpec loss_;
 };
-
-// Cross-entropy, with the top-1 and top-5 accuracy in % of the batch beside it as terms without weight.
-LossValue class_loss(const Var& logits, const IndexTensor& target, double label_smoothing);
 
 // Pictures of a set with truth and answer, worst first or in their order; thumbnails of at most 320 pixels.
 std::vector<ReportPicture> shown_classes(const PictureStore& store, const ClassScores& scores,

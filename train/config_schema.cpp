@@ -42,6 +42,10 @@ Keys make_schema() {
                 {"num_classes", "nc"}),
         choice("stem", {"imagenet", "cifar"}, "resnet: 7x7 stride 2 and a pool, or 3x3 stride 1 for small pictures"),
         flag("zero_init_residual", false, "resnet: every block starts as its shortcut"),
+        integer("aux_heads", 0, 0, 2,
+                "resnet: heads that classify earlier stages too: 1 behind layer3, 2 behind layer2 and layer3 (deep "
+                "supervision)"),
+        number("aux_weight", 0.4, 0, 10, "weight of each auxiliary head's loss"),
         number("label_smoothing", 0, 0, 0.999, "cross-entropy: share of the target spread over all classes"),
         integer("image", 128, 8, 2048, "side of the square picture in pixels", {"imgsz", "img_size"}),
         number("width_mult", 1, 0.001, 4, "toy: factor on every channel count"),
@@ -158,6 +162,8 @@ const std::vector<ConfigKey>& config_schema() {
                                                       "classes",
                                                       "stem",
                                                       "zero_init_residual",
+                                                      "aux_heads",
+                                                      "aux_weight",
                                                       "label_smoothing",
                                                       "mean",
                                                       "std",
@@ -206,8 +212,9 @@ const std::vector<ConfigKey>& config_schema() {
             "iou_type",    "lambda_coord", "lambda_wh", "lambda_iou",  "detach_alpha",      "reduction", "prior_w",
             "prior_h",     "head_bias",    "head_init", "multi_scale", "translate",         "scale",     "degrees",
             "min_visible", "mosaic",       "mixup",     "box",         "clamp_before_loss", "exif_boxes"},
-            classes{"classes", "stem", "zero_init_residual", "label_smoothing", "random_crop", "crop_min",
-                    "mean",    "std",  "legacy_names"};
+            classes{"classes",         "stem",        "zero_init_residual", "aux_heads", "aux_weight",
+                    "label_smoothing", "random_crop", "crop_min",           "mean",      "std",
+                    "legacy_names"};
         for (ConfigKey& k : keys) {
             k.training_only = !everywhere.contains(k.name);
             k.task = boxes.contains(k.name) ? "box" : classes.contains(k.name) ? "classes" : "";

@@ -63,9 +63,15 @@ std::vector<std::string> start_from(Task& task, const std::string& path) {
             file.tensors[name] = own;
             continue;
         }
-        if (task.head().empty() || !name.starts_with(prefix + task.head()) || there == file.tensors.end() ||
-            there->second.shape == own.shape)
+        // Auxiliary heads help a training on its way: another start may well have none, or of other classes.
+        const bool aux = name.starts_with(prefix + "aux_");
+        if (aux && there == file.tensors.end()) {
+            notes.push_back(fmt::format("{}: has no {}: it starts fresh", path, name));
+            file.tensors[name] = own;
             continue;
+        }
+        const bool head = aux || (!task.head().empty() && name.starts_with(prefix + task.head()));
+        if (!head || there == file.tensors.end() || there->second.shape == own.shape) continue;
         notes.push_back(fmt::format("{}: {} is [{}] there and [{}] here: it starts fresh", path, name,
                                     fmt::join(there->second.shape, ", "), fmt::join(own.shape, ", ")));
         there->second = own;

@@ -18,8 +18,8 @@ void check_config(const Config& config);
 std::unique_ptr<Task> make_task(const Config& config, bool one_batch = false);
 
 // Fills a fresh model from a file: a run's (its averages, when it has them) or PyTorch's state_dict. Tensors of the
-// head that have another shape there stay as they are. Returns what did, in words. DataError naming the tensor
-// otherwise.
+// head that have another shape there stay as they are, auxiliary heads that are not there too. Returns what did, in
+// words. DataError naming the tensor otherwise.
 std::vector<std::string> start_from(Task& task, const std::string& path);
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -29,7 +29,8 @@ constexpr double worth_going_on = 0.9;  // a cycle that leaves more than this sh
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// What the network says of the pictures, in evaluation mode.
+// What the network says of the pictures, in evaluation mode. Auxiliary heads count in training only: the verdict is
+// about the answer.
 struct Answers {
     std::vector<std::int64_t> answer;
     std::vector<double> right;  // probability of the picture's own class
@@ -43,6 +44,7 @@ struct Job {
     IndexTensor labels;
     ResNetConfig model = class_model_config(config, static_cast<std::int64_t>(data.names.size()));
     ResNet net{model, static_cast<std::uint64_t>(config.integer("seed"))};
+    ClassLossSpec loss = class_loss_spec(config, net);
 
     Job(const ClassPictures& d, const Config& c) : data(d), config(c) {
         const ClassPictureSpec spec = class_picture_spec(c);
@@ -89,7 +91,7 @@ struct Job {
             Tensor x;
             IndexTensor t;
             batch(which, x, t);
-            const Var logits = model_(Var(x));
+            const Var logits = model_.all_outputs(Var(x)).logits;
             const double share = static_cast<double>(which.size()) / static_cast<double>(count());
             a.loss += share * static_cast<double>(cross_entropy(logits, t).value().item());
             const Tensor p = softmax(logits, 1).value();
@@ -130,8 +132,11 @@ Measurements train(Job& job, const RunDirectory& run, const OverfitOptions& opti
         return names;
     };
     Trainer trainer(params, *optimizer, how);
-    CsvFile results(run.file("results.csv"),
-                    {"step", "time", "train/loss", "train/acc1", "val/loss", "val/acc1", "metrics/chance", "lr"});
+    std::vector<std::string> header{"step",     "time",     "train/loss",     "train/acc1",
+                                    "val/loss", "val/acc1", "metrics/chance", "lr"};
+    if (!job.loss.aux.empty()) header.push_back("train/ce");
+    for (const std::string& head : job.loss.aux) header.push_back("train/" + head);
+    CsvFile results(run.file("results.csv"), header);
     CsvFile steps(run.file("steps.csv"), {"step", "loss", "grad_norm", "lr"}),
         layers(run.file("layers.csv"), layer_columns());
     const auto start = Clock::now();
@@ -143,7 +148,9 @@ Measurements train(Job& job, const RunDirectory& run, const OverfitOptions& opti
         job.batch(which, x, t);
         const bool check = (step + 1) % check_every == 0 || step + 1 == options.steps;
         const bool watched = step < 3 || check || job.config.flag("trace");
-        const StepReport s = trainer.step([&] { return class_loss(job.net(Var(x)), t, 0); }, watched ? &flow : nullptr);
+        const StepReport s =
+            trainer.step([&] { return class_loss_and_accuracy(job.net.all_outputs(Var(x)), t, job.loss); },
+                         watched ? &flow : nullptr);
         m.largest_lr = std::max(m.largest_lr, s.lr);
         m.losses.push_back(s.loss);
         steps.row({std::to_string(s.step), number_text(s.loss), number_text(s.grad_norm), number_text(s.lr)});
@@ -154,9 +161,17 @@ Measurements train(Job& job, const RunDirectory& run, const OverfitOptions& opti
         const Answers a = job.ask(job.net);
         h.check_step.push_back(static_cast<double>(s.step)), h.check_loss.push_back(a.loss),
             h.accuracy.push_back(a.accuracy);
-        results.row({std::to_string(s.step), fmt::format("{:.3f}", seconds_since(start)), number_text(s.loss),
-                     number_text(s.terms.front().second), number_text(a.loss), number_text(a.accuracy),
-                     number_text(100 / static_cast<double>(job.model.classes)), number_text(s.lr)});
+        const std::size_t accuracy = s.terms.size() - 2;  // top-1, top-5; before them the terms of the loss
+        std::vector<std::string> cells{std::to_string(s.step),
+                                       fmt::format("{:.3f}", seconds_since(start)),
+                                       number_text(s.loss),
+                                       number_text(s.terms[accuracy].second),
+                                       number_text(a.loss),
+                                       number_text(a.accuracy),
+                                       number_text(100 / static_cast<double>(job.model.classes)),
+                                       number_text(s.lr)};
+        for (std::size_t k = 0; k < accuracy; ++k) cells.push_back(number_text(s.terms[k].second));
+        results.row(cells);
         if (options.talk)
             options.talk(
                 fmt::format("step {:>4}/{}  loss {:.4f}  evaluation: loss {:.4f}, {:.0f} % right (chance {:.0f} %)  "

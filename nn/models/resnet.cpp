@@ -56,6 +56,24 @@ std::vector<BlockPlan> block_plans(const ResNetConfig& c) {
     return plans;
 }
 
+// An auxiliary head before it exists: the name of its stage, and the block that it reads.
+struct AuxPlan {
+    std::string name, behind;
+    std::int64_t channels = 0;
+};
+
+std::vector<AuxPlan> aux_plans(const ResNetConfig& c) {
+    std::vector<AuxPlan> plans;
+    for (std::int64_t stage = 4 - c.aux_heads; stage <= 3; ++stage) {
+        AuxPlan plan{fmt::format("aux_layer{}", stage), {}, 0};
+        const std::string layer = fmt::format("layer{}.", stage);
+        for (const BlockPlan& block : block_plans(c))
+            if (block.name.starts_with(layer)) plan.behind = block.name, plan.channels = block.out();
+        plans.push_back(std::move(plan));
+    }
+    return plans;
+}
+
 void validate(const ResNetConfig& c) {
     const auto require = [](bool ok, const std::string& message) {
         if (!ok) throw ConfigError(message);
@@ -66,6 +84,7 @@ void validate(const ResNetConfig& c) {
     require(c.classes >= 1 && c.classes <= 1 << 20, fmt::format("classes={}: expected at least 1", c.classes));
     require(c.planes >= 1 && c.planes <= 1 << 16, fmt::format("planes={}: expected 1 to 65536", c.planes));
     require(c.image >= 1 && c.image <= 4096, fmt::format("image={}: expected 1 to 4096 pixels", c.image));
+    require(c.aux_heads >= 0 && c.aux_heads <= 2, fmt::format("aux_heads={}: expected 0, 1 or 2", c.aux_heads));
     require(c.groups >= 1 && c.groups <= 1 << 16, fmt::format("groups={}: expected at least 1", c.groups));
     require(c.width_per_group >= 1 && c.width_per_group <= 1 << 16,
             fmt::format("width_per_group={}: expected at least 1", c.width_per_group));
@@ -121,6 +140,8 @@ std::vector<LayerRow> describe(const ResNetConfig& c) {
         side = (side - 1) / 2 + 1;
         rows.push_back({"maxpool", "maxpool 3x3 s2", in, Shape{side, side, c.planes}});
     }
+    const std::vector<AuxPlan> heads = aux_plans(c);
+    std::vector<LayerRow> aux;
     std::int64_t channels = c.planes;
     for (const BlockPlan& block : block_plans(c)) {
         const std::int64_t entry = side;
@@ -130,10 +151,15 @@ std::vector<LayerRow> describe(const ResNetConfig& c) {
         channels = block.out();
         const Shape out{side, side, channels};
         rows.push_back({block.name, "add, relu", out, out});
+        for (const AuxPlan& head : heads)
+            if (head.behind == block.name)
+                aux.push_back({head.name, "global average, linear", out, Shape{c.classes},
+                               checked_mul(channels, c.classes) + c.classes, channels * c.classes});
     }
     rows.push_back({"avgpool", "global average", Shape{side, side, channels}, Shape{channels}});
     rows.push_back({"fc", "linear", Shape{channels}, Shape{c.classes}, checked_mul(channels, c.classes) + c.classes,
                     channels * c.classes});
+    rows.insert(rows.end(), aux.begin(), aux.end());
     return rows;
 }
 
@@ -166,6 +192,9 @@ ResNet::ResNet(const ResNetConfig& config, std::uint64_t seed) : config_(config)
         channels = plan.out();
     }
     fc_ = Linear(channels, config_.classes, init);
+    // Behind fc: the other weights are those of a network without such heads.
+    for (const AuxPlan& plan : aux_plans(config_))
+        aux_.push_back({plan.name, plan.behind, Linear(plan.channels, config_.classes, init)});
 }
 
 Var ResNet::Block::operator()(const Var& x) {
@@ -174,7 +203,19 @@ Var ResNet::Block::operator()(const Var& x) {
     return add_act(y, shortcut ? (*shortcut)(x, 1) : x, relu_slope);
 }
 
-Var ResNet::operator()(const Var& images) {
+std::vector<std::string> ResNet::aux_names() const {
+    std::vector<std::string> names;
+    for (const AuxHead& head : aux_) names.push_back(head.name);
+    return names;
+}
+
+ResNetOutputs ResNet::all_outputs(const Var& images) {
+    ResNetOutputs out;
+    out.logits = forward(images, &out.aux);
+    return out;
+}
+
+Var ResNet::forward(const Var& images, std::vector<std::pair<std::string, Var>>* aux) {
     check(images.rank() == 4 && images.dim(3) == 3, "[resnet] images are {}, expected (N, H, W, 3)",
           images.shape().str());
     Var x = stem_(images, relu_slope);
@@ -183,6 +224,11 @@ Var ResNet::operator()(const Var& images) {
     for (Block& block : blocks_) {
         x = block(x);
         if (observed()) observe(block.name, x.value());
+        for (AuxHead& head : aux_) {
+            if (!aux || head.behind != block.name) continue;
+            if (observed()) observe(head.name + ".input", x.value());
+            aux->emplace_back(head.name, head.linear(flatten_chw(adaptive_avg_pool2d(x, {1, 1}))));
+        }
     }
     x = flatten_chw(adaptive_avg_pool2d(x, {1, 1}));
     if (observed()) observe("features", x.value());
@@ -199,6 +245,7 @@ void ResNet::ConvNorm::freeze() {
 
 void ResNet::freeze() {
     frozen_ = true;
+    aux_.clear();
     stem_.freeze();
     for (Block& block : blocks_) {
         for (ConvNorm& unit : block.path) unit.freeze();
@@ -243,6 +290,7 @@ void ResNet::visit(Visitor& v) {
     v.child("bn1", stem_.norm);
     for (Block& block : blocks_) v.child(block.name, block);
     v.child("fc", fc_);
+    for (AuxHead& head : aux_) v.child(head.name, head.linear);
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -10,6 +10,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nn/describe.h"
@@ -32,13 +33,21 @@ struct ResNetConfig {
     bool small_stem = false;            // 3x3/1 and no maxpool, for pictures of 32 or 64 pixels
     bool recompute = false;             // the widest maps are computed anew in backward: less memory, some more time
     bool zero_init_residual = false;    // the last norm of each block starts at 0: every block starts as its shortcut
+    std::int64_t aux_heads = 0;         // that classify earlier stages: 1 behind layer3, 2 behind layer2 and layer3
 };
 // "resnet18", "resnet34" or "resnet50"; ConfigError listing the names.
 ResNetConfig resnet_config(const std::string& name, std::int64_t classes = 1000);
 
-// From the configuration alone, in the order of execution; the shortcut of a block comes behind its path. ConfigError
-// naming the first value that makes no network.
+// From the configuration alone, in the order of execution; the shortcut of a block comes behind its path, auxiliary
+// heads at the end. ConfigError naming the first value that makes no network.
 std::vector<LayerRow> describe(const ResNetConfig& config);
+
+// Auxiliary heads (deep supervision, Lee et al. 2015) come in the order of their stages, under the names of their
+// parameters: "aux_layer2", "aux_layer3".
+struct ResNetOutputs {
+    Var logits;
+    std::vector<std::pair<std::string, Var>> aux;
+};
 
 // torchvision's initialisation: convolutions normal(0, sqrt(2 / (k k out))) (He et al. 2015, fan-out), norms 1 and 0,
 // the linear uniform in +-1 / sqrt(in).
@@ -47,15 +56,18 @@ public:
     ResNet(const ResNetConfig& config, std::uint64_t seed);
 
     // images (N, H, W, 3) -> logits (N, classes)
-    Var operator()(const Var& images);
+    Var operator()(const Var& images) { return forward(images, nullptr); }
+    // The same and what the auxiliary heads say of earlier stages, in training and in evaluation.
+    ResNetOutputs all_outputs(const Var& images);
     void visit(Visitor& v);
-    // For prediction only, from now on: as SingleBox::freeze().
+    // For prediction only, from now on: as SingleBox::freeze(). Auxiliary heads are gone then.
     void freeze();
-    // Evaluation, (N, 3, H, W) -> logits.
+    // Evaluation, (N, 3, H, W) -> logits; without auxiliary heads.
     std::string append_to(GraphBuilder& graph) const;
 
     const ResNetConfig& config() const { return config_; }
     Linear& head() { return fc_; }
+    std::vector<std::string> aux_names() const;
 
 private:
     struct ConvNorm {
@@ -74,11 +86,18 @@ private:
         Var operator()(const Var& x);
         void visit(Visitor& v);
     };
+    // Global average pool, flatten, linear.
+    struct AuxHead {
+        std::string name, behind;  // behind: the block whose output it reads
+        Linear linear;
+    };
+    Var forward(const Var& images, std::vector<std::pair<std::string, Var>>* aux);
     ResNetConfig config_;
     bool frozen_ = false;
     ConvNorm stem_;
     std::vector<Block> blocks_;
     Linear fc_;
+    std::vector<AuxHead> aux_;
 };
 
 }  // namespace solobox::inline SOLOBOX_PRECISION
