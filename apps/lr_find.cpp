@@ -7,8 +7,8 @@
 
 #include "apps/run_setup.h"
 #include "nn/safetensors.h"
+#include "train/parameter_groups.h"
 #include "train/report.h"
-#include "train/single_box_setup.h"
 
 namespace solobox {
 namespace {

@@ -12,6 +12,7 @@
 #include "apps/onnx_file.h"
 #include "nn/checkpoint.h"
 #include "train/class_task.h"
+#include "train/config_setup.h"
 #include "train/run.h"
 #include "train/single_box_setup.h"
 

@@ -13,6 +13,7 @@
 #include "tensor/kernels/parallel.h"
 #include "train/class_task.h"
 #include "train/config_file.h"
+#include "train/config_setup.h"
 #include "train/overfit_classes.h"
 #include "train/single_box_setup.h"
 

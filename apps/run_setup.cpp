@@ -9,8 +9,8 @@
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
 #include "train/config_file.h"
+#include "train/config_setup.h"
 #include "train/run_report.h"
-#include "train/single_box_setup.h"
 
 namespace solobox {
 namespace {

@@ -11,6 +11,7 @@
 
 #include "nn/checkpoint.h"
 #include "tensor/tape.h"
+#include "train/config_setup.h"
 #include "train/session.h"
 #include "train/single_box_task.h"
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 
 #include "tensor/kernels/parallel.h"
@@ -9,11 +10,19 @@
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
-Optimizer::Optimizer(std::vector<Member> members) : members_(std::move(members)) {
+Optimizer::Optimizer(std::vector<Member> members) { add(std::move(members)); }
+
+void Optimizer::add(std::vector<Member> members) {
     std::set<const Parameter*> seen;
-    for (const Member& m : members_)
+    for (const Member& m : members_) seen.insert(m.param.param);
+    for (const Member& m : members)
         if (!seen.insert(m.param.param).second)
             throw ConfigError(fmt::format("parameter '{}' is in two groups of the optimizer", m.param.name));
+    members_.insert(members_.end(), std::make_move_iterator(members.begin()), std::make_move_iterator(members.end()));
+}
+
+void Optimizer::drop_frozen() {
+    std::erase_if(members_, [](const Member& m) { return !m.param.param->trainable; });
 }
 
 void Optimizer::begin(Member& m) {

@@ -41,6 +41,10 @@ public:
     void end_step_in_backward();
 
     std::vector<Member>& members() { return members_; }
+    // Between two steps: further parameters with fresh state, ConfigError when one is already a member; and those out
+    // that are not trainable, with what they have accumulated.
+    void add(std::vector<Member> members);
+    void drop_frozen();
     // Names of the state tensors as PyTorch has them ("exp_avg"), for checkpoints.
     virtual std::vector<std::string> state_names() const = 0;
 

@@ -1,6 +1,6 @@
 // Auxiliary heads in whole runs: the tables, the losses in them, starts from files that have none, refusals.
 #include "nn/safetensors.h"
-#include "tests/class_pictures.h"
+#include "tests/small_runs.h"
 #include "train/overfit_classes.h"
 
 namespace solobox {
@@ -11,8 +11,8 @@ using namespace fixtures;
 TEST(AuxRun, ReportsWhatEachHeadCosts) {
     const TemporaryDirectory dir;
     write_two_classes(dir, 4, 2);
-    const RunDirectory place = fresh_run(dir / "run");
-    run_in(place, class_config(dir, {"epochs=1", "aux_heads=2", "aux_weight=0.3", "ema_decay=0"}));
+    const RunDirectory place = fresh(dir / "run");
+    run(class_config(dir, {"epochs=1", "aux_heads=2", "aux_weight=0.3", "ema_decay=0"}), place);
     const Table t(place.file("results.csv"));
     for (const std::string part : {"train/", "val/"})
         EXPECT_NEAR(t.numbers(part + "loss").back(),
@@ -23,8 +23,8 @@ TEST(AuxRun, ReportsWhatEachHeadCosts) {
 
     // A start from weights without such heads, and one the other way round.
     const Config plain = class_config(dir, {"epochs=1", "ema_decay=0"});
-    const RunDirectory without = fresh_run(dir / "plain");
-    run_in(without, plain);
+    const RunDirectory without = fresh(dir / "plain");
+    run(plain, without);
     EXPECT_EQ(Table(without.file("results.csv")).header.size() + 6, t.header.size());
     const Config one = class_config(dir, {"aux_heads=1"});
     const auto task = make_task(one), bare = make_task(plain);
@@ -42,7 +42,7 @@ TEST(AuxRun, OverfitLearnsThroughThem) {
     apply_overfit_settings(config, 4);
     OverfitOptions options;
     options.steps = 3;
-    const RunDirectory place = fresh_run(dir / "overfit");
+    const RunDirectory place = fresh(dir / "overfit");
     overfit_classes(load_class_pictures("", "", 4, false, config), config, place, options);
     const Table t(place.file("results.csv"));
     EXPECT_NEAR(t.numbers("train/loss").back(),

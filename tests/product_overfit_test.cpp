@@ -7,8 +7,8 @@
 
 #include "nn/checkpoint.h"
 #include "tensor/kernels/parallel.h"
+#include "train/config_setup.h"
 #include "train/overfit.h"
-#include "train/single_box_setup.h"
 
 namespace solobox {
 namespace {

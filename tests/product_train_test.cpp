@@ -9,7 +9,7 @@
 
 #include "data/synthetic.h"
 #include "nn/safetensors.h"
-#include "tests/data_fixtures.h"
+#include "tests/small_runs.h"
 #include "train/run_report.h"
 #include "train/session.h"
 #include "train/single_box_task.h"
@@ -18,65 +18,7 @@ namespace solobox {
 namespace {
 
 namespace fs = std::filesystem;
-using fixtures::TemporaryDirectory;
-
-std::string text_at(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// A YOLO set of shapes: train/ and val/ of its own.
-void write_shapes(const TemporaryDirectory& dir, int train, int val) {
-    dir.write("set/data.yaml", "train: images/train\nval: images/val\nnames: [a, b, c, d, e, f]\n");
-    for (int i = 0; i < train + val; ++i) {
-        const SyntheticSample s = make_synthetic(7, static_cast<std::uint64_t>(i), 40);
-        const std::string place = fmt::format("{}/{:03}", i < train ? "train" : "val", i);
-        dir.write("set/images/" + place + ".png", encode_png(s.image));
-        const Object& o = s.object;
-        dir.write("set/labels/" + place + ".txt",
-                  fmt::format("{} {} {} {} {}\n", o.class_id, (o.x1 + o.x2) / 80, (o.y1 + o.y2) / 80,
-                              (o.x2 - o.x1) / 40, (o.y2 - o.y1) / 40));
-    }
-}
-
-Config small_config(const TemporaryDirectory& dir, const std::vector<std::string>& more = {}) {
-    Config config;
-    config.set_words({"data=" + dir / "set", "image=32", "batch=6", "epochs=3", "hidden=16", "warmup_steps=4",
-                      "dropout=0.1", "multi_scale=32,48"},
-                     "test");
-    config.set_words(more, "test");
-    return config;
-}
-
-struct Interrupted : std::runtime_error {
-    Interrupted() : std::runtime_error("interrupted") {}
-};
-
-SessionResult run(const Config& config, const RunDirectory& place, SessionOptions options = {}) {
-    SingleBoxTask task(config, load_single_box_data(config));
-    return train(task, config, place, options);
-}
-
-// results.csv without its seconds.
-std::string table(const RunDirectory& place) {
-    std::ifstream in(place.file("results.csv"));
-    std::string out;
-    for (std::string line; std::getline(in, line);) {
-        const std::size_t first = line.find(','), second = line.find(',', first + 1);
-        out += line.substr(0, first) + line.substr(second) + "\n";
-    }
-    return out;
-}
-
-RunDirectory fresh(const std::string& path) { return RunDirectory(RunDirectory::Place{"", "", path, false}); }
-
-void expect_same(const RunDirectory& a, const RunDirectory& b, const std::string& what) {
-    EXPECT_TRUE(text_at(a.last_weights()) == text_at(b.last_weights())) << what;
-    EXPECT_TRUE(text_at(a.best_weights()) == text_at(b.best_weights())) << what;
-    EXPECT_EQ(table(a), table(b)) << what;
-    EXPECT_EQ(text_at(a.file("steps.csv")), text_at(b.file("steps.csv"))) << what;
-    EXPECT_TRUE(text_at(a.file("layers.csv")) == text_at(b.file("layers.csv"))) << what;
-}
+using namespace fixtures;
 
 TEST(Train, GoesOnAfterDyingAtAnyMoment) {
     const TemporaryDirectory dir;

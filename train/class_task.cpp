@@ -18,8 +18,6 @@ struct ClassTaskBatch : TaskBatch {
 };
 const ClassBatch& pictures_of(const TaskBatch& batch) { return static_cast<const ClassTaskBatch&>(batch).pictures; }
 
-constexpr std::size_t chunk = 32;  // pictures a forward pass in validation
-
 std::array<double, 3> three_numbers(const Config& c, const std::string& key) {
     const std::vector<double> values = parse_numbers(key, c.text(key));
     if (values.size() != 3)
@@ -149,12 +147,12 @@ std::optional<ClassScores> ClassTask::measure(const PictureStore& store, const s
     ClassScores s;
     std::vector<double> scores;
     set_training(model_, false);
-    for (std::size_t first = 0; first < n; first += chunk) {
+    for (std::size_t first = 0; first < n; first += chunk_) {
         if (stop && stop()) {
             set_training(model_, true);
             return std::nullopt;
         }
-        const std::size_t count = std::min(chunk, n - first);
+        const std::size_t count = std::min(chunk_, n - first);
         Tensor x(Shape{static_cast<std::int64_t>(count), pictures_.side, pictures_.side, 3});
         Real* to = x.mutable_data();
         parallel_for(static_cast<std::int64_t>(count), [&](std::int64_t i) {

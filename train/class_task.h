@@ -2,6 +2,7 @@
 // top-1 and top-5 beside what an answer reaches that never looks.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,6 +56,9 @@ public:
     std::vector<BatchPart> losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) override;
     std::vector<std::string> columns() const override;
     std::optional<Evaluation> validate(const std::function<bool()>& stop) override;
+    void set_validation_batch(std::int64_t pictures) override {
+        chunk_ = static_cast<std::size_t>(std::max<std::int64_t>(pictures, 1));
+    }
 
     std::vector<std::string> introduction() const override;
     std::string score_name() const override { return "acc1"; }
@@ -81,6 +85,7 @@ private:
     BatchPlan plan_;
     ResNet model_;
     ClassLossSpec loss_;
+    std::size_t chunk_ = 32;  // pictures a forward pass in validation
 };
 
 // Pictures of a set with truth and answer, worst first or in their order; thumbnails of at most 320 pixels.

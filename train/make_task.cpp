@@ -5,6 +5,8 @@
 
 #include "nn/checkpoint.h"
 #include "train/class_task.h"
+#include "train/config_setup.h"
+#include "train/session_state.h"
 #include "train/single_box_setup.h"
 #include "train/single_box_task.h"
 #include "train/training_schedule.h"
@@ -21,6 +23,7 @@ void check_config(const Config& c) {
     } else {
         (void)describe(model_config(c)), (void)loss_spec(c);
     }
+    refuse_ignored_stages(c);
     (void)make_training_schedule(c, 1);
 }
 
@@ -52,7 +55,7 @@ std::vector<std::string> start_from(Task& task, const std::string& path) {
         return std::any_of(file.tensors.begin(), file.tensors.end(),
                            [&](const auto& t) { return t.first.starts_with(prefix); });
     };
-    const std::string prefix = any("ema.") ? "ema." : any("model.") ? "model." : "";
+    const std::string prefix = any("ema.") && !scored_raw(file) ? "ema." : any("model.") ? "model." : "";
     SafetensorsFile fresh;
     save_state(task, fresh, prefix);
     std::vector<std::string> notes;

@@ -8,7 +8,9 @@
 #include "data/dataset.h"
 #include "data/image.h"
 #include "nn/checkpoint.h"
+#include "train/config_setup.h"
 #include "train/diagnosis.h"
+#include "train/parameter_groups.h"
 #include "train/single_box_setup.h"
 #include "train/trainer.h"
 

@@ -12,9 +12,10 @@
 #include "data/synthetic.h"
 #include "nn/checkpoint.h"
 #include "train/class_task.h"
+#include "train/config_setup.h"
 #include "train/data_setup.h"
 #include "train/diagnosis.h"
-#include "train/single_box_setup.h"
+#include "train/parameter_groups.h"
 #include "train/trainer.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {

@@ -10,9 +10,10 @@
 #include "data/loader.h"
 #include "data/text.h"
 #include "nn/checkpoint.h"
+#include "train/config_setup.h"
+#include "train/parameter_groups.h"
+#include "train/run_rate.h"
 #include "train/session_state.h"
-#include "train/single_box_setup.h"
-#include "train/training_schedule.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 namespace {
@@ -62,7 +63,8 @@ private:
     void talk(const std::string& line, bool live = false) const {
         if (options_.talk) options_.talk(line, live);
     }
-    double rate(std::int64_t step) const;
+    void freeze();
+    void unfreeze();
     void open_tables();
     void step(const TaskBatch& batch, bool watched);
     void record_layers();
@@ -86,8 +88,9 @@ private:
     std::unique_ptr<Ema> ema_;
     std::unique_ptr<Trainer> trainer_;
     std::unique_ptr<FlowRecorder> flow_;
-    std::function<double(std::int64_t)> schedule_;
-    std::unique_ptr<schedule::Plateau> plateau_;
+    RunRate rate_;
+    bool frozen_ = false;  // the backbone, for now
+    std::int64_t unfreeze_;
     const TaskBatch* current_ = nullptr;
     SessionState state_;
     SessionResult result_;
@@ -109,32 +112,42 @@ Run::Run(Task& task, const Config& config, const RunDirectory& run, const Sessio
       data_(task.data_fingerprint()),
       per_epoch_(task.batches_per_epoch()),
       params_(parameters_of(task)),
-      optimizer_(make_optimizer(config, params_)) {
+      optimizer_(make_optimizer(config, params_)),
+      rate_(config, per_epoch_),
+      unfreeze_(unfreeze_step(config, per_epoch_)) {
     if (config.number("ema_decay") > 0)
         ema_ = std::make_unique<Ema>(EmaConfig{config.number("ema_decay"), config.number("ema_tau")}, tensors_of(task));
-    const Schedule s = make_training_schedule(config, per_epoch_);
-    schedule_ = s.rate;
-    plateau_ = std::make_unique<schedule::Plateau>(s.plateau, 1.0);
-    TrainerConfig how{[this](std::int64_t t) { return rate(t); }, config.number("clip")};
+    TrainerConfig how{[this](std::int64_t t) { return rate_(t); }, config.number("clip")};
     how.check_finite = config.flag("check_finite");
     how.ema = ema_.get();
-    how.momentum = s.momentum;
+    how.momentum = rate_.momentum();
     how.batch_names = [this] { return current_ ? task_.names(*current_) : std::string(); };
     trainer_ = std::make_unique<Trainer>(params_, *optimizer_, how);
     flow_ = std::make_unique<FlowRecorder>(params_);
-    if (!options.resume) return;
-    load_session(run.last_weights(), state_, task, *optimizer_, ema_.get(), hash_, data_);
-    if (options.extend) state_.done = false, state_.worse = 0;
-    plateau_->restore(state_.plateau);
-    trainer_->resume_at(state_.step);
-    before_ = seconds_so_far(run.file("results.csv"));
+    state_.raw = config.text("val_weights") == "raw";
+    if (options.resume) {
+        load_session(run.last_weights(), state_, task, *optimizer_, ema_.get(), hash_, data_);
+        if (options.extend) state_.done = false, state_.worse = 0;
+        rate_.restore(state_.plateau);
+        trainer_->resume_at(state_.step);
+        before_ = seconds_so_far(run.file("results.csv"));
+    }
+    // After loading: what the checkpoint knows of a part that trains already has found its place.
+    if (starts_frozen(config) && state_.step < unfreeze_) freeze();
 }
 
-// The plateau lowers a factor on whatever the schedule says.
-double Run::rate(std::int64_t t) const {
-    return config_.text("schedule") == "plateau"
-               ? std::max(schedule_(t) * plateau_->lr(), std::min(schedule_(t), config_.number("min_lr")))
-               : schedule_(t);
+void Run::freeze() {
+    for (const NamedParameter& p : params_) p.param->trainable = !in_backbone(config_, p.name);
+    optimizer_->drop_frozen();
+    frozen_ = true;
+}
+
+void Run::unfreeze() {
+    std::vector<Member> members = optimizer_members(config_, params_);
+    std::erase_if(members, [&](const Member& m) { return !in_backbone(config_, m.param.name); });
+    for (const Member& m : members) m.param.param->trainable = true;
+    optimizer_->add(std::move(members));
+    frozen_ = false;
 }
 
 bool Run::leave() {
@@ -172,6 +185,7 @@ void Run::record_layers() {
 }
 
 void Run::step(const TaskBatch& batch, bool watched) {
+    if (frozen_ && state_.step >= unfreeze_) unfreeze();
     current_ = &batch;
     const RandomKey dropout{static_cast<std::uint64_t>(config_.integer("seed")), Stream::dropout,
                             static_cast<std::uint32_t>(state_.step)};
@@ -209,7 +223,7 @@ void Run::show_progress() const {
 }
 
 void Run::save(const std::string& path) {
-    state_.plateau = plateau_->state();
+    state_.plateau = rate_.state();
     save_session(path, state_, task_, *optimizer_, ema_.get(), config_.at("seed").value, hash_, data_);
 }
 
@@ -231,7 +245,7 @@ void Run::write_row(const Evaluation& e) {
 
 // Best so far, patience, plateau.
 bool Run::judge(const Evaluation& e) {
-    plateau_->see(e.loss);
+    rate_.see(e.loss);
     const bool better = state_.best_epoch == 0 || e.score > state_.best_score + config_.number("min_delta");
     if (better) {
         state_.best_score = e.score;
@@ -246,9 +260,10 @@ bool Run::judge(const Evaluation& e) {
 }
 
 std::optional<Evaluation> Run::measure() {
-    if (ema_) ema_->swap();
+    const bool averages = ema_ && !state_.raw;
+    if (averages) ema_->swap();
     const auto measured = task_.validate([this] { return signal() != 0; });
-    if (ema_) ema_->swap();
+    if (averages) ema_->swap();
     if (measured) result_.last = *measured;
     return measured;
 }
@@ -351,7 +366,7 @@ void load_weights(Task& task, const std::string& path, bool averages) {
     const SafetensorsFile file = read_safetensors(path);
     const bool has = std::any_of(file.tensors.begin(), file.tensors.end(),
                                  [](const auto& t) { return t.first.starts_with("ema."); });
-    load_state(task, file, path, averages && has ? "ema." : "model.");
+    load_state(task, file, path, averages && has && !scored_raw(file) ? "ema." : "model.");
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -38,7 +38,8 @@ SessionResult train(Task& task, const Config& config, const RunDirectory& run, c
 // Hash of the configuration that decides what is learned: without threads, places and names.
 std::string config_hash(const Config& config);
 
-// Fills the model from a run's file: the averages when it has them (and `averages`), else the weights.
+// Fills the model from a run's file: the averages when it has them (and `averages`, and not val_weights=raw), else the
+// weights.
 void load_weights(Task& task, const std::string& path, bool averages = true);
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

@@ -118,12 +118,18 @@ void save_session(const std::string& path, const SessionState& s, Task& task, Op
     fields.put("terms", static_cast<std::int64_t>(s.term_sums.size()));
     for (std::size_t i = 0; i < s.term_sums.size(); ++i) fields.put(fmt::format("term_sum_{}", i), s.term_sums[i]);
     fields.put("ema_updates", ema ? ema->updates() : 0);
+    if (s.raw) file.metadata["val_weights"] = "raw";
     file.metadata["format"] = "solobox";
     file.metadata["seed"] = seed;
     file.metadata["optimizer"] = optimizer.name();
     file.metadata["config_hash"] = hash;
     file.metadata["data_hash"] = data;
     write_safetensors(path, file);
+}
+
+bool scored_raw(const SafetensorsFile& file) {
+    const auto found = file.metadata.find("val_weights");
+    return found != file.metadata.end() && found->second == "raw";
 }
 
 void load_session(const std::string& path, SessionState& s, Task& task, Optimizer& optimizer, Ema* ema,

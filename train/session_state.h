@@ -23,11 +23,14 @@ struct SessionState {
     std::int64_t best_epoch = 0, worse = 0;  // epochs from 1; validations since the best
     bool done = false;                       // early stopping or all epochs
     schedule::Plateau::State plateau;
+    bool raw = false;  // validation looks at the raw weights, not at their average
 };
 
 // Everything into one file, under PyTorch's names: model.*, ema.*, optim.<parameter>.<state>.
 void save_session(const std::string& path, const SessionState& state, Task& task, Optimizer& optimizer, Ema* ema,
                   const std::string& seed, const std::string& hash, const std::string& data);
+// Whether the run of this checkpoint validates its raw weights, though it holds their average too.
+bool scored_raw(const SafetensorsFile& file);
 // DataError when the file is of another model, configuration or data set.
 void load_session(const std::string& path, SessionState& state, Task& task, Optimizer& optimizer, Ema* ema,
                   const std::string& hash, const std::string& data);

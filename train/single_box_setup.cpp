@@ -1,26 +1,6 @@
 #include "train/single_box_setup.h"
 
-#include "optim/schedule.h"
-
 namespace solobox::inline SOLOBOX_PRECISION {
-
-void apply_model_defaults(Config& config) {
-    if (is_classifier(config)) {
-        const std::pair<const char*, const char*> usual[] = {
-            {"image", "224"}, {"brightness", "0"}, {"contrast", "0"}, {"saturation", "0"}};
-        for (const auto& [key, value] : usual)
-            if (config.is_default(key)) config.set(key, value, "model default");
-        return;
-    }
-    if (config.text("model") != "toy") {
-        if (!config.is_default("width_mult"))
-            throw ConfigError("width_mult applies to model=toy only: tiny has fixed widths");
-        return;
-    }
-    const std::pair<const char*, const char*> defaults[] = {{"image", "448"}, {"hidden", "4096"}, {"norm", "none"}};
-    for (const auto& [key, value] : defaults)
-        if (config.is_default(key)) config.set(key, value, "model default");
-}
 
 SingleBoxConfig model_config(const Config& config) {
     SingleBoxConfig c = config.text("model") == "toy" ? toy_config(config.number("width_mult")) : tiny_config();
@@ -64,30 +44,6 @@ std::unique_ptr<SingleBox> make_single_box(const Config& config, const UnitBox& 
                                               : HeadBias::logit;
     model->set_head_bias(head_bias(bias, {mean_box.cx, mean_box.cy, mean_box.w, mean_box.h}, decode_spec(config)));
     return model;
-}
-
-std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params) {
-    auto members = decay_weights_only(params, config.number("weight_decay"), {}, config.flag("decay_all"));
-    const std::string& other = config.text("optimizer_override");
-    const std::string& name = other == "none" ? config.text("optimizer") : other;
-    if (name == "SGD")
-        return std::make_unique<Sgd>(std::move(members),
-                                     Sgd::Config{config.number("momentum"), 0, config.flag("nesterov")});
-    if (config.flag("nesterov"))
-        throw ConfigError(fmt::format("nesterov=true applies to optimizer=SGD only, not to {}", name));
-    return std::make_unique<Adam>(
-        std::move(members), Adam::Config{config.number("momentum"), config.number("beta2"), 1e-8, name == "AdamW"});
-}
-
-std::function<double(std::int64_t)> make_schedule(const Config& config, std::int64_t cycle_steps) {
-    schedule::WarmupCosine s;
-    s.base = config.number("lr0");
-    s.min = s.base * config.number("lrf");
-    s.warmup = std::min(config.integer("warmup_steps"), cycle_steps);
-    s.total = cycle_steps;
-    if (config.text("schedule") == "cosine")
-        return [s](std::int64_t t) { return schedule::warmup_cosine(s, t % s.total); };
-    return [s](std::int64_t t) { return t < s.warmup ? schedule::warmup_cosine(s, t) : s.base; };
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

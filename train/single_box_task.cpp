@@ -231,16 +231,16 @@ std::optional<BoxScores> SingleBoxTask::measure(const PictureStore& store, const
                                                 std::vector<std::pair<std::string, double>>* loss) {
     const NoGrad quiet;
     const int side = static_cast<int>(config_.integer("image"));
-    const std::size_t n = store.size(), chunk = 16;
+    const std::size_t n = store.size();
     const std::vector<UnitBox> truths = store.boxes();
     BoxScores scores;
     set_training(*model_, false);
-    for (std::size_t first = 0; first < n; first += chunk) {
+    for (std::size_t first = 0; first < n; first += chunk_) {
         if (stop && stop()) {
             set_training(*model_, true);
             return std::nullopt;
         }
-        const std::size_t count = std::min(chunk, n - first);
+        const std::size_t count = std::min(chunk_, n - first);
         Tensor x(Shape{static_cast<std::int64_t>(count), side, side, 3});
         for (std::size_t i = 0; i < count; ++i) {
             const AugmentedPicture p = plain(store, first + i, side);

@@ -2,6 +2,7 @@
 // never look at a picture.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +52,9 @@ public:
     std::vector<BatchPart> losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) override;
     std::vector<std::string> columns() const override;
     std::optional<Evaluation> validate(const std::function<bool()>& stop) override;
+    void set_validation_batch(std::int64_t pictures) override {
+        chunk_ = static_cast<std::size_t>(std::max<std::int64_t>(pictures, 1));
+    }
 
     std::vector<std::string> introduction() const override;
     std::string score_name() const override { return "iou"; }
@@ -78,6 +82,7 @@ private:
     AugmentSpec augment_;
     BatchPlan plan_;
     std::unique_ptr<SingleBox> model_;
+    std::size_t chunk_ = 16;  // pictures a forward pass in validation
 };
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

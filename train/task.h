@@ -53,6 +53,9 @@ public:
     // Measures the model as it stands, in evaluation mode. Gives up (nothing) when `stop` says so.
     virtual std::optional<Evaluation> validate(const std::function<bool()>& stop) = 0;
 
+    // Pictures that validation takes in one forward pass, from now on.
+    virtual void set_validation_batch(std::int64_t pictures) = 0;
+
     // For people. The data in a few lines: what was found, what was left out, what a network reaches that never looks.
     virtual std::vector<std::string> introduction() const = 0;
     virtual std::string score_name() const = 0;  // "iou", "acc1"

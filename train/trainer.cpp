@@ -81,7 +81,8 @@ StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow
     StepReport report;
     report.lr = config_.lr(steps_);
     if (config_.momentum) optimizer_.set_momentum(config_.momentum(steps_));
-    optimizer_.zero_grad();
+    // Of all parameters: one that trains but has no place in the optimizer would add up its gradients for ever.
+    for (const auto& p : params_) p.param->zero_grad();
     if (config_.update_in_backward) {
         check(parts.size() == 1 && !flow && config_.clip == 0 && config_.clip_value == 0,
               "[trainer] an update inside backward excludes parts, clipping and flow records");

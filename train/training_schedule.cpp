@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "tensor/check.h"
 
@@ -37,6 +38,7 @@ void refuse_ignored(const Config& c, const std::string& name) {
         {"cycle_momentum", {"onecycle"}},
         {"base_momentum", {"onecycle"}},
         {"max_momentum", {"onecycle"}},
+        {"schedule_epochs", {"cosine", "linear", "step", "multistep", "exponential", "onecycle"}},
         {"lrf", {"cosine", "linear"}},
         {"lr0", {"cosine", "constant", "linear", "step", "multistep", "exponential", "onecycle", "plateau"}},
     };
@@ -79,12 +81,15 @@ Schedule make_training_schedule(const Config& c, std::int64_t per_epoch) {
     const bool in_epochs = c.number("warmup_epochs") > 0;
     if (in_epochs && c.at("warmup_steps").origin != "default" && c.at("warmup_steps").origin != "train default")
         throw ConfigError("warmup_steps and warmup_epochs are both set: keep one of them");
-    const std::int64_t total = c.integer("epochs") * per_epoch;
+    const std::int64_t length = c.integer("schedule_epochs"),
+                       total = (length ? length : c.integer("epochs")) * per_epoch;
     const std::int64_t asked = in_epochs ? std::llround(c.number("warmup_epochs") * static_cast<double>(per_epoch))
                                          : c.integer("warmup_steps");
     const std::int64_t warmup = std::min(asked, total);
     const double base = c.number("lr0"), gamma = c.number("gamma");
-    const auto epoch = [per_epoch](std::int64_t t) { return t / per_epoch; };
+    // A schedule of its own length keeps its last value beyond it.
+    const std::int64_t end = length ? total - 1 : std::numeric_limits<std::int64_t>::max();
+    const auto epoch = [per_epoch, end](std::int64_t t) { return std::min(t, end) / per_epoch; };
     // Behind the warm-up, time counts from its end where the schedule falls steadily, and in whole epochs where it
     // falls in steps.
     std::function<double(std::int64_t)> after;

@@ -1,0 +1,31 @@
+// The learning rate of a run by step: what the schedule says, times the plateau's factor, times unfreeze_lr from
+// unfreeze_epoch on.
+#pragma once
+
+#include <cstdint>
+
+#include "train/config.h"
+#include "train/training_schedule.h"
+
+namespace solobox {
+
+class RunRate {
+public:
+    RunRate(const Config& config, std::int64_t steps_per_epoch);
+    double operator()(std::int64_t step) const;
+    // The momentum by step, where it moves with the rate; else empty.
+    const std::function<double(std::int64_t)>& momentum() const { return schedule_.momentum; }
+
+    void see(double loss) { plateau_.see(loss); }  // of a validation
+    const schedule::Plateau::State& state() const { return plateau_.state(); }
+    void restore(const schedule::Plateau::State& state) { plateau_.restore(state); }
+
+private:
+    std::int64_t unfreeze_;
+    Schedule schedule_;
+    schedule::Plateau plateau_;
+    bool lowers_;  // schedule=plateau
+    double min_lr_, unfreeze_lr_;
+};
+
+}  // namespace solobox
