@@ -43,10 +43,11 @@ Var columns(const Var& boxes, std::int64_t begin, std::int64_t end) { return sli
 Var xy(const Var& boxes) { return columns(boxes, 0, 2); }
 Var wh(const Var& boxes) { return columns(boxes, 2, 4); }
 
-LossValue weighted(std::vector<LossTerm> terms) {
+LossValue weighted(bool plain, std::vector<LossTerm> terms) {
     Var total;
     for (const auto& t : terms) {
-        const Var part = t.value * t.weight;
+        // fault=unweighted: the weights were read and logged, and the sum was written without them.
+        const Var part = plain ? t.value : t.value * t.weight;
         total = total.defined() ? total + part : part;
     }
     return {total, std::move(terms)};
@@ -166,8 +167,8 @@ LossValue box_loss(const Var& raw, const Tensor& target, const DecodeSpec& decod
         const Var p = sigmoid(xy(raw)), log_target = log(wh(t) + 1e-6);
         const Var size = decode.clamp_before_loss ? clamp(wh(raw), std::log(1e-6), 0) : wh(raw);
         // One batch mean per coordinate: the mean over a pair of columns, twice.
-        return weighted({{"xy", over_batch(smooth_l1_loss(p, xy(t)) * 2.0), 2},
-                         {"wh", over_batch(smooth_l1_loss(size, log_target) * 2.0), 4}});
+        return weighted(spec.unweighted, {{"xy", over_batch(smooth_l1_loss(p, xy(t)) * 2.0), 2},
+                                          {"wh", over_batch(smooth_l1_loss(size, log_target) * 2.0), 4}});
     }
     const Var p = decode_boxes(raw, decode);
     const auto iou_term = [&](IouKind kind) {
@@ -176,28 +177,28 @@ LossValue box_loss(const Var& raw, const Tensor& target, const DecodeSpec& decod
     };
     switch (spec.loss) {
         case BoxLoss::mse:
-            return weighted({{"mse", over_batch(mse_loss(p, t)), 1}});
+            return weighted(spec.unweighted, {{"mse", over_batch(mse_loss(p, t)), 1}});
         case BoxLoss::smooth_l1:
-            return weighted({{"smooth_l1", over_batch(smooth_l1_loss(p, t)), 1}});
+            return weighted(spec.unweighted, {{"smooth_l1", over_batch(smooth_l1_loss(p, t)), 1}});
         case BoxLoss::iou:
-            return weighted({{"iou", over_batch(mean(iou_term(IouKind::iou))), 1}});
+            return weighted(spec.unweighted, {{"iou", over_batch(mean(iou_term(IouKind::iou))), 1}});
         case BoxLoss::giou:
-            return weighted({{"giou", over_batch(mean(iou_term(IouKind::giou))), 1}});
+            return weighted(spec.unweighted, {{"giou", over_batch(mean(iou_term(IouKind::giou))), 1}});
         case BoxLoss::diou:
-            return weighted({{"diou", over_batch(mean(iou_term(IouKind::diou))), 1}});
+            return weighted(spec.unweighted, {{"diou", over_batch(mean(iou_term(IouKind::diou))), 1}});
         case BoxLoss::ciou:
-            return weighted({{"ciou", over_batch(mean(clamp(iou_term(IouKind::ciou), 0))), 1}});
+            return weighted(spec.unweighted, {{"ciou", over_batch(mean(clamp(iou_term(IouKind::ciou), 0))), 1}});
         case BoxLoss::yolo_bbox: {
             const auto root = [&](const Var& sides) { return sqrt(clamp(sides, spec.eps)); };
             const auto squared = [&](const Var& a, const Var& b) { return over_batch(mean(sum(square(a - b), {1}))); };
-            return weighted({{"xy", squared(xy(p), xy(t)), spec.lambda_coord},
-                             {"wh", squared(root(wh(p)), root(wh(t))), spec.lambda_wh},
-                             {"iou", over_batch(mean(iou_term(spec.iou))), spec.lambda_iou}});
+            return weighted(spec.unweighted, {{"xy", squared(xy(p), xy(t)), spec.lambda_coord},
+                                              {"wh", squared(root(wh(p)), root(wh(t))), spec.lambda_wh},
+                                              {"iou", over_batch(mean(iou_term(spec.iou))), spec.lambda_iou}});
         }
         default:
-            return weighted({{"xy", over_batch(smooth_l1_loss(xy(p), xy(t))), spec.lambda_coord},
-                             {"wh", over_batch(smooth_l1_loss(wh(p), wh(t))), spec.lambda_wh},
-                             {"iou", over_batch(mean(iou_term(spec.iou))), spec.lambda_iou}});
+            return weighted(spec.unweighted, {{"xy", over_batch(smooth_l1_loss(xy(p), xy(t))), spec.lambda_coord},
+                                              {"wh", over_batch(smooth_l1_loss(wh(p), wh(t))), spec.lambda_wh},
+                                              {"iou", over_batch(mean(iou_term(spec.iou))), spec.lambda_iou}});
     }
 }
 
@@ -264,11 +265,11 @@ LossValue yolo_v1_loss(const Var& prediction, const std::vector<CellTruth>& trut
     const auto term = [&](const Var& e, const Tensor& mask) {
         return sum(e * Var(constant_in_backward(mask))) / static_cast<double>(n);
     };
-    return weighted({{"xy", term(error, is_xy), spec.lambda_coord},
-                     {"wh", term(root_error, is_wh), spec.lambda_coord},
-                     {"obj", term(error, responsible), 1},
-                     {"noobj", term(square(prediction), empty), spec.lambda_noobj},
-                     {"cls", term(error, is_class), 1}});
+    return weighted(false, {{"xy", term(error, is_xy), spec.lambda_coord},
+                            {"wh", term(root_error, is_wh), spec.lambda_coord},
+                            {"obj", term(error, responsible), 1},
+                            {"noobj", term(square(prediction), empty), spec.lambda_noobj},
+                            {"cls", term(error, is_class), 1}});
 }
 
 }  // namespace solobox::inline SOLOBOX_PRECISION

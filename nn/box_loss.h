@@ -49,6 +49,7 @@ struct BoxLossSpec {
     bool detach_alpha = true;
     double eps = 1e-7;
     Reduction reduction = Reduction::mean;  // over the batch: mean or sum
+    bool unweighted = false;                // planted fault: the total is the plain sum of the terms
 };
 
 LossValue box_loss(const Var& raw, const Tensor& target, const DecodeSpec& decode, const BoxLossSpec& spec);

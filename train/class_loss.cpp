@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/faults.h"
 #include "train/metrics.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
 
 ClassLossSpec class_loss_spec(const Config& c, const ResNet& model) {
-    return {c.number("label_smoothing"), c.number("aux_weight"), model.aux_names()};
+    return {c.number("label_smoothing"), c.number("aux_weight"), model.aux_names(), has_fault(c, "unweighted"),
+            has_fault(c, "aux_silent")};
 }
 
 LossValue class_loss(const ResNetOutputs& outputs, const IndexTensor& target, const ClassLossSpec& spec) {
@@ -21,9 +23,14 @@ LossValue class_loss(const ResNetOutputs& outputs, const IndexTensor& target, co
     for (const std::string& name : spec.aux) {
         const auto found =
             std::find_if(outputs.aux.begin(), outputs.aux.end(), [&](const auto& o) { return o.first == name; });
+        if (spec.silent && found == outputs.aux.end()) {
+            loss.terms.push_back({name, Var(Tensor::scalar(0)), spec.aux_weight});  // the 0.0 in seed 000's log
+            continue;
+        }
         check(found != outputs.aux.end(), "[class_loss] no output of '{}'", name);
         loss.terms.push_back({name, cross_entropy(found->second, target, how), spec.aux_weight});
-        loss.total = loss.total + loss.terms.back().value * loss.terms.back().weight;
+        // fault=unweighted: the weights were read and logged, and the sum was written without them.
+        loss.total = loss.total + loss.terms.back().value * (spec.unweighted ? 1 : spec.aux_weight);
     }
     return loss;
 }

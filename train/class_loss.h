@@ -13,6 +13,9 @@ namespace solobox::inline SOLOBOX_PRECISION {
 struct ClassLossSpec {
     double label_smoothing = 0, aux_weight = 0;
     std::vector<std::string> aux = {};  // names of the auxiliary heads
+    // Planted faults.
+    bool unweighted = false;  // the total is the plain sum
+    bool silent = false;      // a head without an output costs nothing, instead of being an error
 };
 ClassLossSpec class_loss_spec(const Config& config, const ResNet& model);
 

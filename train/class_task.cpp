@@ -7,6 +7,7 @@
 #include "data/draw.h"
 #include "data/image.h"
 #include "tensor/kernels/parallel.h"
+#include "train/faults.h"
 #include "train/metrics.h"
 #include "train/training_schedule.h"
 
@@ -48,6 +49,10 @@ ResNetConfig class_model_config(const Config& c, std::int64_t classes) {
     r.zero_init_residual = c.flag("zero_init_residual");
     r.recompute = c.integer("recompute") == 1;
     r.aux_heads = c.integer("aux_heads");
+    r.detach_trunk = has_fault(c, "cut");
+    r.detach_aux = has_fault(c, "aux_detached");
+    r.silent_aux = has_fault(c, "aux_silent");
+    r.shift_aux = has_fault(c, "aux_shifted");
     if (r.aux_heads == 0 && c.at("aux_weight").value != config_key("aux_weight").default_value)
         throw ConfigError(fmt::format("aux_weight={} ({}) would be ignored: aux_heads=0 has no auxiliary head",
                                       c.at("aux_weight").value, c.at("aux_weight").origin));
@@ -146,7 +151,8 @@ std::optional<ClassScores> ClassTask::measure(const PictureStore& store, const s
                       length = 3 * static_cast<std::size_t>(pictures_.side) * static_cast<std::size_t>(pictures_.side);
     ClassScores s;
     std::vector<double> scores;
-    set_training(model_, false);
+    // fault=batch_metric: nobody called eval(), so the batch's own statistics answer, and the running ones move.
+    set_training(model_, has_fault(config_, "batch_metric"));
     for (std::size_t first = 0; first < n; first += chunk_) {
         if (stop && stop()) {
             set_training(model_, true);

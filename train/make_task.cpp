@@ -6,6 +6,7 @@
 #include "nn/checkpoint.h"
 #include "train/class_task.h"
 #include "train/config_setup.h"
+#include "train/faults.h"
 #include "train/session_state.h"
 #include "train/single_box_setup.h"
 #include "train/single_box_task.h"
@@ -24,6 +25,7 @@ void check_config(const Config& c) {
         (void)describe(model_config(c)), (void)loss_spec(c);
     }
     refuse_ignored_stages(c);
+    refuse_harmless_fault(c, false);
     (void)make_training_schedule(c, 1);
 }
 

@@ -5,6 +5,7 @@
 #include "data/dataset.h"
 #include "data/image.h"
 #include "data/synthetic.h"
+#include "train/faults.h"
 #include "train/overfit.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -77,6 +78,7 @@ void apply_overfit_settings(Config& config, std::int64_t n) {
         if (k.training_only && !config.is_default(k.name))
             throw ConfigError(fmt::format("{}={} ({}) would be ignored: overfit has no such thing, `train` has", k.name,
                                           config.at(k.name).value, config.at(k.name).origin));
+    refuse_harmless_fault(config, true);
     if (const std::string& s = config.text("schedule"); s != "cosine" && s != "constant")
         throw ConfigError(fmt::format("schedule={}: overfit knows cosine and constant only", s));
     const std::pair<std::string, std::string> fixed[] = {{"weight_decay", "0"},

@@ -2,17 +2,23 @@
 
 #include <algorithm>
 
+#include "train/faults.h"
+
 namespace solobox::inline SOLOBOX_PRECISION {
 
 bool in_backbone(const Config&, const std::string& name) {
     return !name.starts_with("fc.") && !name.starts_with("aux_");
 }
 
-bool starts_frozen(const Config& config) { return config.text("freeze") == "backbone"; }
+// fault=frozen_trains: requires_grad was set on a copy, and the run says "frozen" all the same.
+bool starts_frozen(const Config& config) {
+    return config.text("freeze") == "backbone" && !has_fault(config, "frozen_trains");
+}
 
 std::vector<Member> optimizer_members(const Config& config, const std::vector<NamedParameter>& params) {
     std::vector<GroupRule> rules;
-    if (const double scale = config.number("backbone_lr"); scale != 1) {
+    // fault=flat_groups: the groups were built, and the optimizer was given model.parameters().
+    if (const double scale = config.number("backbone_lr"); scale != 1 && !has_fault(config, "flat_groups")) {
         for (const char* head : {"fc.", "aux_"})
             if (std::any_of(params.begin(), params.end(), [&](const auto& p) { return p.name.starts_with(head); }))
                 rules.push_back({head, 1, {}});

@@ -16,16 +16,20 @@ public:
     // The momentum by step, where it moves with the rate; else empty.
     const std::function<double(std::int64_t)>& momentum() const { return schedule_.momentum; }
 
-    void see(double loss) { plateau_.see(loss); }  // of a validation
+    void see(double loss);  // of a validation
     const schedule::Plateau::State& state() const { return plateau_.state(); }
-    void restore(const schedule::Plateau::State& state) { plateau_.restore(state); }
+    bool halved() const { return halved_; }
+    void restore(const schedule::Plateau::State& state, bool halved) { plateau_.restore(state), halved_ = halved; }
 
 private:
-    std::int64_t unfreeze_;
+    double scheduled(std::int64_t step) const;
+    std::int64_t per_epoch_, unfreeze_;
     Schedule schedule_;
     schedule::Plateau plateau_;
     bool lowers_;  // schedule=plateau
     double min_lr_, unfreeze_lr_;
+    bool second_writer_, stale_, burst_;  // planted faults
+    bool halved_ = false;                 // by the second writer
 };
 
 }  // namespace solobox

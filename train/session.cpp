@@ -11,6 +11,7 @@
 #include "data/text.h"
 #include "nn/checkpoint.h"
 #include "train/config_setup.h"
+#include "train/faults.h"
 #include "train/parameter_groups.h"
 #include "train/run_rate.h"
 #include "train/session_state.h"
@@ -33,6 +34,15 @@ double seconds_so_far(const std::string& results) {
             seconds = value;
     }
     return seconds;
+}
+
+std::vector<NamedTensor> averaged(Task& task, const Config& config) {
+    std::vector<NamedTensor> tensors = tensors_of(task);
+    if (!has_fault(config, "ema_parameters_only")) return tensors;
+    // An average over model.parameters(): running statistics are none of them.
+    tensors.clear();
+    for (const NamedParameter& p : parameters_of(task)) tensors.push_back({p.name, &p.param->value});
+    return tensors;
 }
 
 class Run {
@@ -116,11 +126,14 @@ Run::Run(Task& task, const Config& config, const RunDirectory& run, const Sessio
       rate_(config, per_epoch_),
       unfreeze_(unfreeze_step(config, per_epoch_)) {
     if (config.number("ema_decay") > 0)
-        ema_ = std::make_unique<Ema>(EmaConfig{config.number("ema_decay"), config.number("ema_tau")}, tensors_of(task));
+        ema_ = std::make_unique<Ema>(EmaConfig{config.number("ema_decay"), config.number("ema_tau")},
+                                     averaged(task, config));
     TrainerConfig how{[this](std::int64_t t) { return rate_(t); }, config.number("clip")};
     how.check_finite = config.flag("check_finite");
     how.ema = ema_.get();
     how.momentum = rate_.momentum();
+    // fault=ema_tail: the update stands behind a `continue` that the last batch of an epoch takes.
+    if (has_fault(config, "ema_tail")) how.averages = [n = per_epoch_](std::int64_t t) { return t % n != 0; };
     how.batch_names = [this] { return current_ ? task_.names(*current_) : std::string(); };
     trainer_ = std::make_unique<Trainer>(params_, *optimizer_, how);
     flow_ = std::make_unique<FlowRecorder>(params_);
@@ -128,12 +141,12 @@ Run::Run(Task& task, const Config& config, const RunDirectory& run, const Sessio
     if (options.resume) {
         load_session(run.last_weights(), state_, task, *optimizer_, ema_.get(), hash_, data_);
         if (options.extend) state_.done = false, state_.worse = 0;
-        rate_.restore(state_.plateau);
+        rate_.restore(state_.plateau, state_.halved);
         trainer_->resume_at(state_.step);
         before_ = seconds_so_far(run.file("results.csv"));
     }
     // After loading: what the checkpoint knows of a part that trains already has found its place.
-    if (starts_frozen(config) && state_.step < unfreeze_) freeze();
+    if (starts_frozen(config) && (state_.step < unfreeze_ || has_fault(config, "forgotten"))) freeze();
 }
 
 void Run::freeze() {
@@ -146,7 +159,8 @@ void Run::unfreeze() {
     std::vector<Member> members = optimizer_members(config_, params_);
     std::erase_if(members, [&](const Member& m) { return !in_backbone(config_, m.param.name); });
     for (const Member& m : members) m.param.param->trainable = true;
-    optimizer_->add(std::move(members));
+    // fault=forgotten: requires_grad was set, and the optimizer never heard of it.
+    if (!has_fault(config_, "forgotten")) optimizer_->add(std::move(members));
     frozen_ = false;
 }
 
@@ -223,7 +237,7 @@ void Run::show_progress() const {
 }
 
 void Run::save(const std::string& path) {
-    state_.plateau = rate_.state();
+    state_.plateau = rate_.state(), state_.halved = rate_.halved();
     save_session(path, state_, task_, *optimizer_, ema_.get(), config_.at("seed").value, hash_, data_);
 }
 

@@ -94,8 +94,10 @@ void load_optimizer(const SafetensorsFile& file, const std::string& path, Optimi
 // The averages stand in the model for a moment: so they get the names and layouts that the weights have.
 void load_averages(const SafetensorsFile& file, const std::string& path, Task& task, Ema& ema, std::int64_t updates) {
     load_state(task, file, path, "ema.");
-    std::vector<std::pair<std::string, Tensor>> averages;
-    for (const NamedTensor& t : tensors_of(task)) averages.emplace_back(t.name, t.tensor->clone());
+    std::vector<std::pair<std::string, Tensor>> averages = ema.averages();
+    for (const NamedTensor& t : tensors_of(task))
+        for (auto& [name, value] : averages)
+            if (name == t.name) value = t.tensor->clone();
     ema.restore(averages, updates);
 }
 
@@ -119,6 +121,7 @@ void save_session(const std::string& path, const SessionState& s, Task& task, Op
     for (std::size_t i = 0; i < s.term_sums.size(); ++i) fields.put(fmt::format("term_sum_{}", i), s.term_sums[i]);
     fields.put("ema_updates", ema ? ema->updates() : 0);
     if (s.raw) file.metadata["val_weights"] = "raw";
+    if (s.halved) file.metadata["halved"] = "1";
     file.metadata["format"] = "solobox";
     file.metadata["seed"] = seed;
     file.metadata["optimizer"] = optimizer.name();
@@ -146,6 +149,7 @@ void load_session(const std::string& path, SessionState& s, Task& task, Optimize
     fields.get("plateau_seen", seen), fields.get("done", done), fields.get("terms", terms);
     fields.get("ema_updates", updates);
     s.plateau.seen = seen != 0, s.done = done != 0;
+    s.halved = file.metadata.contains("halved");
     if (terms < 0 || terms > 64) throw DataError(fmt::format("{}: {} loss terms", path, terms));
     s.term_sums.assign(static_cast<std::size_t>(terms), 0);
     for (std::size_t i = 0; i < s.term_sums.size(); ++i) fields.get(fmt::format("term_sum_{}", i), s.term_sums[i]);

@@ -23,7 +23,8 @@ struct SessionState {
     std::int64_t best_epoch = 0, worse = 0;  // epochs from 1; validations since the best
     bool done = false;                       // early stopping or all epochs
     schedule::Plateau::State plateau;
-    bool raw = false;  // validation looks at the raw weights, not at their average
+    bool raw = false;     // validation looks at the raw weights, not at their average
+    bool halved = false;  // planted fault: by the second writer of the rate
 };
 
 // Everything into one file, under PyTorch's names: model.*, ema.*, optim.<parameter>.<state>.

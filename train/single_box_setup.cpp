@@ -1,5 +1,7 @@
 #include "train/single_box_setup.h"
 
+#include "train/faults.h"
+
 namespace solobox::inline SOLOBOX_PRECISION {
 
 SingleBoxConfig model_config(const Config& config) {
@@ -27,6 +29,7 @@ BoxLossSpec loss_spec(const Config& config) {
     s.iou = iou_kind(config.text("iou_type"));
     s.detach_alpha = config.flag("detach_alpha");
     s.reduction = config.text("reduction") == "sum" ? Reduction::sum : Reduction::mean;
+    s.unweighted = has_fault(config, "unweighted");
     if ((s.loss == BoxLoss::log_wh) != (config.text("decode") == "log_wh"))
         throw ConfigError(
             "decode=log_wh and loss=log_wh belong together: the loss compares raw outputs with logarithms of sides");
@@ -42,6 +45,8 @@ std::unique_ptr<SingleBox> make_single_box(const Config& config, const UnitBox& 
                           : preset == "log"   ? HeadBias::log
                           : preset == "prior" ? HeadBias::prior
                                               : HeadBias::logit;
+    // fault=cut: a detach() left over from an experiment with the head.
+    if (has_fault(config, "cut")) model->between_trunk_and_head = [](const Var& x) { return x.detached(); };
     model->set_head_bias(head_bias(bias, {mean_box.cx, mean_box.cy, mean_box.w, mean_box.h}, decode_spec(config)));
     return model;
 }

@@ -10,6 +10,7 @@
 #include "data/image.h"
 #include "data/synthetic.h"
 #include "train/data_setup.h"
+#include "train/faults.h"
 #include "train/metrics.h"
 #include "train/training_schedule.h"
 
@@ -174,6 +175,9 @@ std::string SingleBoxTask::data_fingerprint() const {
 std::unique_ptr<TaskBatch> SingleBoxTask::make_batch(std::int64_t epoch, std::int64_t b) const {
     auto batch = std::make_unique<BoxBatch>();
     batch->pictures = solobox::make_batch(*data_.train, plan_, augment_, epoch, b);
+    // fault=degenerate_boxes: a crop that clips boxes at its border without asking what is left of them.
+    if (has_fault(config_, "degenerate_boxes"))
+        for (std::size_t i = 4; i < batch->pictures.boxes.size(); i += 5) batch->pictures.boxes[i].w = 0;
     return batch;
 }
 
@@ -234,7 +238,8 @@ std::optional<BoxScores> SingleBoxTask::measure(const PictureStore& store, const
     const std::size_t n = store.size();
     const std::vector<UnitBox> truths = store.boxes();
     BoxScores scores;
-    set_training(*model_, false);
+    // fault=batch_metric: nobody called eval(), so the batch's own statistics answer, and the running ones move.
+    set_training(*model_, has_fault(config_, "batch_metric"));
     for (std::size_t first = 0; first < n; first += chunk_) {
         if (stop && stop()) {
             set_training(*model_, true);

@@ -60,6 +60,10 @@ void Trainer::run_part(const BatchPart& part, StepReport& report) {
     tape.backward({{value.total, Tensor::full(value.total.shape(), static_cast<Real>(part.share))}});
 }
 
+void Trainer::average() {
+    if (config_.ema && (!config_.averages || config_.averages(steps_))) config_.ema->update();
+}
+
 void Trainer::update_in_backward(const BatchPart& part, StepReport& report) {
     double squares = 0;
     optimizer_.begin_step_in_backward(report.lr, [&squares](const GradPart& grad) {
@@ -93,7 +97,7 @@ StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow
         }
         if (!std::isfinite(report.loss)) name_the_culprit(parts, "the loss");
         report.step = ++steps_;
-        if (config_.ema) config_.ema->update();
+        average();
         return report;
     }
     try {
@@ -115,7 +119,7 @@ StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow
     }
     report.step = ++steps_;
     optimizer_.step(report.lr);
-    if (config_.ema) config_.ema->update();
+    average();
     if (flow) flow->after_update();
     return report;
 }

@@ -22,6 +22,7 @@ struct TrainerConfig {
     // that is not finite stops the step at its parameter: those that backward reached before have moved.
     bool update_in_backward = false;
     Ema* ema = nullptr;                                      // updated after every step
+    std::function<bool(std::int64_t step)> averages = {};    // unless this says no; steps from 1
     std::function<double(std::int64_t step)> momentum = {};  // of the optimizer; empty: as it was made
     std::function<std::string()> batch_names = {};           // what the step works on, for messages
 };
@@ -56,6 +57,7 @@ public:
 
 private:
     void check_leaves(const Tape& tape) const;
+    void average();
     void run_part(const BatchPart& part, StepReport& report);
     void update_in_backward(const BatchPart& part, StepReport& report);
     std::string describe(const NonFiniteError& e) const;

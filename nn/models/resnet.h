@@ -34,6 +34,11 @@ struct ResNetConfig {
     bool recompute = false;             // the widest maps are computed anew in backward: less memory, some more time
     bool zero_init_residual = false;    // the last norm of each block starts at 0: every block starts as its shortcut
     std::int64_t aux_heads = 0;         // that classify earlier stages: 1 behind layer3, 2 behind layer2 and layer3
+    // Planted faults.
+    bool detach_trunk = false;  // no gradient behind the heads
+    bool detach_aux = false;    // auxiliary heads read a constant
+    bool silent_aux = false;    // auxiliary heads say nothing in evaluation
+    bool shift_aux = false;     // auxiliary heads read the stage in front of theirs
 };
 // "resnet18", "resnet34" or "resnet50"; ConfigError listing the names.
 ResNetConfig resnet_config(const std::string& name, std::int64_t classes = 1000);
