@@ -28,6 +28,7 @@ Verb add_predict(CLI::App& app);
 Verb add_compare(CLI::App& app);
 Verb add_report(CLI::App& app);
 Verb add_lr_find(CLI::App& app);
+Verb add_doctor(CLI::App& app);
 Verb add_completion(CLI::App& app, CLI::App& root);
 Verb add_model(CLI::App& app);
 Verb add_gradcheck(CLI::App& app);

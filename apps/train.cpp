@@ -43,6 +43,7 @@ void print_result(const Arguments& a, const RunDirectory& run, const SessionResu
                   {"seconds", r.seconds},
                   {"images_per_second", r.images_per_second},
                   {"data_wait_share", r.wait_share},
+                  {"watch_share", r.watch_share},
                   {"verdict_text", verdict.text()}});
         if (shown)
             for (const auto& [name, value] : shown->figures) j[name] = value;
@@ -95,6 +96,7 @@ ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run,
     if (config.flag("legacy_names"))
         write_legacy_names(run, config, {task.batches_per_epoch(), r.best_epoch - 1, r.best_score});
     for (const ReportFinding& f : run_findings(run)) {
+        if (r.said.contains(f.id)) continue;  // said while it ran
         run.event(dump(
             {{"event", "finding"}, {"id", f.id}, {"severity", f.severity}, {"message", f.message}, {"cure", f.cure}}));
         if (f.severity == "FAIL" || f.severity == "WARN")

@@ -100,10 +100,10 @@ ExitCode predict_classes(const ValArguments& a, const RunDirectory& run, const C
     load_weights(task, weights_file(run, a.weights));
     set_training(task, false);
     task.model().freeze();
-    const int side = task.pictures().side;
+    const int side = task.picture_spec().side;
     Json rows = Json::array();
     for (const std::string& path : a.images) {
-        const Pixels<float> pixels = centre_picture(read_image(path), task.pictures());
+        const Pixels<float> pixels = centre_picture(read_image(path), task.picture_spec());
         Tensor x(Shape{1, side, side, 3});
         std::copy(pixels.values.begin(), pixels.values.end(), x.mutable_data());
         const Tensor p = task.probabilities(x);

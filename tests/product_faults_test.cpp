@@ -112,7 +112,7 @@ TEST_F(FaultyRun, DegenerateBoxesAreEveryFifth) {
     const Config config = small_config(dir_, {"fault=degenerate_boxes", "multi_scale="});
     SingleBoxTask task(config, load_single_box_data(config));
     const auto batch = task.make_batch(0, 0);
-    const auto& boxes = SingleBoxTask::pictures(*batch).boxes;
+    const auto& boxes = SingleBoxTask::pictures_of(*batch).boxes;
     for (std::size_t i = 0; i < boxes.size(); ++i) EXPECT_EQ(boxes[i].w == 0, i == 4) << i;
 }
 

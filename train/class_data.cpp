@@ -76,16 +76,16 @@ ClassData load_class_data(const Config& c) {
     if (place == "synthetic") {
         d.source = "synthetic shapes, made in memory";
         d.names = shape_names();
-        d.train = shape_store(c, synthetic_training_part, std::max(shorter, 16), tallies);
-        d.val = shape_store(c, synthetic_validation_part, std::max(shorter, 16), tallies);
+        d.train = shape_store(c, synthetic_part(c, true), std::max(shorter, 16), tallies);
+        d.val = shape_store(c, synthetic_part(c, false), std::max(shorter, 16), tallies);
     } else {
         const DataSet set = open_dataset(place, open_options(c));
         tallies = set.tallies;
         d.source = fmt::format("{} data set {}", set.format, place);
         d.names = set.classes;
         // Training crops look closer than the whole picture: twice the size that validation needs.
-        d.train = file_store(c, set.train, 2 * side, tallies);
-        d.val = file_store(c, set.val, shorter, tallies);
+        d.train = file_store(c, limited(set.train, c, "train_images"), 2 * side, tallies);
+        d.val = file_store(c, limited(set.val, c, "val_images"), shorter, tallies);
     }
     const auto classes = static_cast<std::int64_t>(d.names.size());
     if (c.integer("classes") != 0 && c.integer("classes") != classes)

@@ -132,6 +132,19 @@ std::vector<BatchPart> ClassTask::losses(const TaskBatch& batch, std::int64_t pa
     return out;
 }
 
+ModelOutputs ClassTask::outputs(const Var& images, const RandomKey&) {
+    ResNetOutputs out = model_.all_outputs(images);
+    return {out.logits, std::move(out.aux)};
+}
+
+LossValue ClassTask::loss_of(const ModelOutputs& outputs, std::uint64_t seed) {
+    const std::int64_t n = outputs.main.dim(0);
+    Random random({seed, Stream::test, 0, 0, 0});
+    IndexTensor target(Shape{n});
+    for (std::int64_t i = 0; i < n; ++i) target.mutable_data()[i] = random.below(classes());
+    return class_loss({outputs.main, outputs.aux}, target, loss_);
+}
+
 std::vector<std::string> ClassTask::columns() const {
     std::vector<std::string> names{"val/loss",       "val/acc1",           "val/acc5",
                                    "metrics/chance", "metrics/blind_acc1", "metrics/val_images"};

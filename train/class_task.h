@@ -60,6 +60,10 @@ public:
         chunk_ = static_cast<std::size_t>(std::max<std::int64_t>(pictures, 1));
     }
 
+    ModelOutputs outputs(const Var& images, const RandomKey& dropout) override;
+    LossValue loss_of(const ModelOutputs& outputs, std::uint64_t seed) override;
+    std::pair<std::size_t, std::size_t> pictures() const override { return {data_.train->size(), data_.val->size()}; }
+
     std::vector<std::string> introduction() const override;
     std::string score_name() const override { return "acc1"; }
     std::vector<std::pair<std::string, double>> baselines() const override;
@@ -75,7 +79,7 @@ public:
 
     ResNet& model() { return model_; }
     const ClassData& data() const { return data_; }
-    const ClassPictureSpec& pictures() const { return pictures_; }
+    const ClassPictureSpec& picture_spec() const { return pictures_; }
 
 private:
     std::int64_t classes() const { return model_.config().classes; }

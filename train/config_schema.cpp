@@ -125,6 +125,10 @@ Keys make_schema() {
              "checkpoints/NAME-epoch=00-val/acc1=..ckpt"),
         flag("drop_last", false,
              "leave out an epoch's last batch when it is smaller than `batch`, unless it is the only one"),
+        integer("train_images", 0, 0, 1 << 24,
+                "so many training pictures, evenly spread over the set (synthetic: so many are made); 0: all, "
+                "synthetic 2000"),
+        integer("val_images", 0, 0, 1 << 20, "the same for validation; synthetic 400"),
         number("val_fraction", 0.2, 0, 0.9, "of a data set without a split: the last ones in byte order of path"),
         text("multi_scale", "", "sides of the picture, one drawn for every batch, as 96,112,128; empty: `image`"),
         number("fliplr", 0.5, 0, 1, "probability of a mirrored picture"),
@@ -166,6 +170,10 @@ Keys make_schema() {
                "a bug planted on purpose, for lessons and tests: the doctor finds it by measuring"),
         choice("box", {"largest", "first", "error"}, "which object counts when a picture has several"),
         flag("antialias", true, "resize with antialiasing (as PIL) instead of plain bilinear"),
+        text("reference", "",
+             "for the doctor: a run known to be good, by name (seed003), as batch=8,lr0=0.00025,image=384, or its "
+             "directory"),
+        text("thresholds", "", "of the doctor's rules, as D36.norm=5000,D52=off"),
         choice("exif_boxes", {"stored", "upright"}, "frame of the labels of pictures with an EXIF orientation"),
     };
 }
@@ -224,7 +232,8 @@ const std::vector<ConfigKey>& config_schema() {
                                                       "fault",
                                                       "box",
                                                       "antialias",
-                                                      "exif_boxes"};
+                                                      "exif_boxes",
+                                                      "thresholds"};
         static const std::set<std::string> boxes{
             "width_mult",  "hidden",       "norm",      "groups",      "dropout",           "decode",    "loss",
             "iou_type",    "lambda_coord", "lambda_wh", "lambda_iou",  "detach_alpha",      "reduction", "prior_w",

@@ -10,10 +10,8 @@
 #include "data/loader.h"
 #include "data/text.h"
 #include "nn/checkpoint.h"
-#include "train/config_setup.h"
-#include "train/faults.h"
-#include "train/parameter_groups.h"
-#include "train/run_rate.h"
+#include "train/doctor/run_watch.h"
+#include "train/run_parts.h"
 #include "train/session_state.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -36,19 +34,11 @@ double seconds_so_far(const std::string& results) {
     return seconds;
 }
 
-std::vector<NamedTensor> averaged(Task& task, const Config& config) {
-    std::vector<NamedTensor> tensors = tensors_of(task);
-    if (!has_fault(config, "ema_parameters_only")) return tensors;
-    // An average over model.parameters(): running statistics are none of them.
-    tensors.clear();
-    for (const NamedParameter& p : parameters_of(task)) tensors.push_back({p.name, &p.param->value});
-    return tensors;
-}
-
 class Run {
 public:
     Run(Task& task, const Config& config, const RunDirectory& run, const SessionOptions& options);
     SessionResult go();
+    void diverged(const std::string& what) { watch_.diverged(what); }
 
 private:
     std::int64_t epochs() const { return config_.integer("epochs"); }
@@ -73,8 +63,6 @@ private:
     void talk(const std::string& line, bool live = false) const {
         if (options_.talk) options_.talk(line, live);
     }
-    void freeze();
-    void unfreeze();
     void open_tables();
     void step(const TaskBatch& batch, bool watched);
     void record_layers();
@@ -86,6 +74,7 @@ private:
     void write_row(const Evaluation& e);
     void save(const std::string& path);
     void show_progress() const;
+    void watch(const Evaluation* e);  // the doctor, at the end of an epoch or behind a validation within it
 
     Task& task_;
     const Config& config_;
@@ -93,14 +82,9 @@ private:
     const SessionOptions& options_;
     std::string hash_, data_;
     std::int64_t per_epoch_;
-    std::vector<NamedParameter> params_;
-    std::unique_ptr<Optimizer> optimizer_;
-    std::unique_ptr<Ema> ema_;
-    std::unique_ptr<Trainer> trainer_;
+    RunParts parts_;
+    RunWatch watch_;
     std::unique_ptr<FlowRecorder> flow_;
-    RunRate rate_;
-    bool frozen_ = false;  // the backbone, for now
-    std::int64_t unfreeze_;
     const TaskBatch* current_ = nullptr;
     SessionState state_;
     SessionResult result_;
@@ -121,47 +105,20 @@ Run::Run(Task& task, const Config& config, const RunDirectory& run, const Sessio
       hash_(config_hash(config)),
       data_(task.data_fingerprint()),
       per_epoch_(task.batches_per_epoch()),
-      params_(parameters_of(task)),
-      optimizer_(make_optimizer(config, params_)),
-      rate_(config, per_epoch_),
-      unfreeze_(unfreeze_step(config, per_epoch_)) {
-    if (config.number("ema_decay") > 0)
-        ema_ = std::make_unique<Ema>(EmaConfig{config.number("ema_decay"), config.number("ema_tau")},
-                                     averaged(task, config));
-    TrainerConfig how{[this](std::int64_t t) { return rate_(t); }, config.number("clip")};
-    how.check_finite = config.flag("check_finite");
-    how.ema = ema_.get();
-    how.momentum = rate_.momentum();
-    // fault=ema_tail: the update stands behind a `continue` that the last batch of an epoch takes.
-    if (has_fault(config, "ema_tail")) how.averages = [n = per_epoch_](std::int64_t t) { return t % n != 0; };
-    how.batch_names = [this] { return current_ ? task_.names(*current_) : std::string(); };
-    trainer_ = std::make_unique<Trainer>(params_, *optimizer_, how);
-    flow_ = std::make_unique<FlowRecorder>(params_);
+      parts_(task, config, per_epoch_),
+      watch_(task, parts_, run, [this](const std::string& line) { talk(line); }) {
+    parts_.batch_names = [this] { return current_ ? task_.names(*current_) : std::string(); };
+    flow_ = std::make_unique<FlowRecorder>(parts_.params);
     state_.raw = config.text("val_weights") == "raw";
     if (options.resume) {
-        load_session(run.last_weights(), state_, task, *optimizer_, ema_.get(), hash_, data_);
+        load_session(run.last_weights(), state_, task, *parts_.optimizer, parts_.ema.get(), hash_, data_);
         if (options.extend) state_.done = false, state_.worse = 0;
-        rate_.restore(state_.plateau, state_.halved);
-        trainer_->resume_at(state_.step);
+        parts_.rate.restore(state_.plateau, state_.halved);
+        parts_.trainer->resume_at(state_.step);
         before_ = seconds_so_far(run.file("results.csv"));
     }
-    // After loading: what the checkpoint knows of a part that trains already has found its place.
-    if (starts_frozen(config) && (state_.step < unfreeze_ || has_fault(config, "forgotten"))) freeze();
-}
-
-void Run::freeze() {
-    for (const NamedParameter& p : params_) p.param->trainable = !in_backbone(config_, p.name);
-    optimizer_->drop_frozen();
-    frozen_ = true;
-}
-
-void Run::unfreeze() {
-    std::vector<Member> members = optimizer_members(config_, params_);
-    std::erase_if(members, [&](const Member& m) { return !in_backbone(config_, m.param.name); });
-    for (const Member& m : members) m.param.param->trainable = true;
-    // fault=forgotten: requires_grad was set, and the optimizer never heard of it.
-    if (!has_fault(config_, "forgotten")) optimizer_->add(std::move(members));
-    frozen_ = false;
+    parts_.begin_stage(state_.step);
+    watch_.begin(options.resume);
 }
 
 bool Run::leave() {
@@ -199,15 +156,16 @@ void Run::record_layers() {
 }
 
 void Run::step(const TaskBatch& batch, bool watched) {
-    if (frozen_ && state_.step >= unfreeze_) unfreeze();
+    parts_.enter(state_.step);
     current_ = &batch;
     const RandomKey dropout{static_cast<std::uint64_t>(config_.integer("seed")), Stream::dropout,
                             static_cast<std::uint32_t>(state_.step)};
     const auto start = Clock::now();
-    last_ =
-        trainer_->step(task_.losses(batch, config_.integer("accumulate"), dropout), watched ? flow_.get() : nullptr);
+    last_ = parts_.trainer->step(task_.losses(batch, config_.integer("accumulate"), dropout),
+                                 watched ? flow_.get() : nullptr);
     step_seconds_ += seconds_since(start);
     current_ = nullptr;
+    watch_.step(last_, batch);
     const std::int64_t n = task_.size(batch);
     state_.term_sums.resize(last_.terms.size());
     state_.loss_sum += last_.loss * static_cast<double>(n);
@@ -237,8 +195,8 @@ void Run::show_progress() const {
 }
 
 void Run::save(const std::string& path) {
-    state_.plateau = rate_.state(), state_.halved = rate_.halved();
-    save_session(path, state_, task_, *optimizer_, ema_.get(), config_.at("seed").value, hash_, data_);
+    state_.plateau = parts_.rate.state(), state_.halved = parts_.rate.halved();
+    save_session(path, state_, task_, *parts_.optimizer, parts_.ema.get(), config_.at("seed").value, hash_, data_);
 }
 
 void Run::write_row(const Evaluation& e) {
@@ -259,7 +217,7 @@ void Run::write_row(const Evaluation& e) {
 
 // Best so far, patience, plateau.
 bool Run::judge(const Evaluation& e) {
-    rate_.see(e.loss);
+    parts_.rate.see(e.loss);
     const bool better = state_.best_epoch == 0 || e.score > state_.best_score + config_.number("min_delta");
     if (better) {
         state_.best_score = e.score;
@@ -274,10 +232,10 @@ bool Run::judge(const Evaluation& e) {
 }
 
 std::optional<Evaluation> Run::measure() {
-    const bool averages = ema_ && !state_.raw;
-    if (averages) ema_->swap();
+    const bool averages = parts_.ema && !state_.raw;
+    if (averages) parts_.ema->swap();
     const auto measured = task_.validate([this] { return signal() != 0; });
-    if (averages) ema_->swap();
+    if (averages) parts_.ema->swap();
     if (measured) result_.last = *measured;
     return measured;
 }
@@ -292,9 +250,19 @@ void Run::say(const Evaluation& e, bool measured) const {
                      measured ? fmt::format("  val {:.4f}  ", e.loss) : "", e.text, state_.lr));
 }
 
+void Run::watch(const Evaluation* e) {
+    if (state_.step == 0) return;
+    const double n = static_cast<double>(std::max<std::int64_t>(state_.pictures, 1));
+    std::vector<std::pair<std::string, double>> terms;
+    for (std::size_t i = 0; i < terms_.size() && i < state_.term_sums.size(); ++i)
+        terms.emplace_back(terms_[i], state_.term_sums[i] / n);
+    watch_.epoch({position(), before_ + seconds_since(start_), state_.loss_sum / n, terms, e});
+}
+
 bool Run::look() {
     const auto measured = measure();
     if (!measured) return false;
+    watch(&*measured);
     // Before the first step nothing can be called best.
     const bool best = state_.step > 0 && judge(*measured);
     write_row(*measured);
@@ -318,6 +286,7 @@ bool Run::end_epoch() {
     }
     write_row(e);
     say(e, due);
+    watch(due ? &e : nullptr);
     ++state_.epoch;
     state_.batch = state_.pictures = 0;
     state_.loss_sum = 0;
@@ -355,6 +324,8 @@ SessionResult Run::go() {
     result_.epochs = state_.epoch, result_.steps = state_.step;
     result_.best_epoch = state_.best_epoch, result_.best_score = state_.best_score;
     result_.seconds = seconds_since(start_);
+    result_.watch_share = watch_.seconds() / std::max(step_seconds_, 1e-9);
+    for (const doctor::Verdict& v : watch_.said()) result_.said.insert(v.id);
     result_.wait_share = waited_ / std::max(waited_ + step_seconds_, 1e-9);
     result_.images_per_second = static_cast<double>(pictures_here_) / std::max(waited_ + step_seconds_, 1e-9);
     return result_;
@@ -363,16 +334,23 @@ SessionResult Run::go() {
 }  // namespace
 
 SessionResult train(Task& task, const Config& config, const RunDirectory& run, const SessionOptions& options) {
-    return Run(task, config, run, options).go();
+    Run session(task, config, run, options);
+    try {
+        return session.go();
+    } catch (const NonFiniteError& e) {
+        session.diverged(e.what());
+        throw;
+    }
 }
 
 std::string config_hash(const Config& config) {
-    static const std::set<std::string> elsewhere{"data",     "workers",   "cache_mb",     "project", "name",
-                                                 "exist_ok", "epochs",    "trace",        "weights", "check_finite",
-                                                 "patience", "recompute", "legacy_names", "skip_bad"};
+    static const std::set<std::string> elsewhere{
+        "data",    "workers",      "cache_mb", "project",   "name",         "exist_ok", "epochs",    "trace",
+        "weights", "check_finite", "patience", "recompute", "legacy_names", "skip_bad", "reference", "thresholds"};
     std::string text;
     for (const auto& [key, v] : config.all())
-        if (!elsewhere.contains(key)) text += key + "=" + v.value + "\n";
+        // Only what differs from the default: a key that a later version brings does not orphan older runs.
+        if (!elsewhere.contains(key) && v.value != config_key(key).default_value) text += key + "=" + v.value + "\n";
     return fmt::format("{:08x}", checksum(text));
 }
 

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "train/config.h"
@@ -30,6 +31,8 @@ struct SessionResult {
     double best_score = 0;
     Evaluation last;
     double seconds = 0, wait_share = 0, images_per_second = 0;  // of this call's steps
+    double watch_share = 0;      // the doctor's time over the steps'
+    std::set<std::string> said;  // rules that spoke while it ran
 };
 
 // NonFiniteError when the run diverged (the last good checkpoint stays); IoError, DataError as usual.

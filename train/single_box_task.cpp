@@ -133,15 +133,16 @@ SingleBoxData load_single_box_data(const Config& c) {
     std::vector<Tally> tallies;
     if (place == "synthetic") {
         d.source = "synthetic shapes, made in memory";
-        d.train = synthetic_store(c, train_side, synthetic_training_part, tallies);
-        d.val = synthetic_store(c, val_side, synthetic_validation_part, tallies);
+        d.train = synthetic_store(c, train_side, synthetic_part(c, true), tallies);
+        d.val = synthetic_store(c, val_side, synthetic_part(c, false), tallies);
     } else {
         const DataSet set = open_dataset(place, open_options(c));
         tallies = set.tallies;
         d.source = fmt::format("{} data set {}", set.format, place);
         const BoxPolicy policy = policy_of(c.text("box"));
-        d.train = file_store(c, train_side, usable(set.train, policy, tallies), skip_bad, tallies);
-        d.val = file_store(c, val_side, usable(set.val, policy, tallies), skip_bad, tallies);
+        d.train = file_store(c, train_side, limited(usable(set.train, policy, tallies), c, "train_images"), skip_bad,
+                             tallies);
+        d.val = file_store(c, val_side, limited(usable(set.val, policy, tallies), c, "val_images"), skip_bad, tallies);
     }
     for (const auto& [name, store] : {std::pair{"training", d.train.get()}, std::pair{"validation", d.val.get()}})
         if (store->size() == 0) throw DataError(fmt::format("{}: no usable {} picture with a box in it", place, name));
@@ -181,23 +182,23 @@ std::unique_ptr<TaskBatch> SingleBoxTask::make_batch(std::int64_t epoch, std::in
     return batch;
 }
 
-const PictureBatch& SingleBoxTask::pictures(const TaskBatch& batch) {
+const PictureBatch& SingleBoxTask::pictures_of(const TaskBatch& batch) {
     return static_cast<const BoxBatch&>(batch).pictures;
 }
 
 std::string SingleBoxTask::names(const TaskBatch& batch) const {
     std::string names;
-    for (const std::size_t i : pictures(batch).which)
+    for (const std::size_t i : pictures_of(batch).which)
         names += (names.empty() ? "" : ", ") + data_.train->target(i).name;
     return names;
 }
 
 std::int64_t SingleBoxTask::size(const TaskBatch& batch) const {
-    return static_cast<std::int64_t>(pictures(batch).which.size());
+    return static_cast<std::int64_t>(pictures_of(batch).which.size());
 }
 
 std::vector<BatchPart> SingleBoxTask::losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) {
-    const PictureBatch& p = pictures(batch);
+    const PictureBatch& p = pictures_of(batch);
     const std::size_t n = p.which.size(), length = p.images.size() / std::max<std::size_t>(n, 1);
     const auto pieces = std::min<std::size_t>(static_cast<std::size_t>(parts), n);
     std::vector<BatchPart> out;
@@ -223,7 +224,7 @@ std::vector<BatchPart> SingleBoxTask::losses(const TaskBatch& batch, std::int64_
 std::vector<std::string> SingleBoxTask::columns() const {
     return {"val/loss",           "metrics/iou",          "metrics/iou50",
             "metrics/median_iou", "metrics/mean_box_iou", "metrics/constant_box_iou",
-            "metrics/lift"};
+            "metrics/lift",       "metrics/spread"};
 }
 
 std::vector<UnitBox> SingleBoxTask::predict(const Tensor& images) {
@@ -277,6 +278,16 @@ std::optional<BoxScores> SingleBoxTask::measure(const PictureStore& store, const
     return scores;
 }
 
+// How much the answers to different pictures differ, against how much the truth does: 0 is one answer for all.
+double relative_spread(const BoxScores& s) {
+    double predicted = 0, truth = 0;
+    for (std::size_t k = 0; k < 4; ++k) {
+        predicted += s.predicted_deviation[k] * s.predicted_deviation[k];
+        truth += s.truth_deviation[k] * s.truth_deviation[k];
+    }
+    return truth > 0 ? std::sqrt(predicted / truth) : std::nan("");
+}
+
 std::optional<Evaluation> SingleBoxTask::validate(const std::function<bool()>& stop) {
     std::vector<std::pair<std::string, double>> loss;
     const auto scores = measure(*data_.val, stop, &loss);
@@ -290,7 +301,8 @@ std::optional<Evaluation> SingleBoxTask::validate(const std::function<bool()>& s
                              scores->median,
                              data_.mean_iou,
                              data_.constant_iou,
-                             scores->mean - data_.constant_iou};
+                             scores->mean - data_.constant_iou,
+                             relative_spread(*scores)};
     const auto names = columns();
     for (std::size_t i = 0; i < names.size(); ++i) e.columns.emplace_back(names[i], values[i]);
     e.text = fmt::format("IoU {:.4f} (constant box {:.4f}, lift {:+.4f})", e.score, data_.constant_iou,

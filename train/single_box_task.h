@@ -56,6 +56,13 @@ public:
         chunk_ = static_cast<std::size_t>(std::max<std::int64_t>(pictures, 1));
     }
 
+    ModelOutputs outputs(const Var& images, const RandomKey& dropout) override;
+    LossValue loss_of(const ModelOutputs& outputs, std::uint64_t seed) override;
+    Tensor decoded(const Tensor& raw) override;
+    std::optional<double> blocked_outputs(std::uint64_t seed) override;
+    std::int64_t bad_targets(const TaskBatch& batch) const override;
+    std::pair<std::size_t, std::size_t> pictures() const override { return {data_.train->size(), data_.val->size()}; }
+
     std::vector<std::string> introduction() const override;
     std::string score_name() const override { return "iou"; }
     std::vector<std::pair<std::string, double>> baselines() const override {
@@ -70,7 +77,7 @@ public:
     std::optional<BoxScores> measure(const PictureStore& store, const std::function<bool()>& stop,
                                      std::vector<std::pair<std::string, double>>* loss = nullptr);
 
-    static const PictureBatch& pictures(const TaskBatch& batch);  // what make_batch made
+    static const PictureBatch& pictures_of(const TaskBatch& batch);  // what make_batch made
     SingleBox& model() { return *model_; }
     const SingleBoxData& data() const { return data_; }
 

@@ -34,6 +34,12 @@ struct Exhibit {
     std::vector<std::pair<std::string, double>> figures;  // beside the score: "iou50", "acc5"
 };
 
+// The answer that counts, and those of auxiliary heads by name.
+struct ModelOutputs {
+    Var main;
+    std::vector<std::pair<std::string, Var>> aux;
+};
+
 class Task {
 public:
     virtual ~Task() = default;
@@ -55,6 +61,19 @@ public:
 
     // Pictures that validation takes in one forward pass, from now on.
     virtual void set_validation_batch(std::int64_t pictures) = 0;
+
+    // For the doctor, which tries a model before it trains and looks at what goes into it.
+    // What the network puts out for pictures (N, S, S, 3), in the mode in which it stands.
+    virtual ModelOutputs outputs(const Var& images, const RandomKey& dropout) = 0;
+    // The loss of such outputs against random targets, a function of `seed`.
+    virtual LossValue loss_of(const ModelOutputs& outputs, std::uint64_t seed) = 0;
+    // Raw outputs as targets are written: boxes. As they are where nothing is decoded.
+    virtual Tensor decoded(const Tensor& raw) { return raw; }
+    // Share of random output numbers that are off target and get no gradient at all; nothing where none is a target's.
+    virtual std::optional<double> blocked_outputs(std::uint64_t /*seed*/) { return std::nullopt; }
+    // Targets of the batch that no loss can use: boxes without area, outside the picture, not finite.
+    virtual std::int64_t bad_targets(const TaskBatch& /*batch*/) const { return 0; }
+    virtual std::pair<std::size_t, std::size_t> pictures() const = 0;  // for training, for validation
 
     // For people. The data in a few lines: what was found, what was left out, what a network reaches that never looks.
     virtual std::vector<std::string> introduction() const = 0;

@@ -1,0 +1,53 @@
+// The always-on watch over a run: collects what the rules of phase R read, looks after every epoch (and every few
+// hundred steps), and says each finding once. Costs a few additions a step.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "train/doctor/rules.h"
+#include "train/report.h"
+
+namespace solobox::doctor {
+
+class Monitor {
+public:
+    using Say = std::function<void(const Verdict&)>;
+    // `known`: what is known before the first step; a resumed run's tables among it.
+    Monitor(Facts known, const std::string& thresholds, Say say);
+
+    struct Step {
+        double step = 0, loss = 0, grad_norm = 0, lr = 0, planned_lr = 0;
+    };
+    void step(const Step& s);
+    // Numbers of an epoch by fact: "metric", "train_loss", "train_term.box". Looks at the rules.
+    void epoch(double epoch, const std::vector<std::pair<std::string, double>>& values);
+    void set(const std::string& fact, double value) { facts_.set(fact, value); }
+    void set(const std::string& fact, const Texts& value) { facts_.set(fact, value); }
+    void look();
+
+    const std::vector<Verdict>& said() const { return said_; }
+    const Facts& facts() const { return facts_; }
+    double seconds() const { return seconds_; }  // spent here
+
+private:
+    void append(const std::string& fact, std::size_t row, double value);
+    Facts facts_;
+    Overrides overrides_;
+    Say say_;
+    std::vector<Verdict> said_;
+    std::map<std::string, Series> epochs_;
+    Series step_, loss_, norm_, lr_, planned_;
+    double seconds_ = 0;
+    std::size_t since_look_ = 0;
+};
+
+// A verdict as findings of reports and events have it.
+ReportFinding finding_of(const Verdict& v);
+
+double resident_memory_mb();  // of this process, now; NaN where the system does not tell
+
+}  // namespace solobox::doctor
