@@ -228,6 +228,9 @@ void add_baseline(const Arguments& a, doctor::Facts& facts, const std::map<std::
         } else {
             base = doctor::read_log(a.baseline, a.columns).facts;
         }
+        for (const char* part : {"train_term.", "val_term."})
+            for (const auto& [name, values] : base.family(part))
+                facts.set(std::string("baseline_") + part + name, *values);
         if (const Series* metric = base.series("metric")) {
             double best = -INFINITY;
             for (const double v : *metric) best = std::isnan(v) ? best : std::max(best, v);
@@ -236,8 +239,8 @@ void add_baseline(const Arguments& a, doctor::Facts& facts, const std::map<std::
     }
     if (!a.baseline_config.empty()) {
         other = doctor::foreign_settings(a.baseline_config);
-        for (const auto& [name, gain] : doctor::read_foreign_config(a.baseline_config).family("gain."))
-            facts.set("baseline_gain." + name, *gain);
+        const doctor::Facts base = doctor::read_foreign_config(a.baseline_config);
+        for (const auto& [name, gain] : base.family("gain.")) facts.set("baseline_gain." + name, *gain);
     }
     if (other.empty() || own.empty()) return;
     static const std::set<std::string> names{"name",     "project", "seed",    "exist_ok",

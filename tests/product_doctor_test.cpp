@@ -124,7 +124,7 @@ TEST(DoctorTable, NothingKnownMeansSkip) {
 }
 
 TEST(DoctorTable, TheDocsAreThoseOfTheTable) {
-    EXPECT_EQ(read_text(std::string(SOLOBOX_SOURCE_DIR) + "/docs/doctor.md"), doctor::rules_markdown())
+    EXPECT_TRUE(read_text(std::string(SOLOBOX_SOURCE_DIR) + "/docs/doctor.md") == doctor::rules_markdown())
         << "solobox doctor --docs > docs/doctor.md";
 }
 

@@ -111,6 +111,19 @@ Verdict one_loss_overfits(const Chart& c) {
     return c.pass();
 }
 
+// How a term changed from the baseline's last value: as it was logged, and per weight. "" where the logs do not tell.
+std::string change_of(const Chart& c, const std::string& part, const std::string& name, double gain, double base) {
+    const Series *now = c.facts().series(part + "_term." + name),
+                 *then = c.facts().series("baseline_" + part + "_term." + name);
+    if (!now || !then) return "";
+    double a = NAN, b = NAN;
+    for (const double v : *now) a = std::isnan(v) ? a : v;
+    for (const double v : *then) b = std::isnan(v) ? b : v;
+    if (!(b > 0) || std::isnan(a) || !(gain > 0) || !(base > 0)) return "";
+    return fmt::format("; in {} {:+.0f} % as logged, {:+.1f} % per weight", part == "train" ? "training" : "validation",
+                       100 * (a / b - 1), 100 * (a / gain / (b / base) - 1));
+}
+
 Verdict other_gains(const Chart& c) {
     bool seen = false;
     for (const auto& [name, gain] : c.facts().family("gain.")) {
@@ -118,10 +131,11 @@ Verdict other_gains(const Chart& c) {
         if (!base || base->empty() || gain->empty()) continue;
         seen = true;
         if (gain->front() != base->front())
-            return c.fire(
-                Severity::warn, gain->front(),
-                fmt::format("the weight of {} is {:g} here and {:g} in the baseline: compare {} / weight, not {}", name,
-                            gain->front(), base->front(), name, name));
+            return c.fire(Severity::warn, gain->front(),
+                          fmt::format("the weight of {} is {:g} here and {:g} in the baseline: compare {} / weight{}{}",
+                                      name, gain->front(), base->front(), name,
+                                      change_of(c, "train", name, gain->front(), base->front()),
+                                      change_of(c, "val", name, gain->front(), base->front())));
     }
     if (!seen) throw Chart::Missing{"gain.* and baseline_gain.*"};
     return c.pass();

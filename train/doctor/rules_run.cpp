@@ -96,19 +96,22 @@ Verdict tight_clip(const Chart& c) {
 
 Verdict early_drop(const Chart& c) {
     const Rows rows = c.by_epoch("metric");
-    double first = NAN, worst = INFINITY, at = 0;
+    double first = NAN, worst = INFINITY;
     for (const auto& [epoch, v] : rows) {
         if (epoch == 1) first = v;
-        if ((epoch == 2 || epoch == 3) && v < worst) worst = v, at = epoch;
+        if ((epoch == 2 || epoch == 3) && v < worst) worst = v;
     }
     if (std::isnan(first) || std::isinf(worst)) throw Chart::Missing{"metric of epochs 1 and 2"};
     if (!(first > 0)) throw Chart::Missing{"a metric above 0 in epoch 1"};
     const double share = worst / first;
     if (share >= c.limit("warn")) return c.pass(share);
-    // -82.8 % at epoch 2, -89.9 % by epoch 3
+    std::string changes;
+    for (const auto& [epoch, v] : rows)
+        if (epoch == 2 || epoch == 3)
+            changes += fmt::format("{}{:.4g} in epoch {:g} ({:+.1f} %)", changes.empty() ? "" : ", ", v, epoch,
+                                   100 * (v / first - 1));
     return c.fire(share < c.limit("fail") ? Severity::fail : Severity::warn, share,
-                  fmt::format("the metric fell from {:.4g} in epoch 1 to {:.4g} in epoch {:g} ({:+.1f} %)", first,
-                              worst, at, 100 * (share - 1)));
+                  fmt::format("the metric was {:.4g} in epoch 1 and is {}", first, changes));
 }
 
 Verdict stuck(const Chart& c) {
