@@ -10,6 +10,7 @@
 #include "nn/checkpoint.h"
 #include "train/config_setup.h"
 #include "train/diagnosis.h"
+#include "train/doctor/monitor.h"
 #include "train/parameter_groups.h"
 #include "train/single_box_setup.h"
 #include "train/trainer.h"
@@ -219,6 +220,11 @@ Measurements train(Job& job, OverfitResult& result, History& history) {
         const NoGrad quiet;
         return loss();
     }());
+    doctor::Facts known;
+    known.set("clip", job.config.number("clip"));
+    known.set("kind", std::string("box"));
+    doctor::Monitor watch(known, job.config.text("thresholds"),
+                          doctor::tell(job.run, [&](const std::string& line) { job.talk(line); }));
     const auto start = Clock::now();
     Measurements m;
     for (; step < job.options.steps; ++step) {
@@ -226,15 +232,17 @@ Measurements train(Job& job, OverfitResult& result, History& history) {
         job.batch(step, x, t);
         const bool check = (step + 1) % check_every == 0 || step + 1 == job.options.steps;
         const bool watched = step < 3 || check || job.config.flag("trace");
-        const StepReport s = trainer.step(loss, watched ? &flow : nullptr);
+        const StepReport s = watch.guarded([&] { return trainer.step(loss, watched ? &flow : nullptr); });
         largest_lr = std::max(largest_lr, s.lr);
         m.losses.push_back(s.loss);
         tables.step(s);
+        watch.step({static_cast<double>(s.step), s.loss, s.grad_norm, s.lr, NAN});
         history.loss_step.push_back(static_cast<double>(s.step));
         history.loss.push_back(s.loss);
         history.lr.push_back(s.lr);
         if (watched) tables.flows(flow.flows());
         if (!check) continue;
+        watch.look();
         const Ious ious = job.evaluate(*job.model);
         history.check_step.push_back(static_cast<double>(s.step));
         history.mean_iou.push_back(ious.mean);
@@ -260,6 +268,7 @@ Measurements train(Job& job, OverfitResult& result, History& history) {
     result.seconds = seconds_since(start);
     m.flows = flow.flows();
     m.largest_lr = largest_lr;
+    for (const doctor::Verdict& v : watch.said()) result.findings.push_back(doctor::finding_of(v));
     return m;
 }
 
@@ -318,7 +327,8 @@ void judge(OverfitResult& r, const Measurements& m) {
         r.verdict_text = fmt::format("Interrupted after {} steps, mean IoU {:.4f}.", r.steps, r.mean_iou);
         return;
     }
-    r.findings = diagnose(m);
+    const std::vector<ReportFinding> causes = diagnose(m);  // before what was seen on the way
+    r.findings.insert(r.findings.begin(), causes.begin(), causes.end());
     r.verdict_text =
         ious ? "The pictures were learned, but some tensor had no gradient or did not move in the first 3 steps."
              : fmt::format(

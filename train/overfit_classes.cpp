@@ -15,6 +15,7 @@
 #include "train/config_setup.h"
 #include "train/data_setup.h"
 #include "train/diagnosis.h"
+#include "train/doctor/monitor.h"
 #include "train/parameter_groups.h"
 #include "train/trainer.h"
 
@@ -140,6 +141,14 @@ Measurements train(Job& job, const RunDirectory& run, const OverfitOptions& opti
     CsvFile results(run.file("results.csv"), header);
     CsvFile steps(run.file("steps.csv"), {"step", "loss", "grad_norm", "lr"}),
         layers(run.file("layers.csv"), layer_columns());
+    doctor::Facts known;
+    known.set("clip", job.config.number("clip"));
+    known.set("kind", std::string("classes"));
+    known.set("classes", static_cast<double>(job.model.classes));
+    known.set("aux_heads", job.config.number("aux_heads")), known.set("aux_weight", job.config.number("aux_weight"));
+    doctor::Monitor watch(known, job.config.text("thresholds"), doctor::tell(run, [&](const std::string& line) {
+                              if (options.talk) options.talk(line, false);
+                          }));
     const auto start = Clock::now();
     Measurements m;
     double before = std::log(static_cast<double>(job.model.classes));
@@ -149,16 +158,19 @@ Measurements train(Job& job, const RunDirectory& run, const OverfitOptions& opti
         job.batch(which, x, t);
         const bool check = (step + 1) % check_every == 0 || step + 1 == options.steps;
         const bool watched = step < 3 || check || job.config.flag("trace");
-        const StepReport s =
-            trainer.step([&] { return class_loss_and_accuracy(job.net.all_outputs(Var(x)), t, job.loss); },
-                         watched ? &flow : nullptr);
+        const StepReport s = watch.guarded([&] {
+            return trainer.step([&] { return class_loss_and_accuracy(job.net.all_outputs(Var(x)), t, job.loss); },
+                                watched ? &flow : nullptr);
+        });
         m.largest_lr = std::max(m.largest_lr, s.lr);
         m.losses.push_back(s.loss);
+        watch.step({static_cast<double>(s.step), s.loss, s.grad_norm, s.lr, NAN});
         steps.row({std::to_string(s.step), number_text(s.loss), number_text(s.grad_norm), number_text(s.lr)});
         h.step.push_back(static_cast<double>(s.step)), h.loss.push_back(s.loss), h.lr.push_back(s.lr);
         if (watched)
             for (const ParameterFlow& f : flow.flows()) layers.row(layer_row(f));
         if (!check) continue;
+        watch.look();
         const Answers a = job.ask(job.net);
         h.check_step.push_back(static_cast<double>(s.step)), h.check_loss.push_back(a.loss),
             h.accuracy.push_back(a.accuracy);
@@ -195,6 +207,7 @@ Measurements train(Job& job, const RunDirectory& run, const OverfitOptions& opti
     result.steps = trainer.steps_done();
     result.seconds = seconds_since(start);
     m.flows = flow.flows();
+    for (const doctor::Verdict& v : watch.said()) result.findings.push_back(doctor::finding_of(v));
     return m;
 }
 
@@ -212,7 +225,8 @@ void judge(ClassOverfitResult& r, const Measurements& m) {
         r.verdict_text = fmt::format("Interrupted after {} steps, {:.0f} % right.", r.steps, r.accuracy);
         return;
     }
-    r.findings = diagnose(m);
+    const std::vector<ReportFinding> causes = diagnose(m);  // before what was seen on the way
+    r.findings.insert(r.findings.begin(), causes.begin(), causes.end());
     r.verdict_text =
         learned ? "The pictures were learned, but some tensor had no gradient or did not move in the first 3 steps."
                 : fmt::format(

@@ -1,10 +1,12 @@
 #include "train/doctor/monitor.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 namespace solobox::doctor {
 namespace {
@@ -88,6 +90,15 @@ void Monitor::look() {
 }
 
 ReportFinding finding_of(const Verdict& v) { return {name_of(v.severity), v.id, v.message, v.fix}; }
+
+Monitor::Say tell(const RunDirectory& run, std::function<void(const std::string&)> talk) {
+    return [&run, talk = std::move(talk)](const Verdict& v) {
+        if (talk) talk(fmt::format("{} {}: {}\n       try: {}", name_of(v.severity), v.id, v.message, v.fix));
+        const nlohmann::ordered_json line{{"event", "finding"},   {"id", v.id},    {"severity", name_of(v.severity)},
+                                          {"message", v.message}, {"cure", v.fix}, {"live", true}};
+        run.event(line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    };
+}
 
 double resident_memory_mb() {
     std::ifstream in("/proc/self/statm");

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "tensor/check.h"
 #include "train/doctor/rules.h"
 #include "train/report.h"
+#include "train/run.h"
 
 namespace solobox::doctor {
 
@@ -28,6 +30,16 @@ public:
     void set(const std::string& fact, double value) { facts_.set(fact, value); }
     void set(const std::string& fact, const Texts& value) { facts_.set(fact, value); }
     void look();
+    // Runs a step; one that is not finite is said (D35) before the error goes on.
+    template <class Work>
+    auto guarded(Work&& run) {
+        try {
+            return run();
+        } catch (const Error& e) {
+            if (e.code() == ExitCode::diverged) set("nonfinite", Texts{e.what()}), look();
+            throw;
+        }
+    }
 
     const std::vector<Verdict>& said() const { return said_; }
     const Facts& facts() const { return facts_; }
@@ -47,6 +59,8 @@ private:
 
 // A verdict as findings of reports and events have it.
 ReportFinding finding_of(const Verdict& v);
+// Tells people and writes the line into events.jsonl.
+Monitor::Say tell(const RunDirectory& run, std::function<void(const std::string&)> talk);
 
 double resident_memory_mb();  // of this process, now; NaN where the system does not tell
 

@@ -32,7 +32,7 @@ const std::vector<Rule>& rule_table() {
         std::vector<Rule> all;
         add_setting_rules(all), add_data_rules(all), add_model_rules(all), add_schedule_rules(all),
             add_probe_rules(all), add_preflight_tests(all);
-        add_run_rules(all), add_curve_rules(all), add_log_rules(all);
+        add_run_rules(all), add_metric_rules(all), add_curve_rules(all), add_log_rules(all);
         std::sort(all.begin(), all.end(), [](const Rule& a, const Rule& b) { return a.id < b.id; });
         return all;
     }();

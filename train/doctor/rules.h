@@ -123,6 +123,7 @@ void add_schedule_rules(std::vector<Rule>& table);
 void add_probe_rules(std::vector<Rule>& table);
 void add_preflight_tests(std::vector<Rule>& table);  // T1 .. T5
 void add_run_rules(std::vector<Rule>& table);
+void add_metric_rules(std::vector<Rule>& table);
 void add_curve_rules(std::vector<Rule>& table);
 void add_log_rules(std::vector<Rule>& table);
 

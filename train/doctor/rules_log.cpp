@@ -83,8 +83,10 @@ Verdict above_start(const Chart& c) {
         if (!std::isnan(v)) loss.push_back(v);
     const auto n = static_cast<std::size_t>(c.limit("steps"));
     if (loss.size() < n) throw Chart::Missing{fmt::format("{} losses", n)};
-    const double start = classes ? std::log(c.number("classes")) : c.number_or("loss_start", loss.front()),
-                 limit = c.limit("times") * start;
+    // Auxiliary heads know as little at the start, and their losses are in the sum.
+    const double heads = 1 + c.number_or("aux_heads", 0) * c.number_or("aux_weight", 0);
+    const double start = classes ? heads * std::log(c.number("classes")) : c.number_or("loss_start", loss.front());
+    const double limit = c.limit("times") * start;
     // What came back below its start has not diverged, it stumbled.
     const std::size_t tail = std::min<std::size_t>(loss.size(), std::max<std::size_t>(n, loss.size() / 4));
     double recent = 0;
@@ -94,11 +96,14 @@ Verdict above_start(const Chart& c) {
         if (std::all_of(begin, end, [&](double v) { return v > limit; }) && std::is_sorted(begin, end))
             return c.fire(
                 Severity::fail, *(end - 1),
-                fmt::format("the training loss rose to {:.3g} ({} {}): more than {:.3g}, {:g} times {}. It diverges",
-                            *(end - 1), by_step ? "step" : "epoch", i + n, limit, c.limit("times"),
-                            classes ? fmt::format("what a network without any knowledge has (ln {:g} = {:.3g})",
-                                                  c.number("classes"), start)
-                                    : fmt::format("its first value of {:.3g}", start)));
+                fmt::format(
+                    "the training loss rose to {:.3g} ({} {}): more than {:.3g}, {:g} times {}. It diverges",
+                    *(end - 1), by_step ? "step" : "epoch", i + n, limit, c.limit("times"),
+                    classes
+                        ? fmt::format(
+                              "what a network without any knowledge has (ln {:g}{} = {:.3g})", c.number("classes"),
+                              heads > 1 ? fmt::format(" * {:g} with its auxiliary heads", heads) : std::string(), start)
+                        : fmt::format("its first value of {:.3g}", start)));
     }
     return c.pass(recent / start);
 }

@@ -157,13 +157,18 @@ Verdict out_of_memory(const Chart& c) {
         return c.pass(share);
     }
     const auto rss = c.by_epoch("rss_mb");
-    if (rss.size() < 3 || !c.has("epochs") || !c.has("memory_bytes")) throw Chart::Missing{"peak_bytes"};
-    const double slope = (rss.back().second - rss.front().second) / (rss.back().first - rss.front().first),
-                 end = rss.back().second + slope * std::max(0.0, c.number("epochs") - rss.back().first);
-    if (end * 1e6 > c.number("memory_bytes"))
-        return c.fire(Severity::fail, end,
-                      fmt::format("memory grows by {:.0f} MB an epoch: {:.1f} GB at the end of {:g} epochs", slope,
-                                  end / 1e3, c.number("epochs")));
+    const auto n = static_cast<std::size_t>(c.limit("epochs"));
+    if (rss.size() <= n || !c.has("epochs") || !c.has("memory_bytes")) throw Chart::Missing{"peak_bytes"};
+    // What grows in every epoch: the caches of the first ones are not a leak.
+    double least = INFINITY;
+    for (std::size_t i = rss.size() - n; i < rss.size(); ++i)
+        least = std::min(least, (rss[i].second - rss[i - 1].second) / (rss[i].first - rss[i - 1].first));
+    const double end = rss.back().second + least * std::max(0.0, c.number("epochs") - rss.back().first);
+    if (least > 0 && end * 1e6 > c.number("memory_bytes"))
+        return c.fire(
+            Severity::fail, end,
+            fmt::format("memory grows by {:.0f} MB in every epoch: {:.1f} GB at the end of {:g}, of {:.1f} GB", least,
+                        end / 1e3, c.number("epochs"), c.number("memory_bytes") / 1e9));
     return c.pass(end);
 }
 
@@ -305,7 +310,7 @@ void add_setting_rules(std::vector<Rule>& t) {
          "memory will not be enough",
          "forecast above 85 % of the memory there is; growth per epoch times the epochs left above what is free; exit "
          "code 137",
-         {{"share", 0.85, "of the memory"}},
+         {{"share", 0.85, "of the memory"}, {"epochs", 4, "of growth"}},
          "FAIL",
          "weights, gradients, optimizer state, averages and activations of a batch",
          "batch, accumulate, recompute",

@@ -8,6 +8,7 @@
 #include "train/doctor/probes.h"
 #include "train/doctor/read_config.h"
 #include "train/doctor/sources.h"
+#include "train/forecast.h"
 #include "train/parameter_groups.h"
 
 namespace solobox::inline SOLOBOX_PRECISION {
@@ -36,16 +37,6 @@ const char* const lasting_texts[] = {"optimizer_built", "norm"};
 RunWatch::RunWatch(Task& task, RunParts& parts, const RunDirectory& run, std::function<void(const std::string&)> talk)
     : task_(task), parts_(parts), run_(run), talk_(std::move(talk)) {}
 
-void RunWatch::say(const doctor::Verdict& v) const {
-    if (talk_) talk_(fmt::format("{} {}: {}\n       try: {}", name_of(v.severity), v.id, v.message, v.fix));
-    run_.event(dump({{"event", "finding"},
-                     {"id", v.id},
-                     {"severity", name_of(v.severity)},
-                     {"message", v.message},
-                     {"cure", v.fix},
-                     {"live", true}}));
-}
-
 void RunWatch::begin(bool resumed) {
     const Config& c = parts_.config;
     Facts known;
@@ -67,6 +58,7 @@ void RunWatch::begin(bool resumed) {
         // The real shares are counted here, not forecast.
         known.forget("ema_share_first"), known.forget("ema_share_last");
     }
+    known.set("memory_bytes", static_cast<double>(available_memory()) + 1e6 * doctor::resident_memory_mb());
     if (c.integer("unfreeze_epoch") > 0) known.set("switch_step", static_cast<double>(parts_.unfreeze_at + 1));
     Json event{{"event", "facts"}};
     for (const char* name : lasting_numbers)
@@ -75,8 +67,7 @@ void RunWatch::begin(bool resumed) {
         if (const std::string* v = known.text(name)) event[name] = *v;
     event["decayed_tensors"] = *known.texts("decayed_tensors");
     run_.event(dump(event));
-    monitor_ = std::make_unique<doctor::Monitor>(std::move(known), c.text("thresholds"),
-                                                 [this](const doctor::Verdict& v) { say(v); });
+    monitor_ = std::make_unique<doctor::Monitor>(std::move(known), c.text("thresholds"), doctor::tell(run_, talk_));
     averaged_ = parts_.ema ? parts_.ema->updates() : 0;
     if (c.text("freeze") == "backbone" && parts_.trainer->steps_done() < parts_.unfreeze_at)
         for (const NamedParameter& p : parts_.params)

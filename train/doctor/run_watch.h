@@ -32,7 +32,6 @@ public:
 
 private:
     void look_at_parameters();
-    void say(const doctor::Verdict& v) const;
 
     Task& task_;
     RunParts& parts_;

@@ -1,0 +1,232 @@
+// Rules that watch what validation says: drops, standstill, collapse, averages.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "train/doctor/rules.h"
+
+namespace solobox::doctor {
+namespace {
+
+using Kind = Example::Kind;
+using Rows = std::vector<std::pair<double, double>>;
+
+Verdict early_drop(const Chart& c) {
+    const Rows rows = c.by_epoch("metric");
+    double first = NAN, worst = INFINITY;
+    for (const auto& [epoch, v] : rows) {
+        if (epoch == 1) first = v;
+        if ((epoch == 2 || epoch == 3) && v < worst) worst = v;
+    }
+    if (std::isnan(first) || std::isinf(worst)) throw Chart::Missing{"metric of epochs 1 and 2"};
+    if (!(first > 0)) throw Chart::Missing{"a metric above 0 in epoch 1"};
+    const double share = worst / first;
+    if (share >= c.limit("warn")) return c.pass(share);
+    std::string changes;
+    for (const auto& [epoch, v] : rows)
+        if (epoch == 2 || epoch == 3)
+            changes += fmt::format("{}{:.4g} in epoch {:g} ({:+.1f} %)", changes.empty() ? "" : ", ", v, epoch,
+                                   100 * (v / first - 1));
+    return c.fire(share < c.limit("fail") ? Severity::fail : Severity::warn, share,
+                  fmt::format("the metric was {:.4g} in epoch 1 and is {}", first, changes));
+}
+
+Verdict stuck(const Chart& c) {
+    const Rows rows = c.by_epoch("metric");
+    const double last = rows.back().first, window = c.limit("epochs"), first = rows.front().second;
+    if (last < window || rows.front().first != 1) throw Chart::Missing{fmt::format("{:g} epochs", window)};
+    double best = -INFINITY;
+    for (const auto& [epoch, v] : rows)
+        if (epoch > std::max(1.0, last - window)) best = std::max(best, v);
+    // Close to what can be reached at all there is no 5 % left to gain.
+    const double top =
+        *std::max_element(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second < b.second; }) ==
+                    rows.front() &&
+                first <= 1 && c.limit("gain") * first > 1
+            ? 1
+            : INFINITY;
+    if (std::isinf(best) || first <= 0 || top == 1) return c.pass(first);
+    if (best >= c.limit("gain") * first) return c.pass(best / first);
+    return c.fire(Severity::warn, best / first,
+                  fmt::format("best metric of the last {:g} epochs {:.4g}, in epoch 1 {:.4g}: nothing was learned",
+                              window, best, first));
+}
+
+Verdict collapse(const Chart& c) {
+    bool seen = false;
+    if (const Series* share = c.facts().series("positive_fraction"); share && !share->empty()) {
+        seen = true;
+        const double v = share->back();
+        if (v < c.limit("none") || v > 1 - c.limit("none"))
+            return c.fire(Severity::fail, v,
+                          fmt::format("{:.3g} of the predictions are positive: one answer for everything", v));
+    }
+    if (const Series* spread = c.facts().series("spread")) {
+        Series known;
+        for (const double v : *spread)
+            if (!std::isnan(v)) known.push_back(v);
+        const auto rows = static_cast<std::size_t>(c.limit("rows"));
+        if (known.size() >= rows) {
+            seen = true;
+            const double best = *std::max_element(known.end() - static_cast<std::ptrdiff_t>(rows), known.end());
+            // What grows is a network that only begins to tell pictures apart.
+            const bool grows = known.back() > c.limit("growth") * known[known.size() - rows];
+            if (best < c.limit("spread") && !grows)
+                return c.fire(Severity::fail, best,
+                              fmt::format("the predictions of different pictures vary {:.2g} % as much as the truth "
+                                          "does: one mean answer for all",
+                                          100 * best));
+        }
+    }
+    if (!c.facts().series("metric")) {
+        if (!seen) throw Chart::Missing{"metric"};
+        return c.pass();
+    }
+    double best = 0;
+    for (const auto& [epoch, v] : c.by_epoch("metric")) {
+        if (v <= c.limit("zero") && best > c.limit("before"))
+            return c.fire(Severity::fail, v,
+                          fmt::format("the metric was {:.4g} and is {:.4g} in epoch {:g}", best, v, epoch));
+        best = std::max(best, v);
+    }
+    return c.pass(best);
+}
+
+Verdict average_behind(const Chart& c) {
+    if (c.number("ema_decay") == 0) return c.pass({}, "no average");
+    if (c.number_or("ema_validates", 1) == 0) return c.pass({}, "validation uses the raw weights");
+    if (c.has("ema_distance") && c.number("ema_distance") > c.limit("distance"))
+        return c.fire(Severity::warn, c.number("ema_distance"),
+                      fmt::format("the averaged weights are {:.2g} of the weights' norm away from them",
+                                  c.number("ema_distance")));
+    const double first = c.number("ema_share_first"), last = c.number_or("ema_share_last", NAN);
+    if (first <= c.limit("warn")) return c.pass(first);
+    return c.fire(first > c.limit("fail") ? Severity::fail : Severity::warn, first,
+                  fmt::format("validation uses averaged weights of which {:.1f} % are still the initial ones at the "
+                              "first validation{}: the score says nothing about the training",
+                              100 * first,
+                              std::isnan(last) ? std::string() : fmt::format(" and {:.1f} % at the last", 100 * last)));
+}
+
+Verdict unstable(const Chart& c) {
+    const bool precise = c.facts().series("precision") != nullptr;
+    const Rows rows = c.by_epoch(precise ? "precision" : "metric");
+    const auto n = static_cast<std::size_t>(c.limit("epochs"));
+    if (rows.size() < n) throw Chart::Missing{fmt::format("{} epochs", n)};
+    double mean = 0, square = 0;
+    for (std::size_t i = rows.size() - n; i < rows.size(); ++i) mean += rows[i].second / static_cast<double>(n);
+    for (std::size_t i = rows.size() - n; i < rows.size(); ++i)
+        square += (rows[i].second - mean) * (rows[i].second - mean) / static_cast<double>(n);
+    const double spread = mean > 0 ? std::sqrt(square) / mean : 0;
+    // Flips that no noise explains: both neighbouring changes are large.
+    std::size_t flips = 0, pairs = 0;
+    for (std::size_t i = 2; i < rows.size(); ++i) {
+        const double a = rows[i - 1].second - rows[i - 2].second, b = rows[i].second - rows[i - 1].second;
+        ++pairs;
+        flips += a * b < 0 && std::min(std::abs(a), std::abs(b)) > c.limit("noise") * std::abs(mean);
+    }
+    const double share = pairs >= n ? static_cast<double>(flips) / static_cast<double>(pairs) : 0;
+    if (spread <= c.limit("spread") && share <= c.limit("flips")) return c.pass(spread);
+    return c.fire(
+        Severity::warn, spread,
+        fmt::format("{} over the last {} epochs: deviation {:.2f} of its mean; {:.0f} % of its changes turn round",
+                    precise ? "precision" : "the metric", n, spread, 100 * share));
+}
+
+std::string rows_of(const char* header, std::initializer_list<double> values) {
+    std::string text = header;
+    int row = 1;
+    for (const double v : values) text += fmt::format("{},{:g}\n", row++, v);
+    return text;
+}
+
+}  // namespace
+
+void add_metric_rules(std::vector<Rule>& t) {
+    t.push_back({"D38",
+                 "RL",
+                 "metric drops in epoch 2",
+                 "metric of epoch 2 or 3 below half of epoch 1's; FAIL below a fifth",
+                 {{"warn", 0.5, "of epoch 1"}, {"fail", 0.2, "of epoch 1"}},
+                 "WARN/FAIL",
+                 "a rate far too small, or an average that validates the initial weights",
+                 "lr0, ema_decay",
+                 "look at D41 (average) and D02 (rate) first",
+                 "003",
+                 "The seed says a 90 % drop in epoch 2: it is 82.8 % in epoch 2 and 89.9 % by epoch 3.",
+                 {Kind::log, rows_of("epoch,metric\n", {0.1094, 0.0188, 0.0111}),
+                  rows_of("epoch,metric\n", {0.1091, 0.3, 0.4243})},
+                 early_drop});
+    t.push_back({"D39",
+                 "RL",
+                 "stuck",
+                 "best of the last 10 epochs below 1.05 of epoch 1's",
+                 {{"epochs", 10, ""}, {"gain", 1.05, "of epoch 1"}},
+                 "WARN",
+                 "rate against batch, capacity, or no way for the gradient",
+                 "lr0, batch, model",
+                 "`solobox overfit`, then `solobox lr-find`",
+                 "003, 001",
+                 "",
+                 {Kind::log, rows_of("epoch,metric\n", {.11, .1, .1, .11, .1, .11, .1, .11, .1, .11, .11}),
+                  rows_of("epoch,metric\n", {.11, .1, .1, .11, .12, .13, .14, .15, .16, .17, .18})},
+                 stuck});
+    t.push_back({"D40",
+                 "RL",
+                 "collapse",
+                 "metric 0 after it was above 0.05; all predictions positive or none; predictions of different "
+                 "pictures vary less than 5 % of the truth in 3 validations",
+                 {{"zero", 1e-4, "metric"},
+                  {"before", 0.05, "metric"},
+                  {"none", 1e-4, "share of positive predictions"},
+                  {"spread", 0.05, "of the truth's deviation"},
+                  {"rows", 3, "validations"},
+                  {"growth", 1.25, "of the spread over them: not a collapse"}},
+                 "FAIL",
+                 "the mean answer, or weights that left the region where they work",
+                 "lr0, norm, decode",
+                 "stop, go on from the best checkpoint with a lower rate; norm=group",
+                 "003, 002",
+                 "",
+                 {Kind::log, rows_of("epoch,metric\n", {.1094, .0188, .1106, 0}),
+                  rows_of("epoch,metric\n", {.1094, .2, .3, .4})},
+                 collapse});
+    t.push_back(
+        {"D41",
+         "CR",
+         "average still holds the initial weights",
+         "product of the decays at the first validation above 0.1, FAIL above 0.5, when validation uses the average; "
+         "distance above 0.5",
+         {{"warn", 0.1, "of the average"}, {"fail", 0.5, "of the average"}, {"distance", 0.5, "of the weights' norm"}},
+         "WARN/FAIL",
+         "a fixed decay of 0.9999 needs 10,000 steps to forget",
+         "ema_decay, ema_tau",
+         "ema_tau=100 (a decay that grows), or ema_decay=0.999; validate the raw weights beside it (val_weights=raw)",
+         "003",
+         "A second explanation of the seed's collapse that its report does not see: with 46 updates per epoch at "
+         "0.9999 validation saw 99.5 % initial weights after epoch 1 and 87.1 % after epoch 30, with live BatchNorm "
+         "statistics. It is read before D02.",
+         {Kind::config, "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=0 epochs=20",
+          "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=100 epochs=20"},
+         average_behind});
+    t.push_back({"D52",
+                 "RL",
+                 "unstable metric",
+                 "deviation of the last 5 values above 0.4 of their mean, or more than 70 % of the changes turn round",
+                 {{"epochs", 5, ""},
+                  {"spread", 0.4, "of the mean"},
+                  {"flips", 0.7, "of the changes"},
+                  {"noise", 0.05, "of the mean: smaller changes do not count"}},
+                 "WARN",
+                 "few validation pictures, a high rate, no average",
+                 "warmup_steps, ema_decay",
+                 "longer warmup, an average, more validation pictures",
+                 "001",
+                 "",
+                 {Kind::log, rows_of("epoch,precision\n", {.131, .471, .244, .085, .1, .499}),
+                  rows_of("epoch,precision\n", {.131, .2, .244, .285, .3, .32})},
+                 unstable});
+}
+
+}  // namespace solobox::doctor
