@@ -282,6 +282,7 @@ void add_flow_layers(Report& report, const std::vector<ParameterFlow>& flows) {
             layer.weight_norm.push_back(s.weight_norm);
             layer.update_ratio.push_back(s.update_ratio());
             layer.dead_fraction.push_back(s.dead_fraction);
+            layer.saturated_fraction.push_back(s.saturated_fraction);
         }
         report.layers.push_back(std::move(layer));
     }

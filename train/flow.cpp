@@ -1,5 +1,6 @@
 #include "train/flow.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -11,29 +12,47 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
+struct UnitShares {
+    double dead = nan, saturated = nan;
+};
+
 // Units lie along the last axis in a convolution's storage (kh, kw, in, out), along the first in a linear's [out, in].
-double dead_fraction(const Parameter& p) {
+UnitShares unit_shares(const Parameter& p) {
+    constexpr double almost_nothing = 0.01;  // of the median unit's gradient
     const Tensor& g = p.grad;
-    if (g.numel() == 0) return nan;
+    if (!g.defined() || g.numel() == 0) return {};
     const bool last = p.layout == Layout::hwio;
     const int axis = p.layout == Layout::hwoi ? 2 : 0;
     const std::int64_t inner = p.layout == Layout::hwoi ? g.dim(3)
                                : last                   ? 1
                                                         : g.numel() / g.dim(axis),
                        units = last ? g.dim(3) : g.dim(axis);
+    std::vector<double> squares(static_cast<std::size_t>(units), 0);
     std::vector<char> alive(static_cast<std::size_t>(units), 0);
-    for (std::int64_t i = 0; i < g.numel(); ++i)
-        if (g[i] != 0) alive[static_cast<std::size_t>(i / inner % units)] = 1;
-    std::int64_t dead = 0;
-    for (const char a : alive) dead += a == 0;
-    return static_cast<double>(dead) / static_cast<double>(units);
+    for (std::int64_t i = 0; i < g.numel(); ++i) {
+        const auto unit = static_cast<std::size_t>(i / inner % units);
+        const auto v = static_cast<double>(g[i]);
+        squares[unit] += v * v;
+        if (v != 0) alive[unit] = 1;  // a gradient whose square is no number any more is one
+    }
+    std::vector<double> sorted = squares;
+    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(units / 2);
+    std::nth_element(sorted.begin(), middle, sorted.end());
+    std::int64_t dead = 0, saturated = 0;
+    for (std::size_t u = 0; u < squares.size(); ++u) {
+        dead += alive[u] == 0;
+        saturated += alive[u] != 0 && squares[u] < almost_nothing * almost_nothing * *middle;
+    }
+    const auto n = static_cast<double>(units);
+    return {static_cast<double>(dead) / n, static_cast<double>(saturated) / n};
 }
 
 }  // namespace
 
 const std::vector<std::string>& layer_columns() {
-    static const std::vector<std::string> columns{"step",         "name",          "grad_norm", "weight_norm",
-                                                  "update_ratio", "dead_fraction", "grad_bits", "weight_bits"};
+    static const std::vector<std::string> columns{"step",         "name",          "grad_norm",          "weight_norm",
+                                                  "update_ratio", "dead_fraction", "saturated_fraction", "grad_bits",
+                                                  "weight_bits"};
     return columns;
 }
 
@@ -46,6 +65,7 @@ std::vector<std::string> layer_row(const ParameterFlow& flow) {
             number_text(s.weight_norm),
             number_text(s.update_ratio()),
             maybe(s.dead_fraction),
+            maybe(s.saturated_fraction),
             fmt::format("{:016x}", s.grad_bits),
             fmt::format("{:016x}", s.weight_bits)};
 }
@@ -60,7 +80,8 @@ void FlowRecorder::before_update(std::int64_t step) {
         const Parameter& p = *params_[i].param;
         const double gradient = p.grad.defined() ? norm(p.grad) : nan;
         FlowSample sample{step, gradient, norm(p.value)};
-        sample.dead_fraction = p.grad.defined() ? dead_fraction(p) : nan;
+        const UnitShares shares = unit_shares(p);
+        sample.dead_fraction = shares.dead, sample.saturated_fraction = shares.saturated;
         if (p.grad.defined()) sample.grad_bits = fingerprint(p.grad);
         flows_[i].samples.push_back(sample);
         before_.push_back(p.value.clone());

@@ -18,6 +18,9 @@ struct FlowSample {
     // Share of the tensor's output units (filters, features) whose gradient is exactly 0: dead ReLUs leave it so. NaN:
     // no gradient arrived.
     double dead_fraction = 0;
+    // Share of them that get some gradient, but less than 1 % of the tensor's median unit: they sit on the flat part of
+    // what follows (a saturated sigmoid, an activation that is almost always off). NaN as above.
+    double saturated_fraction = 0;
     bool changed = false;                          // some bit of the tensor
     std::uint64_t grad_bits = 0, weight_bits = 0;  // fingerprints: of the gradient, of the weight after the update
 

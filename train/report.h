@@ -47,6 +47,8 @@ struct ReportLayer {
     std::vector<double> weight_norm;
     std::vector<double> update_ratio;   // norm of the update / norm of the weight
     std::vector<double> dead_fraction;  // share of its output units without any gradient; empty: not measured
+    std::vector<double> saturated_fraction =
+        {};  // with less than 1 % of the median unit's gradient; empty: not measured
 };
 
 struct ReportFinding {

@@ -182,7 +182,8 @@ std::string exact_table(const Report& report) {
         "<details><summary>Exact numbers per parameter tensor</summary><div class=\"scroll\"><table "
         "class=\"numbers\"><thead><tr>"
         "<th>parameter</th><th>gradient: first</th><th>min</th><th>max</th><th>last</th><th>weight norm: last</th>"
-        "<th>update / weight: last</th><th>dead: last</th><th>recorded</th></tr></thead><tbody>";
+        "<th>update / weight: last</th><th>dead: last</th><th>saturated: "
+        "last</th><th>recorded</th></tr></thead><tbody>";
     for (const ReportLayer& layer : report.layers) {
         double first = nan, low = nan, high = nan;
         std::size_t recorded = 0;
@@ -201,7 +202,7 @@ std::string exact_table(const Report& report) {
         };
         out += fmt::format("<tr><th scope=\"row\">{}</th>", escape(layer.name));
         for (const double v : {first, low, high, last(layer.grad_norm), last(layer.weight_norm),
-                               last(layer.update_ratio), last(layer.dead_fraction)})
+                               last(layer.update_ratio), last(layer.dead_fraction), last(layer.saturated_fraction)})
             out += cell(v);
         out += fmt::format("<td>{}</td></tr>\n", recorded);
     }
@@ -237,31 +238,36 @@ std::string layers(const Report& report) {
         "not updated",
         [](const ReportLayer& l) -> const std::vector<double>& { return l.update_ratio; },
         short_number};
-    const MapSpec dead{"dead-fraction",
-                       "Dead units",
-                       "share of the tensor's output units whose gradient is exactly 0",
-                       "Bright is dead: a unit that puts out nothing for any picture of the batch gets no gradient.",
-                       &inferno,
-                       false,
-                       "",
-                       "",
-                       "",
-                       [](const ReportLayer& l) -> const std::vector<double>& { return l.dead_fraction; },
-                       percent,
-                       0.9};
+    using Values = std::function<const std::vector<double>&(const ReportLayer&)>;
+    const auto share = [&](const char* id, const char* title, const char* unit, const char* lead,
+                           const Values& values) {
+        return MapSpec{id, title, unit, lead, &inferno, false, "", "", "", values, percent, 0.9};
+    };
+    const MapSpec dead =
+        share("dead-fraction", "Dead units", "share of the tensor's output units whose gradient is exactly 0",
+              "Bright is dead: a unit that puts out nothing for any picture of the batch gets no gradient.",
+              [](const ReportLayer& l) -> const std::vector<double>& { return l.dead_fraction; });
+    const MapSpec saturated =
+        share("saturated-fraction", "Saturated units", "share with less than 1 % of the median unit's gradient",
+              "Bright is flat: these units get a gradient, and next to nothing of it.",
+              [](const ReportLayer& l) -> const std::vector<double>& { return l.saturated_fraction; });
     std::string out =
         "<section id=\"layers\"><h2>Layer health</h2><p class=\"lead\">One row per parameter tensor, from the input at "
         "the top to the output "
         "at the bottom; time runs to the right. The gradient travels from the bottom up.</p>";
     out += heat_map(report, gradient) + heat_map(report, update);
-    const auto any_dead = [](const ReportLayer& l) {
-        return std::any_of(l.dead_fraction.begin(), l.dead_fraction.end(), [](double v) { return v > 0; });
-    };
-    if (std::any_of(report.layers.begin(), report.layers.end(), any_dead))
-        out += heat_map(report, dead);
-    else if (std::any_of(report.layers.begin(), report.layers.end(),
-                         [](const auto& l) { return !l.dead_fraction.empty(); }))
-        out += "<p class=\"lead\">Dead units: none in any recorded step.</p>";
+    for (const MapSpec* spec : {&dead, &saturated}) {
+        const auto any = [&](const auto& condition) {
+            return std::any_of(report.layers.begin(), report.layers.end(), condition);
+        };
+        if (any([&](const ReportLayer& l) {
+                const auto& v = spec->series(l);
+                return std::any_of(v.begin(), v.end(), [](double x) { return x > 0; });
+            }))
+            out += heat_map(report, *spec);
+        else if (any([&](const ReportLayer& l) { return !spec->series(l).empty(); }))
+            out += fmt::format("<p class=\"lead\">{}: none in any recorded step.</p>", spec->title);
+    }
     return out + exact_table(report) + "</section>\n";
 }
 

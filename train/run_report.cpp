@@ -39,7 +39,8 @@ void add_layers(Report& report, const Table& t) {
     const std::size_t name = t.column("name");
     const Numbers step = t.numbers("step"), grad = t.numbers("grad_norm"), weight = t.numbers("weight_norm"),
                   ratio = t.numbers("update_ratio"),
-                  dead = t.has("dead_fraction") ? t.numbers("dead_fraction") : Numbers();
+                  dead = t.has("dead_fraction") ? t.numbers("dead_fraction") : Numbers(),
+                  saturated = t.has("saturated_fraction") ? t.numbers("saturated_fraction") : Numbers();
     std::map<double, std::size_t> place;
     for (const double s : step) place.try_emplace(s, 0);
     const std::size_t stride = std::max<std::size_t>(1, (place.size() + 199) / 200);
@@ -55,11 +56,13 @@ void add_layers(Report& report, const Table& t) {
         const auto [found, fresh] = known.try_emplace(t.rows[r][name], report.layers.size());
         if (fresh) {
             const Numbers gaps(report.layer_steps.size(), std::nan(""));
-            report.layers.push_back({t.rows[r][name], gaps, gaps, gaps, dead.empty() ? Numbers() : gaps});
+            report.layers.push_back({t.rows[r][name], gaps, gaps, gaps, dead.empty() ? Numbers() : gaps,
+                                     saturated.empty() ? Numbers() : gaps});
         }
         ReportLayer& layer = report.layers[found->second];
         layer.grad_norm[at] = grad[r], layer.weight_norm[at] = weight[r], layer.update_ratio[at] = ratio[r];
         if (!dead.empty()) layer.dead_fraction[at] = dead[r];
+        if (!saturated.empty()) layer.saturated_fraction[at] = saturated[r];
     }
 }
 
