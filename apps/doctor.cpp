@@ -104,6 +104,10 @@ struct Patient {
     std::vector<std::string> notes;
 };
 
+void leave_if_interrupted(int signal) {
+    if (signal != 0) throw Error("interrupted", static_cast<ExitCode>(128 + signal));
+}
+
 void overfit_facts(const Config& asked, doctor::Facts& facts) {
     // overfit settles itself what training decides: the model, the loss and the rate are what is tried.
     static const std::set<std::string> own{"dropout",  "weight_decay", "batch",     "label_smoothing",
@@ -131,12 +135,15 @@ void overfit_facts(const Config& asked, doctor::Facts& facts) {
         const ClassPictures pictures = load_class_pictures(data, "detect", n, false, config);
         apply_overfit_settings(config, std::ssize(pictures.pictures));
         const ClassOverfitResult r = overfit_classes(pictures, config, run, options);
+        leave_if_interrupted(r.stopped_by);
         facts.set("overfit_loss_share", r.loss / std::log(static_cast<double>(pictures.names.size())));
         return;
     }
     apply_overfit_settings(config, n);
     const OverfitPictures pictures = load_overfit_pictures(data, "detect", n, false, config);
-    facts.set("overfit_iou", overfit(pictures, config, run, options).mean_iou);
+    const OverfitResult r = overfit(pictures, config, run, options);
+    leave_if_interrupted(r.stopped_by);
+    facts.set("overfit_iou", r.mean_iou);
 }
 
 Patient look_at_config(const Arguments& a, const Config& config, bool probes) {
@@ -189,6 +196,8 @@ Patient look_at(const Arguments& a) {
         p.title = "run " + directory;
         p.phases = "CRLP";
         p.facts = doctor::read_whole_run(run, config, true);
+        if (p.facts.has("job")) p.phases = "RLP";  // its settings are not a training's
+        p.facts.set("peak_gmacs", measure_gmacs());
         p.facts.merge(doctor::read_reference(a.reference.empty() ? config.text("reference") : a.reference));
         return p;
     }
@@ -318,7 +327,6 @@ ExitCode examine_and_say(const Arguments& a) {
             which.push_back(rule(a.rules.substr(at, end - at)).id);
             at = end + 1;
         }
-    (void)watch_signals();
     Patient p = look_at(a);
     if (!a.log.empty()) {
         Log log = doctor::read_log(a.log, a.columns);

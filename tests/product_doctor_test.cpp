@@ -2,6 +2,8 @@
 // The examples are those of docs/doctor.md, run through the program as a reader would.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "tests/program.h"
 #include "train/doctor/rules.h"
 
@@ -104,6 +106,43 @@ std::vector<std::string> ids() {
     return all;
 }
 INSTANTIATE_TEST_SUITE_P(Doctor, EveryRule, ::testing::ValuesIn(ids()), [](const auto& rule) { return rule.param; });
+
+// The probes on the real ResNet-18, with two auxiliary heads and a backbone that has a group of its own.
+TEST(DoctorProbes, OnResNet18) {
+    const std::vector<std::string> base{"doctor",      "model=resnet18",  "image=64", "batch=16",
+                                        "aux_heads=2", "backbone_lr=0.1", "--json"};
+    const auto severities = [&](const std::vector<std::string>& more) {
+        std::vector<std::string> words = base;
+        append(words, more);
+        const Answer answer = run_program(words);
+        EXPECT_EQ(answer.code, 0) << answer.err;
+        std::map<std::string, std::string> found;
+        const nlohmann::json page = nlohmann::json::parse(answer.out, nullptr, false);
+        for (const auto& v : page["rules"]) found[v["id"]] = v["severity"];
+        return found;
+    };
+    const auto healthy = severities({}), frozen = severities({"freeze=backbone", "unfreeze_epoch=2"});
+    for (const auto* run : {&healthy, &frozen})
+        for (const char* id :
+             {"D20", "D24", "D26", "D27", "D31", "D32", "D33", "D36", "D42", "D65", "T1", "T2", "T3", "T5"})
+            EXPECT_EQ(run->at(id), "PASS") << id;
+    EXPECT_EQ(frozen.at("D30"), "PASS");
+    const std::pair<const char*, std::vector<std::string>> faults[] = {
+        {"D20", {"fault=flat_groups"}},
+        {"D24", {"fault=unweighted"}},
+        {"D26", {"fault=aux_silent"}},
+        {"D27", {"fault=aux_detached"}},
+        {"D30", {"freeze=backbone", "unfreeze_epoch=2", "fault=frozen_trains"}},
+        {"D31", {"fault=cut"}},
+        {"D32", {"freeze=backbone", "unfreeze_epoch=2", "fault=forgotten"}},
+        {"D33", {"fault=aux_shifted"}},
+        {"D42", {"fault=ema_tail"}},
+        {"D65", {"fault=batch_metric"}}};
+    for (const auto& [id, words] : faults) {
+        const std::string found = severities(words).at(id);
+        EXPECT_TRUE(found == "WARN" || found == "FAIL") << id << ": " << found;
+    }
+}
 
 TEST(DoctorTable, IsWholeAndOrdered) {
     const auto& table = doctor::rule_table();

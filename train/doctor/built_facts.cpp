@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "train/class_task.h"
@@ -66,6 +67,19 @@ std::unique_ptr<Task> make_patient(const Config& config, Config& settings) {
     for (const auto& [key, value] : few) settings.set(key, value, "default");
     if (is_classifier(config)) settings.set("classes", "0", "default");
     return make_task(settings);
+}
+
+double measure_gmacs() {
+    constexpr std::int64_t n = 384;
+    const NoGrad quiet;
+    const Var a(Tensor::full({n, n}, Real(1))), b(Tensor::full({n, n}, Real(1)));
+    double best = INFINITY;
+    for (int i = 0; i < 8; ++i) {
+        const auto start = std::chrono::steady_clock::now();
+        (void)matmul(a, b).value();
+        best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+    return static_cast<double>(n * n * n) / best / 1e9;
 }
 
 void read_built_facts(Task& task, const Config& config, Facts& facts) {

@@ -45,6 +45,7 @@ bool natural_less(const std::string& a, const std::string& b) {
 
 const std::vector<FactInfo>& fact_catalogue() {
     static const std::vector<FactInfo> catalogue{
+        {"job", text, "overfit: 8 pictures by heart, counted in steps"},
         // The step
         {"batch_per_step",
          number,

@@ -266,7 +266,7 @@ void take_steps(Task& task, const Config& config, RunParts& parts, Facts& facts,
     facts.set("starved", starved);
     if (frozen) facts.set("frozen_moved", frozen_moved);
     if (config.integer("unfreeze_epoch") > 0) {
-        parts.unfreeze();
+        if (parts.frozen) parts.unfreeze();
         held.clear();
         for (const Member& m : parts.optimizer->members()) held.push_back(m.param.param);
         for (const auto& p : parts.params)

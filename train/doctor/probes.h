@@ -15,6 +15,9 @@ namespace solobox::inline SOLOBOX_PRECISION {
 // it. Nothing of the configuration's own data is read.
 std::unique_ptr<Task> make_patient(const Config& config, Config& settings);
 
+// Multiplications and additions of this machine's matrix product in 1e9 per second: the best of a few.
+double measure_gmacs();
+
 // Names, norms, groups, decay, first box: nothing is computed.
 void read_built_facts(Task& task, const Config& config, doctor::Facts& facts);
 

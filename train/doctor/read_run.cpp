@@ -24,8 +24,20 @@ Series column(const Table& t, const std::string& name) {
     return out;
 }
 
+// The overfit job counts in steps: its rows are no epochs, and one question decides.
+void read_overfit(const Table& t, Facts& facts) {
+    facts.set("job", std::string("overfit"));
+    if (t.has("metrics/iou"))
+        for (const double v : t.numbers("metrics/iou")) facts.set("overfit_iou", v);
+    if (!t.has("val/loss") || !t.has("metrics/chance") || t.rows.empty()) return;
+    const double start = std::log(100 / t.numbers("metrics/chance").front());
+    for (const double v : t.numbers("val/loss")) facts.set("overfit_loss_share", v / start);
+    facts.set("kind", std::string("classes")), facts.set("classes", std::round(std::exp(start)));
+}
+
 void read_results(const RunDirectory& run, Facts& facts) {
     const Table t(run.file("results.csv"));
+    if (!t.has("epoch")) return read_overfit(t, facts);
     const std::pair<const char*, const char*> columns[] = {{"epoch", "epoch"},
                                                            {"time", "elapsed_seconds"},
                                                            {"train/loss", "train_loss"},

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "nn/safetensors.h"
 #include "train/config_setup.h"
@@ -28,6 +30,17 @@ std::vector<double> values_of(const RawTensor& t) {
     if (t.dtype == "F32") take(0.0F);
     if (t.dtype == "F64") take(0.0);
     return out;
+}
+
+// The run that this one branched from, while it is still there.
+void read_parent(const RunDirectory& run, Facts& facts) {
+    std::ifstream in(run.file("parent.json"), std::ios::binary);
+    const auto parent = nlohmann::json::parse(in, nullptr, false);
+    if (!in || !parent.is_object() || !parent.contains("run") || !parent["run"].is_string()) return;
+    const std::string settings = parent["run"].get<std::string>() + "/args.yaml";
+    if (!std::filesystem::exists(settings)) return;
+    const Config before = read_config(settings);
+    facts.set("previous_batch", before.number("batch")), facts.set("previous_lr", before.number("lr0"));
 }
 
 }  // namespace
@@ -72,6 +85,12 @@ Facts read_whole_run(const RunDirectory& run, const Config& config, bool checkpo
         if (step && epoch && !step->empty() && !epoch->empty() && epoch->back() >= 1)
             tables.set("steps_per_epoch", std::floor(step->back() / epoch->back()));
     }
+    if (tables.has("job")) {
+        tables.set("clip", config.number("clip"));
+        if (checkpoint) tables.merge(read_checkpoint_facts(run));
+        return tables;
+    }
+    read_parent(run, tables);
     Facts facts = read_settings_facts(config, tables, 0);
     if (const double* per_epoch = facts.number("steps_per_epoch");
         per_epoch && *per_epoch >= 1 && tables.series("step")) {
