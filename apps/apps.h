@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,9 @@ private:
     int calls_ = 0;
     std::string held_back_;  // the last live line that was not printed
 };
+
+// A result as one line on standard output.
+void print_json(const nlohmann::ordered_json& j);
 
 bool utf8_locale();
 bool colour_allowed(int fd);

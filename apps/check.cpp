@@ -156,7 +156,7 @@ ExitCode check_file(const Arguments& a) {
     if (a.json) {
         Json j{{"file", a.file}};
         for (const auto& [key, value] : result.json.items()) j[key] = value;
-        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(j);
     } else {
         fmt::print("{}: {}\n", printable(a.file, 300), result.lines.front());
         for (std::size_t i = 1; i < result.lines.size(); ++i) fmt::print("{}\n", result.lines[i]);

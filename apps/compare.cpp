@@ -96,8 +96,7 @@ ExitCode compare(const Arguments& a) {
                             {"val_loss", number(r.loss)},
                             {"seconds", r.seconds}});
         for (const auto& [key, values] : keys) differ[key] = values;
-        fmt::print("{}\n",
-                   Json{{"runs", list}, {"differences", differ}}.dump(-1, ' ', false, Json::error_handler_t::replace));
+        print_json({{"runs", list}, {"differences", differ}});
         return ExitCode::done;
     }
     const bool boxes = std::all_of(rows.begin(), rows.end(), [](const Row& r) { return r.score == "iou"; });

@@ -27,7 +27,7 @@ ExitCode report(const Writing& a, const SetWriter& writer, const std::string& fo
                                        {"pictures", writer.pictures()},
                                        {"boxes", writer.boxes()},
                                        {"crowds_left_out", writer.crowds_left_out()}};
-        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(j);
     } else {
         fmt::print("{}: {} set of {} pictures and {} boxes\n", printable(a.out, 300), format, writer.pictures(),
                    writer.boxes());

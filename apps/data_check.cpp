@@ -68,7 +68,7 @@ void print_json(const LintReport& r, const Arguments& a, const std::string& fixe
                  {"leaks", r.leaks},
                  {"tallies", tallies},
                  {"fixed", a.fix.empty() ? Json() : Json{{"directory", a.fix}, {"format", fixed_as}}}};
-    fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    solobox::print_json(j);
 }
 
 void print_spread(const char* name, const Spread& s) {

@@ -97,7 +97,7 @@ ExitCode show(const Arguments& a) {
         const nlohmann::ordered_json j{{"file", a.out},       {"width", sheet.width},     {"height", sheet.height},
                                        {"split", a.split},    {"pictures", cells.size()}, {"boxes", boxes},
                                        {"left_out", left_out}};
-        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(j);
     } else {
         fmt::print("{}: {} pictures of {}, {} boxes\n", printable(a.out, 300), cells.size(), a.split, boxes);
     }

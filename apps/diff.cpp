@@ -23,7 +23,7 @@ ExitCode run(const Arguments& a) {
             {"first_step", d.first_step}, {"column", d.column},     {"tensor_step", d.tensor_step},
             {"tensor", d.tensor},         {"part", d.part},         {"tensors", d.tensors},
             {"weights", d.weights}};
-        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(j);
     } else {
         for (const auto& line : describe(d)) fmt::print("{}\n", line);
     }

@@ -92,8 +92,6 @@ Json json_of(const Verdict& v, const Overrides& o) {
             {"seed", r.seed}};
 }
 
-std::string dump(const Json& j) { return j.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 // ---- what there is to look at ----
 
 struct Patient {
@@ -102,6 +100,7 @@ struct Patient {
     bool probed = false;
     std::vector<std::string> details;  // of the five tests
     std::vector<std::string> notes;
+    std::string thresholds;  // of the configuration
 };
 
 void leave_if_interrupted(int signal) {
@@ -129,10 +128,11 @@ void overfit_facts(const Config& asked, doctor::Facts& facts) {
     OverfitOptions options;
     options.stop_signal = &watch_signals();
     const std::int64_t n = 8;
+    const std::string format = asked.text("format") == "detect" ? "" : asked.text("format");
     const std::string data = asked.text("data") == "synthetic" ? "" : asked.text("data");
     if (is_classifier(config)) {
         config.set("classes", "0", "default");
-        const ClassPictures pictures = load_class_pictures(data, "detect", n, false, config);
+        const ClassPictures pictures = load_class_pictures(data, format, n, false, config);
         apply_overfit_settings(config, std::ssize(pictures.pictures));
         const ClassOverfitResult r = overfit_classes(pictures, config, run, options);
         leave_if_interrupted(r.stopped_by);
@@ -140,7 +140,7 @@ void overfit_facts(const Config& asked, doctor::Facts& facts) {
         return;
     }
     apply_overfit_settings(config, n);
-    const OverfitPictures pictures = load_overfit_pictures(data, "detect", n, false, config);
+    const OverfitPictures pictures = load_overfit_pictures(data, format, n, false, config);
     const OverfitResult r = overfit(pictures, config, run, options);
     leave_if_interrupted(r.stopped_by);
     facts.set("overfit_iou", r.mean_iou);
@@ -149,6 +149,7 @@ void overfit_facts(const Config& asked, doctor::Facts& facts) {
 Patient look_at_config(const Arguments& a, const Config& config, bool probes) {
     Patient p;
     p.phases = probes ? "CP" : "C";
+    p.thresholds = config.text("thresholds");
     doctor::Facts known = doctor::read_data_facts(config);
     for (const std::string& word : a.facts) known.set_word(word);
     p.facts = doctor::read_settings_facts(config, known, a.threads);
@@ -189,11 +190,16 @@ std::string run_among(const Arguments& a) {
 
 Patient look_at(const Arguments& a) {
     const std::string directory = run_among(a);
+    std::error_code error;
+    for (const std::string& word : a.words)
+        if (directory.empty() && word.find('=') == std::string::npos && std::filesystem::is_directory(word, error))
+            throw ConfigError(fmt::format("{}: a run is looked at as it is, without key=value words", word));
     if (!directory.empty()) {
         const RunDirectory run = RunDirectory::existing(directory);
         const Config config = read_config(run.file("args.yaml"));
         Patient p;
         p.title = "run " + directory;
+        p.thresholds = config.text("thresholds");
         p.phases = "CRLP";
         p.facts = doctor::read_whole_run(run, config, true);
         if (p.facts.has("job")) p.phases = "RLP";  // its settings are not a training's
@@ -213,7 +219,6 @@ Patient look_at(const Arguments& a) {
         p.phases = "CRLP";
         p.facts = doctor::read_foreign_config(a.words[0]);
         p.facts.merge(doctor::read_reference(a.reference));
-        p.facts.set("devices_visible", p.facts.has("devices_visible") ? *p.facts.number("devices_visible") : 0.0);
         return p;
     }
     set_up_compute(words_config(a), a.threads);
@@ -235,7 +240,11 @@ void add_baseline(const Arguments& a, doctor::Facts& facts, const std::map<std::
             base = doctor::read_whole_run(run, config, false);
             other = read_settings(run.file("args.yaml"));
         } else {
-            base = doctor::read_log(a.baseline, a.columns).facts;
+            try {
+                base = doctor::read_log(a.baseline, a.columns).facts;
+            } catch (const ConfigError&) {
+                base = doctor::read_log(a.baseline, {}).facts;  // it names its columns otherwise
+            }
         }
         for (const char* part : {"train_term.", "val_term."})
             for (const auto& [name, values] : base.family(part))
@@ -318,7 +327,6 @@ ExitCode examine_and_say(const Arguments& a) {
         throw ConfigError(
             "nothing to look at: expected CONFIG.yaml, key=value words, the directory of a run, or --log FILE");
     Overrides overrides;
-    for (const std::string& t : a.thresholds) overrides.add(t);
     const bool all = a.rules == "all";
     std::vector<std::string> which;
     if (!a.rules.empty() && !all)
@@ -327,9 +335,17 @@ ExitCode examine_and_say(const Arguments& a) {
             which.push_back(rule(a.rules.substr(at, end - at)).id);
             at = end + 1;
         }
+    const bool tries = !a.no_probes && !a.words.empty() && a.dialect == "solobox" && run_among(a).empty();
+    if (a.overfit && !tries)
+        throw ConfigError(
+            "--overfit tries a configuration's model: expected CONFIG.yaml or key=value words, without --no-probes");
     Patient p = look_at(a);
     if (!a.log.empty()) {
         Log log = doctor::read_log(a.log, a.columns);
+        if (log.used.empty())
+            throw DataError(
+                fmt::format("{}: no column is known ({}): name them with --columns FACT=COLUMN, as metric=mAP50",
+                            printable(a.log, 300), fmt::join(log.unused, ", ")));
         p.facts.merge(log.facts);
         for (const char* phase : {"R", "L"})
             if (p.phases.find(phase) == std::string::npos) p.phases += phase;
@@ -348,38 +364,42 @@ ExitCode examine_and_say(const Arguments& a) {
     add_baseline(a, p.facts, own);
     for (const std::string& word : a.facts) p.facts.set_word(word);
     doctor::derive(p.facts);
-    if (const std::string* t = p.facts.text("thresholds")) overrides.add(*t);
-    const std::vector<Verdict> verdicts = doctor::examine(p.facts, p.phases, overrides, which);
+    overrides.add(p.thresholds);
+    for (const std::string& t : a.thresholds) overrides.add(t);
+    std::vector<Verdict> verdicts = doctor::examine(p.facts, p.phases, overrides, which);
+    for (const std::string& id : which)  // asked for by name, and no question here
+        if (std::none_of(verdicts.begin(), verdicts.end(), [&](const Verdict& v) { return v.id == id; }))
+            verdicts.push_back({id, Severity::skip, {}, "not looked at here", ""});
 
     int count[5] = {};
     for (const Verdict& v : verdicts)
-        if (!is_preflight(v.id)) ++count[static_cast<int>(v.severity)];
+        if (!is_preflight(v.id) || !which.empty() || a.json) ++count[static_cast<int>(v.severity)];
     const bool fail =
         std::any_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) { return v.severity == Severity::fail; });
     const ExitCode code = a.strict && fail ? ExitCode::verdict : ExitCode::done;
     if (a.json_lines) {
-        for (const Verdict& v : verdicts) fmt::print("{}\n", dump(json_of(v, overrides)));
+        for (const Verdict& v : verdicts) print_json(json_of(v, overrides));
         return code;
     }
     if (a.json) {
         Json rules = Json::array();
         for (const Verdict& v : verdicts) rules.push_back(json_of(v, overrides));
-        fmt::print("{}\n", dump({{"looked_at", p.title},
-                                 {"fail", count[4]},
-                                 {"warn", count[3]},
-                                 {"info", count[2]},
-                                 {"pass", count[1]},
-                                 {"skip", count[0]},
-                                 {"rules", rules}}));
+        print_json({{"looked_at", p.title},
+                    {"fail", count[4]},
+                    {"warn", count[3]},
+                    {"info", count[2]},
+                    {"pass", count[1]},
+                    {"skip", count[0]},
+                    {"rules", rules}});
         return code;
     }
     const Page page(a.ascii);
     for (const std::string& note : p.notes) fmt::print(stderr, "{}\n", note);
     for (const Verdict& v : verdicts)
-        if (!is_preflight(v.id) && v.severity >= Severity::info) say_finding(page, v);
+        if ((!is_preflight(v.id) || !which.empty()) && v.severity >= Severity::info) say_finding(page, v);
     if (all || !which.empty())
         for (const Verdict& v : verdicts)
-            if (v.severity < Severity::info && !is_preflight(v.id))
+            if (v.severity < Severity::info && (!is_preflight(v.id) || !which.empty()))
                 fmt::print("{} {} {}  {}{}\n", page.mark(v.severity), doctor::name_of(v.severity), v.id,
                            rule(v.id).name, v.message.empty() ? "" : ": " + v.message);
     fmt::print("{} FAIL, {} WARN, {} INFO; {} rules pass, {} say SKIP{}\n", count[4], count[3], count[2], count[1],
@@ -398,8 +418,10 @@ Verb add_doctor(CLI::App& app) {
     app.add_option("what", a->words, "CONFIG.yaml and key=value words, or the directory of a run");
     app.add_option("--log", a->log, "a log of any program: CSV, JSON, JSON lines")->check(not_empty());
     app.add_option("--columns", a->columns, "columns of the log by fact: metric=mAP50,val_loss=val/total")
-        ->delimiter(',');
-    app.add_option("--fact", a->facts, "what the doctor cannot find out: train_images=6000 (docs/doctor.md lists all)");
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    app.add_option("--fact", a->facts, "what the doctor cannot find out: train_images=6000 (docs/doctor.md lists all)")
+        ->allow_extra_args(false);
     app.add_option("--dialect", a->dialect, "of the configuration: solobox, or yaml1.1 for files of other programs")
         ->check(CLI::IsMember({"solobox", "yaml1.1"}));
     app.add_option("--reference", a->reference,
@@ -409,7 +431,9 @@ Verb add_doctor(CLI::App& app) {
     app.add_option("--baseline-config", a->baseline_config, "its configuration, when it is no run")->check(not_empty());
     app.add_option("--rules", a->rules, "all: also those that pass or cannot say; or a list: D02,D41")
         ->check(not_empty());
-    app.add_option("--threshold", a->thresholds, "RULE.NAME=VALUE or RULE=off")->delimiter(',');
+    app.add_option("--threshold", a->thresholds, "RULE.NAME=VALUE or RULE=off")
+        ->delimiter(',')
+        ->allow_extra_args(false);
     app.add_flag("--no-probes", a->no_probes, "read the configuration, do not try the model");
     app.add_flag("--overfit", a->overfit, "also learn 8 pictures by heart (D64)");
     app.add_flag("--strict", a->strict, "exit 4 when a rule says FAIL");

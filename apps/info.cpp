@@ -51,7 +51,7 @@ Verb add_config(CLI::App& app) {
         }
         nlohmann::ordered_json j;
         for (const auto& [key, v] : config.all()) j[key] = {{"value", v.value}, {"origin", v.origin}};
-        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(j);
         return ExitCode::done;
     };
 }

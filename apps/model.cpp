@@ -161,7 +161,7 @@ ExitCode export_model(const Arguments& a) {
     if (a.json) {
         const nlohmann::ordered_json j{
             {"model", model.name}, {"format", format}, {"file", out}, {"bytes", size}, {"parameters", parameters}};
-        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(j);
     } else {
         fmt::print("{}: {}, {} parameters, {:.1f} MB\n", out, model.name, parameters, static_cast<double>(size) / 1e6);
     }

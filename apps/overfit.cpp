@@ -58,26 +58,22 @@ void print_findings(const std::vector<ReportFinding>& findings) {
     for (const auto& f : findings) fmt::print("  {} {}: {}\n       try: {}\n", f.severity, f.id, f.message, f.cure);
 }
 
-void print_json(const OverfitResult& r, const Arguments& a, const RunDirectory& run, const OverfitPictures& data) {
-    const nlohmann::ordered_json j{{"verdict", r.pass ? "pass" : "fail"},
-                                   {"images", a.n},
-                                   {"steps", r.steps},
-                                   {"seconds", r.seconds},
-                                   {"loss_first", r.loss_first},
-                                   {"loss_last", r.loss_last},
-                                   {"mean_iou", r.mean_iou},
-                                   {"min_iou", r.min_iou},
-                                   {"mean_box_iou", r.mean_box_iou},
-                                   {"constant_box_iou", r.constant_box_iou},
-                                   {"parameters", r.parameters},
-                                   {"threads", thread_count()},
-                                   {"kernels", name_of(active_kernels())},
-                                   {"run_dir", run.path()},
-                                   {"data", data.source},
-                                   {"verdict_text", r.verdict_text},
-                                   {"findings", json_of(r.findings)}};
-    // Names from the file system may hold any bytes: broken UTF-8 is replaced, never an exception.
-    fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+// What both kinds of overfitting print, `own` in the middle.
+template <class Result>
+void print_result(const Result& r, const Arguments& a, const RunDirectory& run, const std::string& source,
+                  const nlohmann::ordered_json& own) {
+    nlohmann::ordered_json j{
+        {"verdict", r.pass ? "pass" : "fail"}, {"images", a.n},           {"steps", r.steps}, {"seconds", r.seconds},
+        {"loss_first", r.loss_first},          {"loss_last", r.loss_last}};
+    j.update(own);
+    j.update({{"parameters", r.parameters},
+              {"threads", thread_count()},
+              {"kernels", name_of(active_kernels())},
+              {"run_dir", run.path()},
+              {"data", source},
+              {"verdict_text", r.verdict_text},
+              {"findings", json_of(r.findings)}});
+    print_json(j);
 }
 
 void print_text(const OverfitResult& r, const RunDirectory& run) {
@@ -137,7 +133,11 @@ ExitCode overfit_boxes(const Arguments& a, const CommandLine& line, const Config
     const OverfitResult result = overfit(data, config, run, options_of(a, talk));
     talk.end_live();
     if (a.json)
-        print_json(result, a, run, data);
+        print_result(result, a, run, data.source,
+                     {{"mean_iou", result.mean_iou},
+                      {"min_iou", result.min_iou},
+                      {"mean_box_iou", result.mean_box_iou},
+                      {"constant_box_iou", result.constant_box_iou}});
     else
         print_text(result, run);
     return exit_code(result);
@@ -154,25 +154,12 @@ ExitCode overfit_classifier(const Arguments& a, const CommandLine& line, const C
     const ClassOverfitResult r = overfit_classes(data, config, run, options_of(a, talk));
     talk.end_live();
     if (a.json) {
-        const nlohmann::ordered_json j{{"verdict", r.pass ? "pass" : "fail"},
-                                       {"images", a.n},
-                                       {"classes", data.names.size()},
-                                       {"steps", r.steps},
-                                       {"seconds", r.seconds},
-                                       {"loss_first", r.loss_first},
-                                       {"loss_last", r.loss_last},
-                                       {"loss", r.loss},
-                                       {"acc1", r.accuracy},
-                                       {"smallest_probability", r.smallest},
-                                       {"common_class_acc1", r.common_share},
-                                       {"parameters", r.parameters},
-                                       {"threads", thread_count()},
-                                       {"kernels", name_of(active_kernels())},
-                                       {"run_dir", run.path()},
-                                       {"data", data.source},
-                                       {"verdict_text", r.verdict_text},
-                                       {"findings", json_of(r.findings)}};
-        fmt::print("{}\n", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_result(r, a, run, data.source,
+                     {{"classes", data.names.size()},
+                      {"loss", r.loss},
+                      {"acc1", r.accuracy},
+                      {"smallest_probability", r.smallest},
+                      {"common_class_acc1", r.common_share}});
         return exit_code(r);
     }
     fmt::print("verdict: {}\n{}\n", r.pass ? "pass" : "fail", r.verdict_text);

@@ -10,6 +10,7 @@
 
 #include "apps/apps.h"
 #include "tensor/kernels/parallel.h"
+#include "train/json_text.h"
 
 namespace solobox {
 namespace {
@@ -76,6 +77,8 @@ void Talk::live(const std::string& text) {
         held_back_ = text;
     }
 }
+
+void print_json(const nlohmann::ordered_json& j) { fmt::print("{}\n", json_text(j)); }
 
 bool utf8_locale() {
     // The C library is asked for the user's character set alone; numbers keep the "C" locale everywhere.

@@ -26,8 +26,6 @@ struct Arguments {
     bool json = false, exist_ok = false, skip_bad = false, quiet = false, fast_dev_run = false;
 };
 
-std::string dump(const Json& j) { return j.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 void print_result(const Arguments& a, const RunDirectory& run, const SessionResult& r, const Exhibit* shown,
                   const Task& task, const LiftVerdict& verdict) {
     if (a.json) {
@@ -47,7 +45,7 @@ void print_result(const Arguments& a, const RunDirectory& run, const SessionResu
                   {"verdict_text", verdict.text()}});
         if (shown)
             for (const auto& [name, value] : shown->figures) j[name] = value;
-        fmt::print("{}\n", dump(j));
+        print_json(j);
         return;
     }
     if (r.stopped_by)
@@ -81,24 +79,24 @@ ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run,
         r = train(task, config, run, options);
     } catch (const NonFiniteError& e) {
         talk.end_live();
-        run.event(dump({{"event", "diverged"}, {"message", e.what()}}));
+        run.event({{"event", "diverged"}, {"message", e.what()}});
         throw;
     }
     talk.end_live();
     if (r.stopped_by) {
-        run.event(dump({{"event", "interrupted"}, {"signal", r.stopped_by}, {"step", r.steps}}));
+        run.event({{"event", "interrupted"}, {"signal", r.stopped_by}, {"step", r.steps}});
         print_result(a, run, r, nullptr, task, {});
         return static_cast<ExitCode>(128 + r.stopped_by);
     }
     const LiftVerdict verdict = task.judge(r.best_score);
-    run.event(dump({{"event", "finished"}, {"step", r.steps}, {"epochs", r.epochs}, {"early", r.early}}));
+    run.event({{"event", "finished"}, {"step", r.steps}, {"epochs", r.epochs}, {"early", r.early}});
     const Exhibit shown = finish_run(task, run, verdict.text());
     if (config.flag("legacy_names"))
         write_legacy_names(run, config, {task.batches_per_epoch(), r.best_epoch - 1, r.best_score});
     for (const ReportFinding& f : run_findings(run)) {
         if (r.said.contains(f.id)) continue;  // said while it ran
-        run.event(dump(
-            {{"event", "finding"}, {"id", f.id}, {"severity", f.severity}, {"message", f.message}, {"cure", f.cure}}));
+        run.event(
+            {{"event", "finding"}, {"id", f.id}, {"severity", f.severity}, {"message", f.message}, {"cure", f.cure}});
         if (f.severity == "FAIL" || f.severity == "WARN")
             talk.line(fmt::format("{} {}: {}\n       try: {}", f.severity, f.id, f.message, f.cure));
     }
@@ -170,12 +168,12 @@ ExitCode fast_dev_run(const Arguments& a, Config config) {
     }
     const double forecast_mb = static_cast<double>(f.total()) / 1e6, peak_mb = static_cast<double>(peak_memory()) / 1e6;
     if (a.json) {
-        fmt::print("{}\n", dump({{"steps", r.steps},
-                                 {"val_loss", r.last.loss},
-                                 {"seconds", r.seconds},
-                                 {"forecast_mb", forecast_mb},
-                                 {"peak_mb", peak_mb},
-                                 {"forecast_ratio", forecast_mb / peak_mb}}));
+        print_json({{"steps", r.steps},
+                    {"val_loss", r.last.loss},
+                    {"seconds", r.seconds},
+                    {"forecast_mb", forecast_mb},
+                    {"peak_mb", peak_mb},
+                    {"forecast_ratio", forecast_mb / peak_mb}});
         return ExitCode::done;
     }
     fmt::print("one batch through everything: {} step, validation, checkpoint and report in {:.1f} s, nothing kept\n",
@@ -205,8 +203,7 @@ ExitCode start(const Arguments& a, Config config, const CommandLine& line, const
     run.write_text("events.jsonl", "");
     write_classes(run, *task);
     if (!parent.is_null()) run.write_text("parent.json", parent.dump(2) + "\n");
-    run.event(
-        dump({{"event", "start"}, {"data", task->introduction().front()}, {"data_hash", task->data_fingerprint()}}));
+    run.event({{"event", "start"}, {"data", task->introduction().front()}, {"data_hash", task->data_fingerprint()}});
     talk.line("run: " + run.path());
     return work(a, config, run, {}, talk, *task);
 }
@@ -218,7 +215,7 @@ ExitCode go_on(const Arguments& a, const Config& config, RunDirectory& run, bool
     run.lock();
     const std::unique_ptr<Task> task = make_task(config);
     introduce(talk, config, *task);
-    run.event(dump({{"event", extend ? "extend" : "resume"}, {"epochs", config.integer("epochs")}}));
+    run.event({{"event", extend ? "extend" : "resume"}, {"epochs", config.integer("epochs")}});
     if (extend) {
         run.write_text("args.yaml", config.to_yaml());
         talk.line("the learning rate goes on as if the run had been meant for so many epochs from the start");

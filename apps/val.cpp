@@ -17,8 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void print_json(const Json& j) { fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace)); }
-
 ExitCode val_boxes(const ValArguments& a, const RunDirectory& run, const Config& config) {
     Talk talk(a.quiet);
     const SingleBoxData data = load_single_box_data(config);

@@ -16,8 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void print_json(const Json& j) { fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace)); }
-
 void print_table(const ReportTable& t) {
     std::vector<std::size_t> width;
     for (const std::string& name : t.header) width.push_back(name.size());

@@ -6,6 +6,7 @@
 #include "nn/checkpoint.h"
 #include "train/class_task.h"
 #include "train/config_setup.h"
+#include "train/doctor/rules.h"
 #include "train/faults.h"
 #include "train/session_state.h"
 #include "train/single_box_setup.h"
@@ -26,6 +27,7 @@ void check_config(const Config& c) {
     }
     refuse_ignored_stages(c);
     refuse_harmless_fault(c, false);
+    doctor::Overrides().add(c.text("thresholds"));
     (void)make_training_schedule(c, 1);
 }
 

@@ -16,6 +16,7 @@
 #include "tensor/check.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
+#include "train/json_text.h"
 
 namespace solobox {
 namespace {
@@ -136,10 +137,10 @@ void RunDirectory::lock() {
         throw ConfigError(fmt::format("{}: another process is writing this run: wait for it or stop it", path_));
 }
 
-void RunDirectory::event(const std::string& json) const {
+void RunDirectory::event(const nlohmann::ordered_json& line) const {
     const std::string name = file("events.jsonl");
     std::ofstream out(name, std::ios::binary | std::ios::app);
-    out << json << "\n";
+    out << json_text(line) << "\n";
     out.flush();
     if (!out) throw IoError(fmt::format("{}: write failed: {}", name, std::strerror(errno)));
 }

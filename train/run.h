@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,7 +54,7 @@ public:
     void write_inputs(const std::vector<std::string>& command_line, const Config& config) const;
 
     // One line of events.jsonl: a JSON object.
-    void event(const std::string& json) const;
+    void event(const nlohmann::ordered_json& line) const;
 
 private:
     RunDirectory() = default;

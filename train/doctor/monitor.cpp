@@ -94,9 +94,12 @@ ReportFinding finding_of(const Verdict& v) { return {name_of(v.severity), v.id, 
 Monitor::Say tell(const RunDirectory& run, std::function<void(const std::string&)> talk) {
     return [&run, talk = std::move(talk)](const Verdict& v) {
         if (talk) talk(fmt::format("{} {}: {}\n       try: {}", name_of(v.severity), v.id, v.message, v.fix));
-        const nlohmann::ordered_json line{{"event", "finding"},   {"id", v.id},    {"severity", name_of(v.severity)},
-                                          {"message", v.message}, {"cure", v.fix}, {"live", true}};
-        run.event(line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+        run.event({{"event", "finding"},
+                   {"id", v.id},
+                   {"severity", name_of(v.severity)},
+                   {"message", v.message},
+                   {"cure", v.fix},
+                   {"live", true}});
     };
 }
 

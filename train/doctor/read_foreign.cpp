@@ -64,6 +64,25 @@ void read(const std::string& path, std::vector<Scalar>& scalars, std::map<std::s
     }
 }
 
+// Whether a key path leads through a section of that kind: val_dataloader.batch_size is not training's.
+bool within(const std::string& path, std::initializer_list<const char*> words) {
+    std::string sections = lower(path.substr(0, path.rfind('.') == std::string::npos ? 0 : path.rfind('.')));
+    for (char& c : sections)
+        if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = ' ';
+    for (const std::string_view part : split_blanks(sections))
+        for (const char* word : words)
+            if (part == word) return true;
+    return false;
+}
+
+// Names, not numbers: "12e4567" is a hash.
+bool is_a_name(const std::string& key) {
+    const std::string k = lower(key);
+    for (const char* word : {"name", "hash", "version", "experiment", "commit", "path", "dir", "tag", "date", "uuid"})
+        if (k.find(word) != std::string::npos) return true;
+    return k == "id" || k.ends_with("_id");
+}
+
 // What YAML 1.2 reads as a number and YAML 1.1 (PyYAML) as text.
 bool text_in_yaml11(const Scalar& s) {
     static const std::regex number(R"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)");
@@ -120,7 +139,8 @@ Facts read_foreign_config(const std::string& path) {
     bool augments = false;
     for (const Scalar& s : scalars) {
         const std::string key = lower(s.key);
-        if (text_in_yaml11(s)) text_numbers.push_back(fmt::format("{}: {}", printable(s.path, 60), s.text));
+        if (text_in_yaml11(s) && !is_a_name(s.key))
+            text_numbers.push_back(fmt::format("{}: {}", printable(s.path, 60), s.text));
         if (augmentation_keys().contains(key)) {
             augments = true;
             if (is_on(s.text)) augmentations.push_back(key);
@@ -135,7 +155,13 @@ Facts read_foreign_config(const std::string& path) {
         if ((key == "use_ema" || key == "ema") && !is_on(s.text)) facts.set("ema_decay", 0.0);
         if (key == "box" || key == "cls" || key == "dfl" || key.starts_with("lambda_"))
             if (const auto value = parse_double(s.text)) facts.set("gain." + key, Series{*value});
-        if (const FactInfo* info = find_fact(s.key); info && info->kind != FactKind::texts)
+        if (within(s.path, {"val", "valid", "validation", "test", "eval", "evaluation", "predict", "inference"}))
+            continue;
+        const bool rate = key == "lr" || key == "learning_rate" || key == "base_lr" || key == "max_lr" || key == "lr0";
+        if (rate && within(s.path, {"scheduler", "schedule", "sched", "warmup"})) continue;
+        // The first of several sections counts.
+        if (const FactInfo* info = find_fact(s.key);
+            info && info->kind != FactKind::texts && !facts.has(info->name.ends_with('.') ? key : info->name))
             set_quietly(facts, *info, key, s.text);
     }
     for (const auto& [key, items] : lists)

@@ -45,13 +45,13 @@ double number_of(std::string_view cell) {
 }
 
 // Cells of one line; a quoted cell may hold commas.
-std::vector<std::string> cells_of(std::string_view line) {
+std::vector<std::string> cells_of(std::string_view line, char comma) {
     std::vector<std::string> cells(1);
     bool quoted = false;
     for (const char c : line) {
         if (c == '"')
             quoted = !quoted;
-        else if (c == ',' && !quoted)
+        else if (c == comma && !quoted)
             cells.emplace_back();
         else
             cells.back() += c;
@@ -65,12 +65,18 @@ RawTable read_csv(std::string_view text, const std::string& path) {
     LineReader lines(text);
     std::string_view line;
     std::vector<std::string> header;
+    char comma = ',';
     std::size_t row = 0;
     while (lines.next(line)) {
         if (trim(line).empty()) continue;
-        const std::vector<std::string> cells = cells_of(line);
+        if (header.empty() && line.find(',') == std::string_view::npos)
+            comma = line.find('\t') != std::string_view::npos  ? '\t'
+                    : line.find(';') != std::string_view::npos ? ';'
+                                                               : ',';
+        const std::vector<std::string> cells = cells_of(line, comma);
         if (header.empty()) {
             header = cells;
+            if (header.front().empty()) header.front() = "#";  // the row numbers of a data frame
             for (const std::string& name : header) {
                 if (name.empty() || std::count(header.begin(), header.end(), name) > 1)
                     fail_line(path, lines.number(), "column '{}' has no name of its own", printable(name));
@@ -115,7 +121,28 @@ RawTable from_rows(const Json& rows, const std::string& path) {
     return table;
 }
 
-RawTable read_json(std::string_view text, const std::string& path) {
+// NaN and Infinity as Python writes them, which JSON does not know: as texts.
+std::string with_quoted_nan(std::string_view text) {
+    std::string out;
+    bool quoted = false;
+    for (std::size_t i = 0; i < text.size();) {
+        if (text[i] == '"' && (i == 0 || text[i - 1] != '\\')) quoted = !quoted;
+        std::string_view word;
+        if (!quoted)
+            for (const std::string_view w : {"-Infinity", "Infinity", "NaN"})
+                if (text.substr(i).starts_with(w)) word = w;
+        if (word.empty()) {
+            out += text[i++];
+            continue;
+        }
+        out += "\"nan\"";
+        i += word.size();
+    }
+    return out;
+}
+
+RawTable read_json(std::string_view raw, const std::string& path) {
+    const std::string text = with_quoted_nan(raw);
     Json whole = Json::parse(text, nullptr, false);
     if (whole.is_discarded()) {  // JSON lines?
         Json rows = Json::array();
@@ -124,14 +151,18 @@ RawTable read_json(std::string_view text, const std::string& path) {
         while (lines.next(line)) {
             if (trim(line).empty()) continue;
             Json row = Json::parse(line, nullptr, false);
-            if (row.is_discarded()) fail_line(path, lines.number(), "is no JSON");
+            if (row.is_discarded()) {
+                // The last line of a log that is being written may be cut.
+                if (!rows.empty() && !lines.next(line)) break;
+                fail_line(path, lines.number(), "is no JSON");
+            }
             rows.push_back(std::move(row));
         }
         return from_rows(rows, path);
     }
     if (whole.is_array()) return from_rows(whole, path);
     if (!whole.is_object()) fail_data(path, "expected rows or columns of numbers");
-    for (const char* key : {"history", "epochs", "log", "logs"})
+    for (const char* key : {"history", "log_history", "epochs", "log", "logs"})
         if (whole.contains(key) && whole[key].is_array() && !whole[key].empty() && whole[key][0].is_object())
             return from_rows(whole[key], path);
     RawTable table;
@@ -159,12 +190,46 @@ std::string term_of(const std::string& column) {
                                         {"val_", "val_term."}}) {
         if (!name.starts_with(start)) continue;
         const std::string rest = without(without(name.substr(std::string(start).size()), "_epoch"), "_loss");
-        const bool is_loss =
-            name.ends_with("_loss") || name.ends_with("loss_epoch") || std::string(start).ends_with('/');
+        const bool is_loss = name.find("loss") != std::string::npos;
         if (!rest.empty() && is_loss && !rest.starts_with("acc") && rest != "loss" && !rest.ends_with("_step"))
             return family + rest;
     }
     return "";
+}
+
+// Programs that count epochs from 0. A row 0 without a training loss, or with fractions behind it, is a look before
+// the first step.
+void count_from_one(Facts& facts) {
+    const Series* rows = facts.series("epoch");
+    if (!rows) return;
+    const Series *train = facts.series("train_loss"), *steps = facts.series("step_loss");
+    bool zero = false, whole = true, trained = !train || steps;
+    for (std::size_t i = 0; i < rows->size(); ++i) {
+        const double e = (*rows)[i];
+        if (std::isnan(e)) continue;
+        whole = whole && e == std::floor(e);
+        zero = zero || e == 0;
+        trained = trained || (e == 0 && !std::isnan((*train)[i]));
+    }
+    if (!zero || !whole || !trained) return;
+    Series shifted = *rows;
+    for (double& v : shifted) v += 1;
+    facts.set("epoch", std::move(shifted));
+}
+
+// Percent where shares are expected, or the other way round.
+void scale(Facts& facts, std::initializer_list<const char*> names, bool percent) {
+    double largest = 0;
+    for (const char* name : names)
+        if (const Series* values = facts.series(name))
+            for (const double v : *values) largest = std::isfinite(v) ? std::max(largest, v) : largest;
+    if (percent ? largest > 1 : largest <= 1 || largest > 100) return;
+    for (const char* name : names)
+        if (const Series* values = facts.series(name)) {
+            Series scaled = *values;
+            for (double& v : scaled) v *= percent ? 100 : 0.01;
+            facts.set(name, std::move(scaled));
+        }
 }
 
 }  // namespace
@@ -214,33 +279,33 @@ Log read_log(const std::string& path, const std::vector<std::string>& columns) {
             continue;
         }
         std::vector<std::string> names{info.name};
-        names.insert(names.end(), info.aliases.begin(), info.aliases.end());
+        // "accuracy" beside "val_accuracy" is the training's (Keras): the aliases come first.
+        names.insert(info.name == "accuracy" ? names.begin() : names.end(), info.aliases.begin(), info.aliases.end());
         for (const std::string& name : names)
             if (const std::size_t i = column(name); i < table.names.size()) {
                 take(info.name, i);
                 break;
             }
     }
-    // "loss" and "lr" belong to what a row is: an epoch or a step.
-    const bool epochs = log.facts.has("epoch");
-    if (const std::size_t i = column("loss"); i < table.names.size()) take(epochs ? "train_loss" : "step_loss", i);
-    if (const std::size_t i = column("lr"); i < table.names.size()) take(epochs ? "epoch_lr" : "step_lr", i);
+    for (const char* plain : {"accuracy", "acc", "acc1"})
+        if (const std::size_t i = column(plain); i < table.names.size() && !log.facts.has("train_accuracy"))
+            take("train_accuracy", i);
+    // "loss" and "lr" belong to what a row is: an epoch or a step. Validated rows without a step are epochs.
+    const bool epochs =
+        log.facts.has("epoch") ||
+        (!log.facts.has("step") && (log.facts.has("val_loss") || log.facts.has("metric") || log.facts.has("accuracy")));
+    const auto take_free = [&](const char* name, const char* fact) {
+        if (const std::size_t i = column(name); i < table.names.size() && !log.facts.has(fact)) take(fact, i);
+    };
+    take_free("loss", epochs ? "train_loss" : "step_loss");
+    for (const char* name : {"lr", "learning_rate"}) take_free(name, epochs ? "epoch_lr" : "step_lr");
     for (std::size_t i = 0; i < table.names.size(); ++i) {
         const std::string term = term_of(table.names[i]);
         if (!taken[i] && table.numeric[i] && !term.empty() && !log.facts.has(term)) take(term, i);
     }
     for (std::size_t i = 0; i < table.names.size(); ++i)
         if (!taken[i]) log.unused.push_back(printable(table.names[i], 60));
-    // Programs that count epochs from 0.
-    if (const Series* rows = log.facts.series("epoch")) {
-        const auto least = std::min_element(
-            rows->begin(), rows->end(), [](double a, double b) { return a < b || (std::isnan(b) && !std::isnan(a)); });
-        if (least != rows->end() && *least == 0) {
-            Series shifted = *rows;
-            for (double& v : shifted) v += 1;
-            log.facts.set("epoch", std::move(shifted));
-        }
-    }
+    count_from_one(log.facts);
     // A log without a total: the sum of its terms.
     for (const char* part : {"train", "val"}) {
         const auto terms = log.facts.family(std::string(part) + "_term.");
@@ -250,16 +315,14 @@ Log read_log(const std::string& path, const std::vector<std::string>& columns) {
             for (std::size_t i = 0; i < sum.size() && i < values->size(); ++i) sum[i] += (*values)[i];
         log.facts.set(std::string(part) + "_loss", std::move(sum));
     }
-    // Shares instead of %: when no value of either column is above 1.
-    double largest = 0;
-    for (const char* name : {"accuracy", "train_accuracy"})
-        if (const Series* values = log.facts.series(name))
-            for (const double v : *values) largest = std::isnan(v) ? largest : std::max(largest, v);
-    for (const char* name : {"accuracy", "train_accuracy"})
-        if (const Series* values = log.facts.series(name); values && largest <= 1) {
-            Series percent = *values;
-            for (double& v : percent) v *= 100;
-            log.facts.set(name, std::move(percent));
+    scale(log.facts, {"accuracy", "train_accuracy"}, true);
+    scale(log.facts, {"metric", "train_metric"}, false);
+    for (const auto& [from, to] :
+         {std::pair<const char*, const char*>{"accuracy", "metric"}, {"train_accuracy", "train_metric"}})
+        if (const Series* values = log.facts.series(from); values && !log.facts.has(to)) {
+            Series share = *values;
+            for (double& v : share) v /= 100;
+            log.facts.set(to, std::move(share));
         }
     return log;
 }

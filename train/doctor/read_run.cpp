@@ -37,7 +37,10 @@ void read_overfit(const Table& t, Facts& facts) {
 
 void read_results(const RunDirectory& run, Facts& facts) {
     const Table t(run.file("results.csv"));
-    if (!t.has("epoch")) return read_overfit(t, facts);
+    if (!t.has("epoch")) {
+        if (t.has("step")) read_overfit(t, facts);
+        return;
+    }
     const std::pair<const char*, const char*> columns[] = {{"epoch", "epoch"},
                                                            {"time", "elapsed_seconds"},
                                                            {"train/loss", "train_loss"},

@@ -196,7 +196,7 @@ Facts read_data_facts(const Config& c) {
 Facts read_settings_facts(const Config& c, const Facts& known, int threads) {
     Facts facts = known;
     const auto set = [&](const char* fact, const char* key) { facts.set(fact, c.number(key)); };
-    const std::int64_t parts = c.integer("accumulate"), batch = c.integer("batch");
+    const std::int64_t batch = c.integer("batch"), parts = std::min(c.integer("accumulate"), batch);
     // Here `batch` is a step's pictures, computed in `accumulate` parts; elsewhere it is one part's.
     facts.set("batch_per_step", static_cast<double>(batch) / static_cast<double>(parts));
     facts.set("accumulation", static_cast<double>(parts));

@@ -137,11 +137,19 @@ std::vector<std::pair<double, double>> Chart::by_epoch(const std::string& fact) 
     std::vector<std::pair<double, double>> rows;
     for (std::size_t i = 0; i < values.size(); ++i) {
         const double epoch = epochs && i < epochs->size() ? (*epochs)[i] : static_cast<double>(i + 1);
-        // A look before the first step says nothing about training.
-        if (!std::isnan(values[i]) && epoch > 0) rows.emplace_back(epoch, values[i]);
+        // A look before the first step says nothing about training; what is not finite is D35's business.
+        if (std::isfinite(values[i]) && epoch > 0) rows.emplace_back(epoch, values[i]);
     }
     if (rows.empty()) throw Missing{fact};
-    return rows;
+    // In order, and of an epoch that was logged twice the later row.
+    std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<std::pair<double, double>> unique;
+    for (const auto& row : rows)
+        if (!unique.empty() && unique.back().first == row.first)
+            unique.back() = row;
+        else
+            unique.push_back(row);
+    return unique;
 }
 
 double Chart::epochs_seen() const {

@@ -78,9 +78,14 @@ Verdict above_start(const Chart& c) {
     const bool classes = c.has("classes") && c.number("classes") > 1 && c.text_or("kind", "classes") == "classes";
     const bool by_step = c.facts().series("step_loss") != nullptr;
     const Series& all = c.series(by_step ? "step_loss" : "train_loss");
-    Series loss;
-    for (const double v : all)
-        if (!std::isnan(v)) loss.push_back(v);
+    const Series* places = c.facts().series(by_step ? "step" : "epoch");
+    Series loss, at;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (std::isnan(all[i])) continue;
+        loss.push_back(all[i]);
+        at.push_back(places && i < places->size() ? (*places)[i] : static_cast<double>(i + 1));
+    }
+    const auto place_of = [&](std::size_t i) { return at[i]; };
     const auto n = static_cast<std::size_t>(c.limit("steps"));
     if (loss.size() < n) throw Chart::Missing{fmt::format("{} losses", n)};
     // Auxiliary heads know as little at the start, and their losses are in the sum.
@@ -97,8 +102,8 @@ Verdict above_start(const Chart& c) {
             return c.fire(
                 Severity::fail, *(end - 1),
                 fmt::format(
-                    "the training loss rose to {:.3g} ({} {}): more than {:.3g}, {:g} times {}. It diverges",
-                    *(end - 1), by_step ? "step" : "epoch", i + n, limit, c.limit("times"),
+                    "the training loss rose to {:.3g} ({} {:g}): more than {:.3g}, {:g} times {}. It diverges",
+                    *(end - 1), by_step ? "step" : "epoch", place_of(i + n - 1), limit, c.limit("times"),
                     classes
                         ? fmt::format(
                               "what a network without any knowledge has (ln {:g}{} = {:.3g})", c.number("classes"),
@@ -117,17 +122,14 @@ Verdict validation_apart(const Chart& c) {
         if (epoch <= 1) v = x;
     if (std::isnan(t) || std::isnan(v) || t <= 0) throw Chart::Missing{"losses of epoch 1"};
     if (!(v / t > c.limit("ratio"))) return c.pass(v / t);
-    const bool batch = c.text_or("norm", "batch") == "batch";
     const double memory = std::pow(0.9, c.number_or("steps_per_epoch", 0));
+    if (c.text_or("norm", "batch") != "batch") return c.pass(v / t, "no BatchNorm");
+    if (memory <= c.limit("memory")) return c.pass(v / t, "BatchNorm's statistics are warm");
     return c.fire(
         Severity::warn, v / t,
-        fmt::format(
-            "in the first epoch the validation loss ({:.4g}) is {:.1f} times the training loss ({:.4g}){}", v, v / t, t,
-            batch && memory > c.limit("memory")
-                ? fmt::format(
-                      ": BatchNorm's running statistics still hold {:.0f} % of their start, or the run diverges (D60)",
-                      100 * memory)
-                : ": the run diverges (D60), or evaluation sees something else than training"));
+        fmt::format("in the first epoch the validation loss ({:.4g}) is {:.1f} times the training loss ({:.4g}): "
+                    "BatchNorm's running statistics still hold {:.0f} % of their start, or the run diverges (D60)",
+                    v, v / t, t, 100 * memory));
 }
 
 Verdict slow_machine(const Chart& c) {

@@ -39,14 +39,14 @@ Verdict stuck(const Chart& c) {
     double best = -INFINITY;
     for (const auto& [epoch, v] : rows)
         if (epoch > std::max(1.0, last - window)) best = std::max(best, v);
+    if (std::isinf(best)) throw Chart::Missing{"validations of the last epochs"};
+    if (first <= 0) {
+        if (best > 0) return c.pass(best);
+        return c.fire(Severity::warn, best,
+                      fmt::format("the metric is {:.4g} in epoch 1 and no better in the last {:g}", first, window));
+    }
     // Close to what can be reached at all there is no 5 % left to gain.
-    const double top =
-        *std::max_element(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second < b.second; }) ==
-                    rows.front() &&
-                first <= 1 && c.limit("gain") * first > 1
-            ? 1
-            : INFINITY;
-    if (std::isinf(best) || first <= 0 || top == 1) return c.pass(first);
+    if (first <= 1 && c.limit("gain") * first > 1 && best > 0.98 * first) return c.pass(best / first);
     if (best >= c.limit("gain") * first) return c.pass(best / first);
     return c.fire(Severity::warn, best / first,
                   fmt::format("best metric of the last {:g} epochs {:.4g}, in epoch 1 {:.4g}: nothing was learned",
@@ -57,7 +57,8 @@ Verdict collapse(const Chart& c) {
     bool seen = false;
     if (const Series* share = c.facts().series("positive_fraction"); share && !share->empty()) {
         seen = true;
-        const double v = share->back();
+        double v = NAN;
+        for (const double x : *share) v = std::isfinite(x) ? x : v;
         if (v < c.limit("none") || v > 1 - c.limit("none"))
             return c.fire(Severity::fail, v,
                           fmt::format("{:.3g} of the predictions are positive: one answer for everything", v));
@@ -96,12 +97,15 @@ Verdict collapse(const Chart& c) {
 Verdict average_behind(const Chart& c) {
     if (c.number("ema_decay") == 0) return c.pass({}, "no average");
     if (c.number_or("ema_validates", 1) == 0) return c.pass({}, "validation uses the raw weights");
-    if (c.has("ema_distance") && c.number("ema_distance") > c.limit("distance"))
-        return c.fire(Severity::warn, c.number("ema_distance"),
-                      fmt::format("the averaged weights are {:.2g} of the weights' norm away from them",
-                                  c.number("ema_distance")));
-    const double first = c.number("ema_share_first"), last = c.number_or("ema_share_last", NAN);
-    if (first <= c.limit("warn")) return c.pass(first);
+    const double first = c.has("ema_distance") ? c.number_or("ema_share_first", 0) : c.number("ema_share_first"),
+                 last = c.number_or("ema_share_last", NAN);
+    if (first <= c.limit("warn")) {
+        if (c.has("ema_distance") && c.number("ema_distance") > c.limit("distance"))
+            return c.fire(Severity::warn, c.number("ema_distance"),
+                          fmt::format("the averaged weights are {:.2g} of the weights' norm away from them",
+                                      c.number("ema_distance")));
+        return c.pass(first);
+    }
     return c.fire(first > c.limit("fail") ? Severity::fail : Severity::warn, first,
                   fmt::format("validation uses averaged weights of which {:.1f} % are still the initial ones at the "
                               "first validation{}: the score says nothing about the training",

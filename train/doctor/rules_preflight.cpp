@@ -44,8 +44,10 @@ Verdict gradient_flow(const Chart& c) {
 
 Verdict hyperparameters(const Chart& c) {
     const double r = c.rate_ratio();
-    if (r < c.limit("low")) return c.fire(Severity::fail, r, fmt::format("Learning rate is {:.1f}x too small!", 1 / r));
-    if (r > c.limit("high")) return c.fire(Severity::fail, r, fmt::format("Learning rate is {:.1f}x too large!", r));
+    if (r < c.limit("low") * (1 - 1e-9))
+        return c.fire(Severity::fail, r, fmt::format("Learning rate is {:.1f}x too small!", 1 / r));
+    if (r > c.limit("high") * (1 + 1e-9))
+        return c.fire(Severity::fail, r, fmt::format("Learning rate is {:.1f}x too large!", r));
     return c.pass(r);
 }
 

@@ -34,9 +34,12 @@ Verdict not_finite(const Chart& c) {
         if (!values) continue;
         seen = true;
         const auto bad = std::find_if(values->begin(), values->end(), [](double v) { return std::isinf(v); });
-        if (bad != values->end())
-            return c.fire(Severity::fail, {},
-                          fmt::format("{} is not finite in row {}", fact, bad - values->begin() + 1));
+        if (bad == values->end()) continue;
+        // A log may write NaN where nothing was validated: then finite values follow.
+        const std::string name = fact;
+        const bool validated = name == "val_loss" || name == "metric";
+        if (validated && std::any_of(bad, values->end(), [](double v) { return std::isfinite(v); })) continue;
+        return c.fire(Severity::fail, {}, fmt::format("{} is not finite in row {}", name, bad - values->begin() + 1));
     }
     if (!seen) throw Chart::Missing{"losses"};
     return c.pass();
@@ -53,18 +56,23 @@ Verdict gradient_size(const Chart& c) {
         return c.pass(total);
     }
     const Series& norms = c.series("grad_norm");
+    const Series* steps = c.facts().series("step");
+    const auto step_of = [&](std::size_t i) {
+        return steps && i < steps->size() ? (*steps)[i] : static_cast<double>(i + 1);
+    };
     const auto window = static_cast<std::size_t>(c.limit("window"));
     for (std::size_t i = 0; i < norms.size(); ++i) {
         if (!(norms[i] > 0)) continue;
         if (norms[i] > c.limit("norm"))
-            return c.fire(Severity::fail, norms[i], fmt::format("gradient norm {:.4g} in step {}", norms[i], i + 1));
+            return c.fire(Severity::fail, norms[i],
+                          fmt::format("gradient norm {:.4g} in step {:g}", norms[i], step_of(i)));
         if (i < window) continue;
         const double usual = median(
             {norms.begin() + static_cast<std::ptrdiff_t>(i - window), norms.begin() + static_cast<std::ptrdiff_t>(i)});
         if (norms[i] > c.limit("jump") * usual && norms[i] > c.limit("floor"))
             return c.fire(Severity::fail, norms[i],
-                          fmt::format("gradient norm {:.4g} in step {}, {:.0f} times the median of the {} before",
-                                      norms[i], i + 1, norms[i] / usual, window));
+                          fmt::format("gradient norm {:.4g} in step {:g}, {:.0f} times the median of the {} before",
+                                      norms[i], step_of(i), norms[i] / usual, window));
     }
     if (const Series* means = c.facts().series("mean_grad"))
         for (const double v : *means)
@@ -99,6 +107,13 @@ Verdict slower(const Chart& c) {
     if (c.facts().series("epoch_seconds"))
         seconds = c.by_epoch("epoch_seconds");
     else if (c.facts().series("elapsed_seconds")) {
+        const Rows elapsed = c.by_epoch("elapsed_seconds");
+        // A column "time" that falls is no clock: it holds the seconds of each epoch.
+        if (!std::is_sorted(elapsed.begin(), elapsed.end(),
+                            [](const auto& a, const auto& b) { return a.second < b.second; }))
+            seconds = elapsed;
+    }
+    if (seconds.empty() && c.facts().series("elapsed_seconds")) {
         double before = 0, epoch_before = 0;
         for (const auto& [epoch, v] : c.by_epoch("elapsed_seconds")) {
             // Looks within an epoch and gaps between rows count by their share.
@@ -108,7 +123,8 @@ Verdict slower(const Chart& c) {
     }
     Series before;
     for (const auto& [epoch, v] : seconds) {
-        const double usual = median(before);
+        constexpr std::size_t recent = 64;  // epochs of the median: older ones tell no more
+        const double usual = median(before.size() > recent ? Series(before.end() - recent, before.end()) : before);
         if (before.size() >= 2 && v > c.limit("times") * usual && v > usual + c.limit("seconds"))
             return c.fire(
                 Severity::warn, v / usual,

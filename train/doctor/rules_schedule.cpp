@@ -17,6 +17,12 @@ Verdict never_decays(const Chart& c) {
     if (c.text_or("schedule", "") == "plateau") return c.pass({}, "a plateau lowers the rate when it must");
     const double first = c.number("first_decay_epoch"), epochs = c.number("epochs");
     if (first < epochs) return c.pass(first);
+    const double warmup = c.number_or("warmup_steps", 0), total = c.number_or("total_steps", INFINITY);
+    if (warmup >= total)
+        return c.fire(Severity::warn, warmup,
+                      fmt::format("the warmup takes {:g} steps, the run has {:g}: the rate never reaches its height",
+                                  warmup, total),
+                      fmt::format("warmup_steps={:g}, or more epochs", std::floor(total / 10)));
     return c.fire(
         Severity::warn, first,
         std::isinf(first)
@@ -62,7 +68,11 @@ Verdict schedule_length(const Chart& c) {
         planned = c.has("planned_steps") ? c.number("planned_steps") : c.number("epochs");
     else
         schedule = c.number("epochs"), planned = c.number("max_epochs");
-    const double off = std::abs(schedule - planned) / planned;
+    double off = std::abs(schedule - planned) / planned;
+    // Counted in steps, or behind a warmup of its own.
+    const double warmup = c.number_or("warmup_epochs", 0);
+    for (const double other : {c.number_or("total_steps", NAN), c.number_or("epochs", NAN) - warmup})
+        if (other > 0) off = std::min(off, std::abs(schedule - other) / other);
     if (off <= c.limit("share")) return c.pass(off);
     return c.fire(Severity::fail, off,
                   fmt::format("the schedule is made for {:g}, the run has {:g}", schedule, planned));

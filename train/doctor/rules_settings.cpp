@@ -31,8 +31,9 @@ Verdict rate_against_batch(const Chart& c) {
     }
     const double r = c.rate_ratio(), linear = lr / r, reference = c.number("reference_lr"),
                  root = reference * std::sqrt(batch / c.number("reference_batch"));
-    const bool small = r < c.limit("low");
-    if (!small && r <= c.limit("high")) return c.pass(r);
+    constexpr double rounding = 1e-9;  // exactly half is enough, whatever its last bit
+    const bool small = r < c.limit("low") * (1 - rounding);
+    if (!small && r <= c.limit("high") * (1 + rounding)) return c.pass(r);
     const bool adaptive =
         c.text_or("optimizer", "").starts_with("Ada") || c.text_or("optimizer", "").starts_with("ada");
     return c.fire(
@@ -69,14 +70,14 @@ Verdict built_optimizer(const Chart& c) {
 Verdict automatic_optimizer(const Chart& c) {
     if (!same_letters(c.text("optimizer"), "auto")) return c.pass({}, "the optimizer is named");
     const double lr = c.number("lr");
-    double built = c.number_or("lr_built", NAN);
+    double built = c.number_or("lr_built", NAN), close = c.limit("relative");
     if (std::isnan(built)) {
-        built = 0;
+        built = 0, close = c.limit("logged");  // a schedule has moved it by the time that it is logged
         for (const auto& [epoch, rate] : c.by_epoch("epoch_lr")) built = std::max(built, rate);
     }
     const bool momentum = c.has("momentum") && c.has("momentum_built") &&
                           std::abs(c.number("momentum") - c.number("momentum_built")) > 1e-9;
-    if (std::abs(built - lr) <= c.limit("relative") * lr && !momentum) return c.pass(built);
+    if (std::abs(built - lr) <= close * lr && !momentum) return c.pass(built);
     return c.fire(Severity::warn, built,
                   fmt::format("optimizer=auto: lr0={:g} was set, but {} with a rate of {:g}{} was built", lr,
                               c.text_or("optimizer_built", "an optimizer"), built,
@@ -112,8 +113,8 @@ Verdict devices(const Chart& c) {
         std::string device = c.text("device");
         std::transform(device.begin(), device.end(), device.begin(),
                        [](unsigned char ch) { return static_cast<char>(std::tolower(ch)); });
-        if (device == "cpu") return c.pass({}, "cpu");
-        const double visible = c.number_or("devices_visible", 0);
+        if (device == "cpu" || device == "auto" || device.empty() || device == "none") return c.pass({}, device);
+        const double visible = c.number("devices_visible");
         const std::size_t colon = device.find(':');
         const std::string index = colon == std::string::npos ? device : device.substr(colon + 1);
         double wanted = 0;
@@ -239,7 +240,7 @@ void add_setting_rules(std::vector<Rule>& t) {
          "C",
          "automatic optimizer ignores lr0",
          "optimizer=auto, and the built rate or momentum is not the one that was set",
-         {{"relative", 1e-6, "difference of the rate"}},
+         {{"relative", 1e-6, "difference of the rate"}, {"logged", 0.1, "difference of the highest logged rate"}},
          "WARN",
          "with optimizer=auto the program chooses rate and momentum itself",
          "optimizer",

@@ -19,8 +19,6 @@ using doctor::Texts;
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
-std::string dump(const Json& j) { return j.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 std::uint32_t bits_of(const Tensor& t) {
     return checksum({reinterpret_cast<const char*>(t.data()), static_cast<std::size_t>(t.numel()) * sizeof(Real)});
 }
@@ -66,7 +64,7 @@ void RunWatch::begin(bool resumed) {
     for (const char* name : lasting_texts)
         if (const std::string* v = known.text(name)) event[name] = *v;
     event["decayed_tensors"] = *known.texts("decayed_tensors");
-    run_.event(dump(event));
+    run_.event(event);
     monitor_ = std::make_unique<doctor::Monitor>(std::move(known), c.text("thresholds"), doctor::tell(run_, talk_));
     averaged_ = parts_.ema ? parts_.ema->updates() : 0;
     if (c.text("freeze") == "backbone" && parts_.trainer->steps_done() < parts_.unfreeze_at)
@@ -140,7 +138,6 @@ void RunWatch::epoch(const Epoch& e) {
     }
     for (const char* list : {"unoptimised", "starved", "frozen_moved"})
         if (const Texts* names = monitor_->facts().texts(list)) event[list] = *names;
-    seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
 
     std::vector<std::pair<std::string, double>> values{{"elapsed_seconds", e.seconds}, {"train_loss", e.train_loss}};
     for (const auto& [name, v] : e.terms)
@@ -155,7 +152,8 @@ void RunWatch::epoch(const Epoch& e) {
             if (name.starts_with("val/aux_")) values.emplace_back("val_term." + name.substr(4), v);
         }
     }
-    run_.event(dump(event));
+    run_.event(event);
+    seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
     monitor_->epoch(e.position, values);
 }
 
