@@ -15,6 +15,7 @@ using namespace fixtures;
 
 const std::string source = SOLOBOX_SOURCE_DIR;
 const std::string failed = source + "/experiments/seed003-failed.yaml";
+using Words = std::vector<std::string>;
 std::string seed(const std::string& file) { return source + "/tests/doctor/" + file; }
 
 std::set<std::string> words(const std::string& text) {
@@ -200,6 +201,67 @@ TEST(Diagnoses, LogsOfAllKinds) {
     EXPECT_EQ(run_program({"doctor"}).code, 2);
     EXPECT_EQ(run_program({"doctor", "nowhere.yaml"}).code, 2);
     EXPECT_EQ(run_program({"doctor", "--log", dir / "nan.csv", "--rules", "D99"}).code, 2);
+}
+
+// Habits of other programs: what they write must be read as they mean it.
+TEST(Diagnoses, HabitsOfOtherPrograms) {
+    const TemporaryDirectory dir;
+    const auto of = [&](const std::string& name, const std::string& text, const Words& more = {}) {
+        dir.write(name, text);
+        Words arguments{"--log", dir / name};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return fired(arguments);
+    };
+    // Keras: "accuracy" is the training's when there is a val_accuracy; its JSON has no epochs.
+    expect(of("keras.csv", "epoch,accuracy,loss,val_accuracy,val_loss\n0,0.5,1,0.2,2\n1,0.9,0.4,0.2,3\n",
+              {"--fact", "classes=5"}),
+           "D46 D58", "D35");
+    expect(of("keras.json", R"({"loss":[2,1,0.5,0.4],"val_loss":[2,1.5,1.9,2.5]})"), "D46", "D60");
+    // Python writes NaN; a validation that was skipped is a gap, a loss that became NaN is not.
+    expect(of("nan.json", R"({"loss":[1.0,NaN,NaN],"val_loss":[1,1,1]})"), "D35", "");
+    expect(of("gaps.csv", "epoch,train_loss,val_loss,metric\n1,3,nan,nan\n2,2,1.5,0.3\n3,1.5,nan,nan\n4,1.2,1.1,0.4\n"),
+           "", "D35 D38");
+    // Scores are no losses.
+    expect(of("scores.csv", "epoch,train/loss,val/iou\n1,2,0.1\n2,1.5,0.2\n3,1.2,0.3\n4,1,0.4\n"), "", "D46 D47");
+    expect(of("percent.csv", "epoch,metric,train_metric\n1,60.1,61\n2,92.9,93.2\n"), "", "D46");
+    expect(
+        of("state.json",
+           R"({"log_history":[{"epoch":1,"loss":2.0},{"epoch":1,"eval_loss":1.9},{"epoch":2,"loss":1.0},{"epoch":2,"eval_loss":2.4},{"epoch":3,"loss":0.5},{"epoch":3,"eval_loss":3.1}]})"),
+        "D46", "");
+    expect(of("frame.csv", ",epoch,metric\n0,1,0.1094\n1,2,0.0188\n"), "D38", "");
+    expect(of("tabs.tsv", "epoch\tmetric\n1\t0.1094\n2\t0.0188\n"), "D38", "");
+    expect(of("zero.csv", "epoch,metric\n1,0\n5,0\n12,0\n"), "D39", "");
+    dir.write("unknown.csv", "a,b\n1,2\n");
+    EXPECT_EQ(run_program({"doctor", "--log", dir / "unknown.csv"}).code, 3);
+    // A run is no worse than itself, and 200,000 rows are read in a moment.
+    dir.write("self.csv", "epoch,metric\n1,0.1\n2,0.5\n3,0.4\n");
+    expect(fired({"--log", dir / "self.csv", "--baseline", dir / "self.csv"}), "", "D50");
+    std::string many = "epoch,epoch_seconds,metric\n";
+    for (int i = 1; i <= 200'000; ++i) many += fmt::format("{},10,0.5\n", i);
+    EXPECT_FALSE(of("many.csv", many).contains("D55"));
+}
+
+TEST(Diagnoses, SectionsOfForeignFiles) {
+    const TemporaryDirectory dir;
+    const auto of = [&](const std::string& text) {
+        dir.write("c.yaml", text);
+        return fired({dir / "c.yaml", "--dialect", "yaml1.1", "--reference", "batch=16,lr0=0.001"});
+    };
+    expect(of("optimizer: {type: AdamW, lr: 0.001}\ntrain_dataloader: {batch_size: 16}\nval_dataloader: {batch_size: "
+              "1}\n"),
+           "", "D02");
+    expect(of("optimizer: {lr: 0.001}\nbatch_size: 16\nscheduler: {lr: 0.000001}\n"), "", "D02");
+    expect(of("lr: 0.001\nbatch_size: 16\nema: true\ntrain_images: 1600\nepochs: 10\nhash: 12e4567\ndevice: 0\n"), "",
+           "D01 D29 D41");
+    expect(of("lr: 0.000025\nbatch_size: 16\n"), "D02", "");
+}
+
+TEST(Diagnoses, ThresholdsOfTheConfigurationCount) {
+    EXPECT_FALSE(fired({failed, "thresholds=D02=off", "--no-probes"}).contains("D02"));
+    EXPECT_FALSE(fired({failed, "--threshold", "D02.low=0.01", "--no-probes"}).contains("D02"));
+    EXPECT_EQ(run_program({"doctor", failed, "thresholds=D02.lo=1", "--no-probes"}).code, 2);
+    EXPECT_EQ(run_program({"doctor", "--threshold", "D66=off", failed, "--no-probes"}).code, 0);
+    EXPECT_EQ(run_program({"doctor", "--overfit", "--no-probes", failed}).code, 2);
 }
 
 }  // namespace
