@@ -14,6 +14,7 @@ constexpr std::pair<const char*, Decode> decode_names[] = {{"identity", Decode::
                                                            {"log_wh", Decode::log_wh}};
 constexpr std::pair<const char*, BoxLoss> loss_names[] = {{"box", BoxLoss::box},
                                                           {"mse", BoxLoss::mse},
+                                                          {"l1", BoxLoss::l1},
                                                           {"smooth_l1", BoxLoss::smooth_l1},
                                                           {"yolo_bbox", BoxLoss::yolo_bbox},
                                                           {"log_wh", BoxLoss::log_wh},
@@ -178,6 +179,8 @@ LossValue box_loss(const Var& raw, const Tensor& target, const DecodeSpec& decod
     switch (spec.loss) {
         case BoxLoss::mse:
             return weighted(spec.unweighted, {{"mse", over_batch(mse_loss(p, t)), 1}});
+        case BoxLoss::l1:
+            return weighted(spec.unweighted, {{"l1", over_batch(l1_loss(p, t)), 1}});
         case BoxLoss::smooth_l1:
             return weighted(spec.unweighted, {{"smooth_l1", over_batch(smooth_l1_loss(p, t)), 1}});
         case BoxLoss::iou:

@@ -38,7 +38,7 @@ Tensor metric_boxes(const Tensor& raw, const DecodeSpec& spec);
 enum class HeadBias { zero, logit, log, prior };  // 0; (0,0,-1.386,-1.386); (0,0,-1.609,-1.609); decodes to prior_box
 std::array<double, 4> head_bias(HeadBias preset, const std::array<double, 4>& prior_box, const DecodeSpec& decode);
 
-enum class BoxLoss { box, mse, smooth_l1, yolo_bbox, log_wh, iou, giou, diou, ciou };
+enum class BoxLoss { box, mse, l1, smooth_l1, yolo_bbox, log_wh, iou, giou, diou, ciou };
 BoxLoss box_loss_of(const std::string& name);
 const char* name_of(BoxLoss loss);
 

@@ -100,8 +100,8 @@ void add_losses(Table& t) {
                     return iou_of_kind(kind, corners(x[0]), corners(x[1]), {1e-7, 1e-7, false});
                 })};
         });
-    for (const BoxLoss loss : {BoxLoss::box, BoxLoss::mse, BoxLoss::smooth_l1, BoxLoss::yolo_bbox, BoxLoss::log_wh,
-                               BoxLoss::giou, BoxLoss::ciou})
+    for (const BoxLoss loss : {BoxLoss::box, BoxLoss::mse, BoxLoss::l1, BoxLoss::smooth_l1, BoxLoss::yolo_bbox,
+                               BoxLoss::log_wh, BoxLoss::giou, BoxLoss::ciou})
         t.add("loss", fmt::format("box_loss {}", name_of(loss)), [loss](Maker& m) {
             std::vector<OpCase> cases;
             for (const Decode decode :
