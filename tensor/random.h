@@ -10,7 +10,7 @@
 namespace solobox {
 
 // What the numbers are for: two streams never share a draw.
-enum class Stream : std::uint32_t { init = 1, order = 2, augment = 3, dropout = 4, test = 5, data = 6 };
+enum class Stream : std::uint32_t { init = 1, order = 2, augment = 3, dropout = 4, test = 5, data = 6, resample = 7 };
 
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
 
