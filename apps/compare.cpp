@@ -10,7 +10,7 @@
 #include "apps/run_setup.h"
 #include "nn/safetensors.h"
 #include "train/run_report.h"
-#include "train/table.h"
+#include "train/run_scores.h"
 
 namespace solobox {
 namespace {
@@ -19,30 +19,16 @@ using Json = nlohmann::ordered_json;
 
 struct Row {
     std::string run;
-    std::string epochs, score;  // "iou" | "acc1"
-    double best = std::nan(""), last = std::nan(""), constant = std::nan(""), loss = std::nan(""), seconds = 0;
-    std::string best_epoch;
+    RunScores scores;
+    std::string score() const { return scores.classes ? "acc1" : "iou"; }
+    std::string epochs() const { return scores.rows ? number_text(scores.epochs) : ""; }
+    std::string best_epoch() const { return scores.best_epoch > 0 ? number_text(scores.best_epoch) : ""; }
+    double lift() const { return scores.best - scores.blind; }
 };
 
 Row read_row(const std::string& path) {
     (void)RunDirectory::existing(path);
-    const Table t(path + "/results.csv");
-    Row row;
-    row.run = std::filesystem::path(path).lexically_normal().string();
-    const bool classes = t.has("val/acc1");
-    row.score = classes ? "acc1" : "iou";
-    if (t.rows.empty()) return row;
-    row.epochs = t.rows.back()[t.column("epoch")];
-    const auto iou = t.numbers(classes ? "val/acc1" : "metrics/iou"),
-               constant = t.numbers(classes ? "metrics/blind_acc1" : "metrics/constant_box_iou"),
-               loss = t.numbers("val/loss"), epoch = t.numbers("epoch");
-    row.seconds = t.numbers("time").back();
-    for (std::size_t i = 0; i < iou.size(); ++i) {
-        if (!std::isfinite(iou[i])) continue;
-        row.last = iou[i], row.loss = loss[i], row.constant = constant[i];
-        if (epoch[i] > 0 && !(iou[i] <= row.best)) row.best = iou[i], row.best_epoch = t.rows[i][t.column("epoch")];
-    }
-    return row;
+    return {std::filesystem::path(path).lexically_normal().string(), read_run_scores(path)};
 }
 
 // Keys in which the runs differ, with each run's value.
@@ -76,8 +62,8 @@ ExitCode compare(const Arguments& a) {
             report.summary.emplace_back(key, fmt::format("{}", fmt::join(values, " | ")));
         for (const Row& r : rows)
             report.summary.emplace_back(
-                r.run, fmt::format("best {} {:.4f}, lift {:+.4f}", r.score == "iou" ? "IoU" : "top-1", r.best,
-                                   r.best - r.constant));
+                r.run, fmt::format("best {} {:.4f}, lift {:+.4f}", r.score() == "iou" ? "IoU" : "top-1", r.scores.best,
+                                   r.lift()));
         const std::string page = render_report(report);
         const auto* begin = reinterpret_cast<const std::byte*>(page.data());
         write_file_atomically(a.out, {begin, begin + page.size()});
@@ -87,19 +73,19 @@ ExitCode compare(const Arguments& a) {
         const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
         for (const Row& r : rows)
             list.push_back({{"run", r.run},
-                            {"epochs", r.epochs},
-                            {"best_" + r.score, number(r.best)},
-                            {"best_epoch", r.best_epoch},
-                            {"last_" + r.score, number(r.last)},
-                            {r.score == "iou" ? "constant_box_iou" : "blind_acc1", number(r.constant)},
-                            {"lift", number(r.best - r.constant)},
-                            {"val_loss", number(r.loss)},
-                            {"seconds", r.seconds}});
+                            {"epochs", r.epochs()},
+                            {"best_" + r.score(), number(r.scores.best)},
+                            {"best_epoch", r.best_epoch()},
+                            {"last_" + r.score(), number(r.scores.last)},
+                            {r.scores.classes ? "blind_acc1" : "constant_box_iou", number(r.scores.blind)},
+                            {"lift", number(r.lift())},
+                            {"val_loss", number(r.scores.loss)},
+                            {"seconds", r.scores.seconds}});
         for (const auto& [key, values] : keys) differ[key] = values;
         print_json({{"runs", list}, {"differences", differ}});
         return ExitCode::done;
     }
-    const bool boxes = std::all_of(rows.begin(), rows.end(), [](const Row& r) { return r.score == "iou"; });
+    const bool boxes = std::all_of(rows.begin(), rows.end(), [](const Row& r) { return !r.scores.classes; });
     std::size_t width = 4;
     for (const Row& r : rows) width = std::max(width, r.run.size());
     fmt::print("{:<{}} {:>7} {:>9} {:>6} {:>9} {:>13} {:>8} {:>9} {:>9}\n", "run", width, "epochs",
@@ -107,7 +93,8 @@ ExitCode compare(const Arguments& a) {
                boxes ? "constant box" : "never looks", "lift", "val loss", "seconds");
     for (const Row& r : rows)
         fmt::print("{:<{}} {:>7} {:>9.4f} {:>6} {:>9.4f} {:>13.4f} {:>+8.4f} {:>9.4f} {:>9.1f}\n", r.run, width,
-                   r.epochs, r.best, r.best_epoch, r.last, r.constant, r.best - r.constant, r.loss, r.seconds);
+                   r.epochs(), r.scores.best, r.best_epoch(), r.scores.last, r.scores.blind, r.lift(), r.scores.loss,
+                   r.scores.seconds);
     for (const auto& [key, values] : keys) fmt::print("  {}: {}\n", key, fmt::join(values, " | "));
     return ExitCode::done;
 }
@@ -117,7 +104,7 @@ ExitCode report(const Arguments& a) {
     const Config config = read_config(run.file("args.yaml"));
     set_up_compute(config, a.threads);
     const std::unique_ptr<Task> task = make_task(config);
-    finish_run(*task, run, task->judge(read_row(a.run).best).text());
+    finish_run(*task, run, task->judge(read_row(a.run).scores.best).text());
     fmt::print("{}\n", run.file("report.html"));
     return ExitCode::done;
 }

@@ -13,16 +13,6 @@
 #include "train/run_report.h"
 
 namespace solobox {
-namespace {
-
-void fill_training_defaults(Config& config) {
-    const std::pair<const char*, const char*> defaults[] = {{"warmup_steps", "200"}, {"dropout", "0.2"}};
-    for (const auto& [key, value] : defaults)
-        if (config.is_default(key) && !(is_classifier(config) && config_key(key).task == "box"))
-            config.set(key, value, "train default");
-}
-
-}  // namespace
 
 Config training_config(const std::vector<std::string>& words) {
     Config config;
@@ -41,7 +31,7 @@ Config training_config(const std::vector<std::string>& words) {
     if (!file.empty()) load_config_file(config, file);
     apply_environment(config);
     config.set_words(settings, "command line");
-    fill_training_defaults(config);
+    apply_training_defaults(config);
     apply_model_defaults(config);
     return config;
 }

@@ -10,6 +10,13 @@
 
 namespace solobox {
 
+void apply_training_defaults(Config& config) {
+    const std::pair<const char*, const char*> defaults[] = {{"warmup_steps", "200"}, {"dropout", "0.2"}};
+    for (const auto& [key, value] : defaults)
+        if (config.is_default(key) && !(is_classifier(config) && config_key(key).task == "box"))
+            config.set(key, value, "train default");
+}
+
 void apply_model_defaults(Config& config) {
     if (is_classifier(config)) {
         const std::pair<const char*, const char*> usual[] = {

@@ -9,6 +9,9 @@
 
 namespace solobox {
 
+// Fills the keys that the user left alone with what is usual for training on more than a handful of pictures.
+void apply_training_defaults(Config& config);
+
 // Fills the keys that the user left alone with what is usual for the model (toy: 448 px, 4096 features, no norm;
 // resnets: 224 px, colours as they are).
 void apply_model_defaults(Config& config);

@@ -128,14 +128,17 @@ RunDirectory RunDirectory::existing(const std::string& path) {
     return run;
 }
 
-void RunDirectory::lock() {
-    const std::string name = file(".lock");
+std::shared_ptr<void> lock_directory(const std::string& path) {
+    const std::string name = path + "/.lock";
     const int fd = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) throw IoError(fmt::format("{}: cannot be opened: {}", name, std::strerror(errno)));
-    lock_ = std::shared_ptr<void>(nullptr, [fd](void*) { ::close(fd); });
+    std::shared_ptr<void> held(nullptr, [fd](void*) { ::close(fd); });
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
-        throw ConfigError(fmt::format("{}: another process is writing this run: wait for it or stop it", path_));
+        throw ConfigError(fmt::format("{}: another process is writing this run: wait for it or stop it", path));
+    return held;
 }
+
+void RunDirectory::lock() { lock_ = lock_directory(path_); }
 
 void RunDirectory::event(const nlohmann::ordered_json& line) const {
     const std::string name = file("events.jsonl");

@@ -27,6 +27,9 @@ std::map<std::string, std::string> read_settings(const std::string& path);
 // The configuration of a run as its args.yaml has it, values and origins. DataError naming file and line.
 Config read_config(const std::string& path);
 
+// Nobody else may write there while the result lives: ConfigError when somebody does.
+std::shared_ptr<void> lock_directory(const std::string& path);
+
 class RunDirectory {
 public:
     // `wanted` empty: <project>/<name>, -2, -3 .. until one is free, and `latest` beside the projects points to it.
