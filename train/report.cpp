@@ -104,7 +104,8 @@ std::string environment(const Report& report) {
 
 // Links to the sections that are there; none when there is nothing to choose from.
 std::string navigation(const std::string& body) {
-    constexpr std::array<std::array<std::string_view, 2>, 7> sections = {{{"findings", "Findings"},
+    constexpr std::array<std::array<std::string_view, 2>, 8> sections = {{{"findings", "Findings"},
+                                                                          {"seeds", "Every seed"},
                                                                           {"curves", "Curves"},
                                                                           {"layers", "Layer health"},
                                                                           {"pictures", "Pictures"},
@@ -125,8 +126,9 @@ std::string navigation(const std::string& body) {
 
 std::string render_report(const Report& report) {
     const std::string setup = configuration(report) + environment(report);
-    const std::string body = findings(report) + report_parts::plots(report) + report_parts::layers(report) +
-                             report_parts::pictures(report) + report_parts::tables(report) +
+    const std::string body = findings(report) + report_parts::dots(report) + report_parts::plots(report) +
+                             report_parts::layers(report) + report_parts::pictures(report) +
+                             report_parts::tables(report) +
                              (setup.empty() ? "" : "<div class=\"setup\">" + setup + "</div>\n");
     const std::string title = escape(report.title.empty() ? "solobox run" : report.title);
     std::string page =

@@ -40,6 +40,19 @@ struct ReportTable {
     std::vector<std::vector<double>> shades;
 };
 
+// Scores of an experiment's arms, seed by seed.
+struct ReportDots {
+    struct Row {
+        std::string name;
+        std::vector<double> values;          // one a seed
+        double mean = 0, low = 0, high = 0;  // the interval's ends; NaN: none
+        std::string text;                    // beside the dots
+    };
+    std::string title, note;
+    std::vector<std::pair<std::string, double>> marks;  // lines through all rows: "best constant box"
+    std::vector<Row> rows;
+};
+
 // One parameter tensor over time. All series are as long as Report::layer_steps; a NaN is a gap.
 struct ReportLayer {
     std::string name;               // "feat.0.weight"
@@ -67,6 +80,7 @@ struct Report {
     std::string verdict;                                       // "pass" | "fail" | ""
     std::string verdict_text;                                  // one or two sentences
     std::vector<std::pair<std::string, std::string>> summary;  // "mean IoU", "0.991"
+    std::vector<ReportDots> dots;
     std::vector<ReportPlot> plots;
     std::vector<ReportPicture> pictures;  // shown worst first
     std::vector<ReportTable> tables;
