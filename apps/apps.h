@@ -26,6 +26,7 @@ Verb add_extend(CLI::App& app);
 Verb add_branch(CLI::App& app, const CommandLine& line);
 Verb add_val(CLI::App& app);
 Verb add_predict(CLI::App& app);
+Verb add_experiment(CLI::App& app);
 Verb add_compare(CLI::App& app);
 Verb add_report(CLI::App& app);
 Verb add_lr_find(CLI::App& app);

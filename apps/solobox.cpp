@@ -72,6 +72,7 @@ int main(int argc, char** argv) {
     add("val", "a run's IoU on its validation pictures, beside boxes that never look", solobox::add_val);
     add("predict", "boxes drawn on pictures", solobox::add_predict);
     add("doctor", "why it does not learn: a configuration, a run, or a log of any program", solobox::add_doctor);
+    add("experiment", "arms x seeds, resumable: a table with confidence intervals", solobox::add_experiment);
     add("compare", "runs side by side: table and page", solobox::add_compare);
     add("report", "draw a run's page again", solobox::add_report);
     add("lr-find", "loss against learning rate, from tiny to too large", solobox::add_lr_find);

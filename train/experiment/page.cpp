@@ -1,0 +1,133 @@
+// The page of an experiment (see table.h): what was asked, every seed as a dot, curves per arm, the table in words.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "train/experiment/table.h"
+
+namespace solobox::experiment {
+namespace {
+
+constexpr std::size_t curves_a_plot = 5;  // beside the control's: more cannot be told apart
+
+// Mean over the finished seeds, at the epochs that all of them have.
+ReportCurve mean_curve(const std::vector<Result>& results, std::size_t set, std::size_t arm, const std::string& name) {
+    std::map<double, std::pair<double, std::size_t>> sums;
+    std::size_t runs = 0;
+    for (const Result& r : results) {
+        if (r.set != set || r.arm != arm || r.outcome.state != State::done) continue;
+        ++runs;
+        const RunScores& s = r.outcome.scores;
+        for (std::size_t i = 0; i < s.epoch.size(); ++i) {
+            auto& [sum, count] = sums[s.epoch[i]];
+            sum += s.score[i], ++count;
+        }
+    }
+    ReportCurve curve{name, {}, {}};
+    for (const auto& [epoch, v] : sums)
+        if (v.second == runs) curve.x.push_back(epoch), curve.y.push_back(v.first / static_cast<double>(runs));
+    return curve;
+}
+
+void add_plots(Report& page, const Plan& plan, const std::vector<TableRow>& rows, const std::vector<Result>& results,
+               std::size_t set) {
+    std::vector<std::size_t> others;
+    for (std::size_t a = 0; a < plan.arms.size(); ++a)
+        if (a != plan.control) others.push_back(a);
+    double blind = std::nan("");
+    for (const TableRow& r : rows)
+        if (r.set == set && std::isfinite(r.blind)) blind = r.blind;
+    const std::size_t pieces = std::max<std::size_t>(1, (others.size() + curves_a_plot - 1) / curves_a_plot);
+    for (std::size_t p = 0; p < pieces; ++p) {
+        ReportPlot plot;
+        plot.title = fmt::format("{}: score by epoch, mean over seeds{}", plan.sets[set].name,
+                                 pieces > 1 ? fmt::format(" ({} of {})", p + 1, pieces) : "");
+        plot.x_label = "epoch";
+        const auto add = [&](std::size_t arm) {
+            ReportCurve c = mean_curve(results, set, arm, plan.arms[arm].name);
+            if (!c.x.empty()) plot.curves.push_back(std::move(c));
+        };
+        add(plan.control);
+        for (std::size_t i = p * curves_a_plot; i < std::min(others.size(), (p + 1) * curves_a_plot); ++i)
+            add(others[i]);
+        if (plot.curves.empty()) continue;
+        if (std::isfinite(blind)) {
+            double first = plot.curves.front().x.front(), last = first;
+            for (const ReportCurve& c : plot.curves)
+                first = std::min(first, c.x.front()), last = std::max(last, c.x.back());
+            plot.curves.push_back({"never looks at a picture", {first, last}, {blind, blind}});
+        }
+        page.plots.push_back(std::move(plot));
+    }
+}
+
+ReportDots dots_of(const Plan& plan, const std::vector<TableRow>& rows, std::size_t set) {
+    ReportDots dots;
+    dots.title = fmt::format("{}: {}", plan.sets[set].name, "a dot a seed, the mean and its 95 % interval");
+    for (const TableRow& r : rows) {
+        if (r.set != set) continue;
+        if (std::isfinite(r.blind) && dots.marks.empty()) {
+            if (!r.classes) dots.marks.emplace_back("mean box", r.mean_box);
+            dots.marks.emplace_back(r.classes ? "most frequent class" : "best constant box", r.blind);
+        }
+        ReportDots::Row row{plan.arms[r.arm].name, r.scores, r.score.mean, std::nan(""), std::nan(""), ""};
+        if (r.score.interval) row.low = r.score.interval->low, row.high = r.score.interval->high;
+        row.text = std::isfinite(r.score.mean) ? fmt::format("{:.4f}", r.score.mean) : "–";
+        dots.rows.push_back(std::move(row));
+    }
+    dots.note =
+        "Intervals of arms may overlap where their paired difference is clear: the seeds move together. The "
+        "table has the differences.";
+    return dots;
+}
+
+ReportTable table_of(const Plan& plan, const std::vector<TableRow>& rows, std::size_t set) {
+    ReportTable t;
+    t.title = plan.sets[set].name;
+    t.lead = fmt::format("Control: {}. Differences are paired by seed.", plan.arms[plan.control].name);
+    const bool claims = std::any_of(plan.arms.begin(), plan.arms.end(), [](const Arm& a) { return !a.claim.empty(); });
+    t.header = {"arm", "n", "mean", "sd", "against what never looks", "against the control", "against the arm before"};
+    if (claims) t.header.push_back("claimed");
+    for (const TableRow& r : rows) {
+        if (r.set != set) continue;
+        const auto number = [](double v) { return std::isfinite(v) ? fmt::format("{:.4f}", v) : std::string("–"); };
+        const Arm& arm = plan.arms[r.arm];
+        std::string control = r.arm == plan.control ? "control" : difference_words(r.control);
+        if (r.diverged) control = fmt::format("diverged at {} of {} seeds; {}", r.diverged, r.planned, control);
+        t.rows.push_back({arm.name, std::to_string(r.score.n), number(r.score.mean), number(r.score.deviation),
+                          lift_words(r), control, r.parent ? difference_words(*r.parent) : ""});
+        if (claims) t.rows.back().push_back(arm.claim);
+    }
+    return t;
+}
+
+}  // namespace
+
+Report experiment_report(const Plan& plan, const std::vector<TableRow>& rows, const std::vector<Result>& results,
+                         bool smoke) {
+    Report page;
+    page.title = "experiment: " + plan.name;
+    if (smoke) page.verdict = "A smoke run: these numbers mean nothing";
+    page.verdict_text = plan.question;
+    std::size_t done = 0, diverged = 0;
+    for (const Result& r : results)
+        done += r.outcome.state == State::done ? 1 : 0, diverged += r.outcome.state == State::diverged ? 1 : 0;
+    page.summary = {{"arms", std::to_string(plan.arms.size())},
+                    {"seeds", std::to_string(plan.seeds.size())},
+                    {"runs done", fmt::format("{} of {}", done, results.size())}};
+    if (diverged) page.summary.emplace_back("diverged", std::to_string(diverged));
+    for (const std::string& line : summary(plan, rows)) page.findings.push_back({"INFO", "summary", line, ""});
+    for (std::size_t s = 0; s < plan.sets.size(); ++s) {
+        page.dots.push_back(dots_of(plan, rows, s));
+        add_plots(page, plan, rows, results, s);
+        page.tables.push_back(table_of(plan, rows, s));
+    }
+    for (const Setting& s : plan.settings) page.config.push_back({s.key, s.value, s.origin});
+    for (const Arm& arm : plan.arms)
+        page.config.push_back({arm.name, describe(arm), arm.from.empty() ? "arm" : "arm, from " + arm.from});
+    return page;
+}
+
+}  // namespace solobox::experiment

@@ -1,0 +1,242 @@
+#include "train/experiment/plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "data/text.h"
+#include "data/yaml_guard.h"
+#include "tensor/check.h"
+#include "train/names.h"
+
+namespace solobox::experiment {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t most_arms = 500, most_seeds = 1000;
+const std::set<std::string> own_keys{"seed", "project", "name", "exist_ok"};  // the experiment gives them
+
+class Reader {
+public:
+    explicit Reader(const std::string& path) : path_(path), shown_(printable(path, 300)) {}
+
+    Plan read() {
+        std::error_code error;
+        if (!fs::exists(path_, error)) throw ConfigError(fmt::format("{}: no such experiment file", shown_));
+        YAML::Node root;
+        try {
+            const std::string text = read_whole(path_, std::size_t{1} << 20);
+            guard_yaml(text, shown_);
+            root = YAML::Load(text);
+        } catch (const DataError& e) {
+            throw ConfigError(e.what());
+        }
+        static const std::vector<std::string> known{"name", "question", "base",    "settings", "sets",
+                                                    "arms", "factors",  "control", "seeds",    "score"};
+        for (const auto& pair : root) {
+            const std::string key = pair.first.Scalar();
+            if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+            std::string advice = did_you_mean(key, known);
+            if (advice.empty()) advice = fmt::format(": expected one of {}", fmt::join(known, ", "));
+            fail(pair.first, "unknown key '{}'{}", printable(key), advice);
+        }
+        Plan plan;
+        plan.path = path_;
+        plan.name = root["name"] ? name(root["name"]) : fs::path(path_).stem().string();
+        if (root["question"]) plan.question = text(root["question"]);
+        if (root["base"]) plan.base = (fs::path(path_).parent_path() / text(root["base"])).lexically_normal().string();
+        if (root["settings"]) plan.settings = settings(root["settings"], {});
+        read_sets(root, plan);
+        if (static_cast<bool>(root["arms"]) == static_cast<bool>(root["factors"]))
+            throw ConfigError(fmt::format("{}: expected `arms` (named one by one) or `factors` (a grid){}", shown_,
+                                          root["arms"] ? ", found both" : ""));
+        root["arms"] ? read_arms(root["arms"], plan) : read_factors(root["factors"], plan);
+        if (root["control"]) plan.control = control(root["control"], plan);
+        read_seeds(root["seeds"], plan);
+        if (const YAML::Node score = root["score"]) {
+            if (text(score) != "last" && text(score) != "best")
+                fail(score, "score: '{}': expected last or best", printable(text(score)));
+            plan.best = text(score) == "best";
+        }
+        return plan;
+    }
+
+private:
+    template <class... Args>
+    [[noreturn]] void fail(const YAML::Node& at, fmt::format_string<Args...> format, Args&&... args) const {
+        throw ConfigError(fmt::format("{}: line {}: ", shown_, at.Mark().line + 1) +
+                          fmt::format(format, std::forward<Args>(args)...));
+    }
+
+    std::string text(const YAML::Node& node) const {
+        if (!node.IsScalar() || node.Scalar().empty()) fail(node, "expected a text");
+        return node.Scalar();
+    }
+
+    // Names stand in tables, files and messages.
+    std::string name(const YAML::Node& node) const {
+        const std::string n = text(node);
+        if (n.size() > 60 || n.find_first_of(",|\"\n/\\") != std::string::npos || n[0] == '.' || n[0] == '-')
+            fail(node, "'{}' is no name: expected at most 60 characters, none of , | \" / \\, no - or . in front",
+                 printable(n));
+        return n;
+    }
+
+    YAML::Node map(const YAML::Node& node, const char* what) const {
+        if (!node.IsMap() || node.size() == 0) fail(node, "{}: expected a map with at least one entry", what);
+        return node;
+    }
+
+    // Places in the file are relative to it, like the base.
+    std::string place(const std::string& value) const {
+        if (value.empty() || value == "synthetic" || fs::path(value).is_absolute()) return value;
+        return (fs::path(path_).parent_path() / value).lexically_normal().string();
+    }
+
+    Setting setting(const YAML::Node& key, const std::string& value) const {
+        Setting s;
+        try {
+            s.key = config_key(key.Scalar()).name;
+            if (own_keys.contains(s.key))
+                throw ConfigError(fmt::format("'{}' is the experiment's own: expected {}", key.Scalar(),
+                                              s.key == "seed" ? "`seeds` at the top of the file" : "none"));
+            s.value = s.key == "data" || s.key == "weights" ? place(value) : value;
+            Config().set(s.key, s.value, "check");
+        } catch (const ConfigError& e) {
+            fail(key, "{}", e.what());
+        }
+        s.origin = fmt::format("{}:{}", path_, key.Mark().line + 1);
+        return s;
+    }
+
+    std::string value(const YAML::Node& key, const YAML::Node& node) const {
+        if (node.IsScalar()) return node.Scalar();
+        if (!node.IsSequence()) fail(key, "key '{}': expected a value", printable(key.Scalar()));
+        std::vector<std::string> items;
+        for (const YAML::Node& item : node) items.push_back(text(item));
+        return fmt::format("{}", fmt::join(items, ","));
+    }
+
+    // A map of configuration keys; words of ours in it are left to the caller.
+    std::vector<Setting> settings(const YAML::Node& node, const std::set<std::string>& ours) const {
+        if (node.IsNull()) return {};
+        if (!node.IsMap()) fail(node, "expected a map of configuration keys");
+        std::vector<Setting> out;
+        for (const auto& pair : node) {
+            if (ours.contains(pair.first.Scalar())) continue;
+            Setting s = setting(pair.first, value(pair.first, pair.second));
+            for (const Setting& other : out)
+                if (other.key == s.key) fail(pair.first, "'{}' is set twice, under two names", s.key);
+            out.push_back(std::move(s));
+        }
+        return out;
+    }
+
+    void read_sets(const YAML::Node& root, Plan& plan) const {
+        if (!root["sets"]) {
+            plan.sets.push_back({"", {}});
+            return;
+        }
+        for (const auto& pair : map(root["sets"], "sets"))
+            plan.sets.push_back({name(pair.first), settings(pair.second, {})});
+    }
+
+    void read_arms(const YAML::Node& node, Plan& plan) const {
+        for (const auto& pair : map(node, "arms")) {
+            Arm arm;
+            arm.name = name(pair.first);
+            if (pair.second.IsMap()) {
+                if (const YAML::Node from = pair.second["from"]) {
+                    arm.from = text(from);
+                    if (std::none_of(plan.arms.begin(), plan.arms.end(),
+                                     [&](const Arm& a) { return a.name == arm.from; }))
+                        fail(from, "from: '{}' is no arm above this one", printable(arm.from));
+                }
+                if (pair.second["claim"]) arm.claim = text(pair.second["claim"]);
+            }
+            arm.settings = settings(pair.second, {"from", "claim"});
+            plan.arms.push_back(std::move(arm));
+        }
+        if (plan.arms.size() > most_arms) fail(node, "{} arms: expected at most {}", plan.arms.size(), most_arms);
+    }
+
+    void read_factors(const YAML::Node& node, Plan& plan) const {
+        plan.arms.push_back({});
+        for (const auto& pair : map(node, "factors")) {
+            if (!pair.second.IsSequence() || pair.second.size() == 0)
+                fail(pair.first, "factor '{}': expected a list of values", printable(pair.first.Scalar()));
+            if (plan.arms.size() * pair.second.size() > most_arms)
+                fail(pair.first, "the grid has more than {} arms", most_arms);
+            std::vector<Arm> grid;
+            for (const Arm& before : plan.arms)
+                for (const YAML::Node& v : pair.second) {
+                    Arm arm = before;
+                    arm.settings.push_back(setting(pair.first, value(pair.first, v)));
+                    const Setting& s = arm.settings.back();
+                    arm.name += fmt::format("{}{}={}", arm.name.empty() ? "" : " ", s.key, s.value);
+                    if (std::any_of(grid.begin(), grid.end(), [&](const Arm& a) { return a.name == arm.name; }))
+                        fail(v, "factor '{}' has the value {} twice", s.key, s.value);
+                    grid.push_back(std::move(arm));
+                }
+            plan.arms = std::move(grid);
+        }
+    }
+
+    // The name of an arm, or for a grid the values of all factors.
+    std::size_t control(const YAML::Node& node, const Plan& plan) const {
+        std::string wanted;
+        if (node.IsMap()) {
+            for (const auto& s : settings(node, {}))
+                wanted += fmt::format("{}{}={}", wanted.empty() ? "" : " ", s.key, s.value);
+        } else {
+            wanted = text(node);
+        }
+        std::vector<std::string> names;
+        for (const Arm& a : plan.arms) names.push_back(a.name);
+        const auto found = std::find(names.begin(), names.end(), wanted);
+        if (found == names.end())
+            fail(node, "control: '{}' is no arm{}", printable(wanted, 100), did_you_mean(wanted, names));
+        return static_cast<std::size_t>(found - names.begin());
+    }
+
+    void read_seeds(const YAML::Node& node, Plan& plan) const {
+        const auto number = [&](const YAML::Node& n) {
+            const auto v = parse_integer(text(n));
+            if (!v || *v < 0) fail(n, "seeds: '{}': expected a whole number from 0", printable(text(n)));
+            return *v;
+        };
+        if (!node) {
+            plan.seeds = {0, 1, 2, 3, 4};
+        } else if (node.IsSequence()) {
+            for (const YAML::Node& n : node) plan.seeds.push_back(number(n));
+        } else {
+            const std::int64_t count = number(node);
+            if (count > static_cast<std::int64_t>(most_seeds))
+                fail(node, "seeds: {}: expected at most {}", count, most_seeds);
+            for (std::int64_t s = 0; s < count; ++s) plan.seeds.push_back(s);
+        }
+        if (plan.seeds.empty()) fail(node, "seeds: expected at least one");
+        if (std::set<std::int64_t>(plan.seeds.begin(), plan.seeds.end()).size() != plan.seeds.size())
+            fail(node, "seeds: one stands twice");
+    }
+
+    std::string path_, shown_;
+};
+
+}  // namespace
+
+Plan read_plan(const std::string& path) { return Reader(path).read(); }
+
+std::string describe(const Arm& arm) {
+    std::string out;
+    for (const Setting& s : arm.settings) out += fmt::format("{}{}={}", out.empty() ? "" : ", ", s.key, s.value);
+    return out.empty() ? "the base" : out;
+}
+
+}  // namespace solobox::experiment
