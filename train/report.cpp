@@ -1,6 +1,6 @@
 // See report.h. The page's frame: head, verdict, key figures, findings, configuration, environment. The larger sections
-// are in report_plot.cpp, report_pictures.cpp and report_layers.cpp. The markup is well-formed XML, so that a test can
-// parse it.
+// are in report_plot.cpp, report_fields.cpp, report_pictures.cpp and report_layers.cpp. The markup is well-formed XML,
+// so that a test can parse it.
 #include "train/report.h"
 
 #include <fmt/format.h>
@@ -103,20 +103,23 @@ std::string environment(const Report& report) {
 }
 
 // Links to the sections that are there; none when there is nothing to choose from.
-std::string navigation(const std::string& body) {
-    constexpr std::array<std::array<std::string_view, 2>, 8> sections = {{{"findings", "Findings"},
-                                                                          {"seeds", "Every seed"},
-                                                                          {"curves", "Curves"},
-                                                                          {"layers", "Layer health"},
-                                                                          {"pictures", "Pictures"},
-                                                                          {"tables", "Tables"},
-                                                                          {"configuration", "Configuration"},
-                                                                          {"environment", "Environment"}}};
+std::string navigation(const Report& report, const std::string& body) {
+    std::vector<std::array<std::string_view, 2>> sections = {{"findings", "Findings"}};
+    for (const ReportFields& f : report.fields) sections.push_back({f.id, f.title});
+    for (const auto& [id, name] :
+         std::initializer_list<std::array<std::string_view, 2>>{{"seeds", "Every seed"},
+                                                                {"curves", "Curves"},
+                                                                {"layers", "Layer health"},
+                                                                {"pictures", "Pictures"},
+                                                                {"tables", "Tables"},
+                                                                {"configuration", "Configuration"},
+                                                                {"environment", "Environment"}})
+        sections.push_back({id, name});
     std::string out;
     int count = 0;
     for (const auto& [id, name] : sections) {
-        if (body.find(fmt::format("<section id=\"{}\">", id)) == std::string::npos) continue;
-        out += fmt::format("<a href=\"#{}\">{}</a>", id, name);
+        if (body.find(fmt::format("<section id=\"{}\">", escape(id))) == std::string::npos) continue;
+        out += fmt::format("<a href=\"#{}\">{}</a>", escape(id), escape(name));
         ++count;
     }
     return count < 2 ? "" : "<nav>" + out + "</nav>\n";
@@ -126,9 +129,9 @@ std::string navigation(const std::string& body) {
 
 std::string render_report(const Report& report) {
     const std::string setup = configuration(report) + environment(report);
-    const std::string body = findings(report) + report_parts::dots(report) + report_parts::plots(report) +
-                             report_parts::layers(report) + report_parts::pictures(report) +
-                             report_parts::tables(report) +
+    const std::string body = findings(report) + report_parts::fields(report) + report_parts::dots(report) +
+                             report_parts::plots(report) + report_parts::layers(report) +
+                             report_parts::pictures(report) + report_parts::tables(report) +
                              (setup.empty() ? "" : "<div class=\"setup\">" + setup + "</div>\n");
     const std::string title = escape(report.title.empty() ? "solobox run" : report.title);
     std::string page =
@@ -137,7 +140,7 @@ std::string render_report(const Report& report) {
     page += fmt::format("<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n{}<main>\n", title, report_style::css,
                         definitions);
     page += fmt::format("<header><p class=\"eyebrow\">solobox report</p><h1>{}</h1>\n", title) + verdict(report) +
-            tiles(report) + navigation(body) + "</header>\n";
+            tiles(report) + navigation(report, body) + "</header>\n";
     page += body;
     page += fmt::format(
         "<footer>Written by solobox. This page is complete in itself and loads "

@@ -2,6 +2,8 @@
 // layer, findings, configuration and environment. Renders what it is given; measures and decides nothing.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +55,28 @@ struct ReportDots {
     std::vector<Row> rows;
 };
 
+// Arrows on a grid over the unit square, drawn upon shades: what a loss does to a box, place by place.
+struct ReportField {
+    struct Rect {  // in the unit square
+        UnitBox box;
+        std::string look;  // "truth" | "prediction" | "reach": a thin dashed line
+    };
+    std::string title, subtitle, x_label, y_label;
+    bool y_up = false;                          // otherwise as in pictures: y grows downwards
+    std::int64_t columns = 0, rows = 0;         // cell (row, column) is entry row * columns + column
+    std::vector<double> shades;                 // 0 to 1
+    std::vector<std::array<double, 2>> arrows;  // lengths 0 to 1 of a cell; {0, 0} is drawn as a dot: no arrow here
+    std::vector<Rect> rects;
+    std::vector<std::array<double, 2>> crosses;
+    std::string note;  // what a reader should see in it
+};
+
+struct ReportFields {
+    std::string id, title, lead;                           // id: of the section, a word
+    std::vector<std::pair<std::string, std::string>> key;  // look of a rectangle, "dot" or "cross", and what it means
+    std::vector<ReportField> fields;
+};
+
 // One parameter tensor over time. All series are as long as Report::layer_steps; a NaN is a gap.
 struct ReportLayer {
     std::string name;               // "feat.0.weight"
@@ -81,6 +105,7 @@ struct Report {
     std::string verdict_text;                                  // one or two sentences
     std::vector<std::pair<std::string, std::string>> summary;  // "mean IoU", "0.991"
     std::vector<ReportDots> dots;
+    std::vector<ReportFields> fields;
     std::vector<ReportPlot> plots;
     std::vector<ReportPicture> pictures;  // shown worst first
     std::vector<ReportTable> tables;

@@ -18,6 +18,7 @@ Ticks linear_ticks(double low, double high, int wanted);
 Ticks decade_ticks(double log10_low, double log10_high, int wanted);  // `at` in log10
 
 std::string dots(const Report& report);
+std::string fields(const Report& report);
 std::string plots(const Report& report);
 std::string pictures(const Report& report);
 std::string tables(const Report& report);
