@@ -30,6 +30,7 @@ Verb add_experiment(CLI::App& app);
 Verb add_compare(CLI::App& app);
 Verb add_report(CLI::App& app);
 Verb add_lr_find(CLI::App& app);
+Verb add_iou_lab(CLI::App& app);
 Verb add_doctor(CLI::App& app);
 Verb add_completion(CLI::App& app, CLI::App& root);
 Verb add_model(CLI::App& app);

@@ -76,6 +76,7 @@ int main(int argc, char** argv) {
     add("compare", "runs side by side: table and page", solobox::add_compare);
     add("report", "draw a run's page again", solobox::add_report);
     add("lr-find", "loss against learning rate, from tiny to too large", solobox::add_lr_find);
+    add("iou-lab", "what box losses do to a box: gradient fields and a race, as one page", solobox::add_iou_lab);
     add("completion", "a script that completes commands in your shell",
         [&](CLI::App& s) { return solobox::add_completion(s, app); });
     add("check", "one file of any kind: what it is, what it means, whether it can be used", solobox::add_check);
