@@ -184,7 +184,11 @@ std::string plot(const ReportPlot& plot) {
     for (const ReportCurve& curve : plot.curves) lines.push_back(read_curve(curve, log_scale));
     const Range x = range_of(lines, true), y = range_of(lines, false);
     const bool any = std::any_of(lines.begin(), lines.end(), [](const Line& l) { return l.any; });
-    const Ticks x_ticks = any ? linear_ticks(x.low, x.high, 6) : Ticks{};
+    Ticks x_ticks = any ? linear_ticks(x.low, x.high, 6) : Ticks{};
+    // Numbers this long would lie on each other on a phone.
+    std::size_t characters = 0;
+    for (const std::string& label : x_ticks.labels) characters += label.size();
+    if (characters > 24) x_ticks = linear_ticks(x.low, x.high, 4);
     const Ticks y_ticks = !any ? Ticks{} : log_scale ? decade_ticks(y.low, y.high, 6) : linear_ticks(y.low, y.high, 5);
 
     std::string out = fmt::format("<figure class=\"card plot\"><figcaption>{}{}</figcaption><div class=\"area\">",
