@@ -95,6 +95,13 @@ Report rich() {
     r.verdict_text = "All images are learned.";
     r.summary = {{"mean IoU", "0.991"}, {"mean-box IoU", "0.627"}};
     r.plots = {{"Loss", "step", {{"train", {0, 1, 2, 3}, {1.0, 0.1, 0.01, 0.001}, true}}, "falls"}};
+    r.fields = {
+        {"pulls",
+         "Pulls",
+         "where to",
+         {{"truth", "target"}, {"dot", "none"}},
+         {{"first field", "a loss", "cx", "cy", false, 2, 1, {0, 1}, {{1, 0}, {0, 0}}, {{{}, "truth"}}, {}, "points"},
+          {"second field", "", "w", "h", true, 1, 2, {NAN, INFINITY}, {{NAN, 1}, {0, -1}}, {}, {{0.5, 0.2}}, ""}}}};
     r.pictures = {{"good.jpg", noise(40, 30, 1), UnitBox{}, UnitBox{}, 0.97},
                   {"worst.jpg", noise(400, 300, 2), UnitBox{}, UnitBox{0.4, 0.4, 0.5, 0.5}, 0.12},
                   {"middle.jpg", noise(64, 64, 3), UnitBox{}, UnitBox{}, 0.55}};
@@ -121,6 +128,9 @@ TEST(Report, ShowsEveryPart) {
                              "All images are learned.",
                              "0.991",
                              "0.627",
+                             "first field",
+                             "second field",
+                             "href=\"#pulls\"",
                              "good.jpg",
                              "worst.jpg",
                              "middle.jpg",
@@ -140,9 +150,33 @@ TEST(Report, ShowsEveryPart) {
     EXPECT_LT(page.find("title=\"worst.jpg\""), page.find("title=\"middle.jpg\""));
     EXPECT_LT(page.find("title=\"middle.jpg\""), page.find("title=\"good.jpg\""));
     EXPECT_LT(page.find("D03"), page.find("D45"));
-    EXPECT_EQ(count(page, "class=\"truth\" x="), 3U);
+    EXPECT_EQ(count(page, "class=\"truth\" x="), 4U);  // of three pictures and a field
     EXPECT_EQ(count(page, "class=\"prediction\" x="), 3U);
     EXPECT_EQ(count(page, "<tr class=\"set\">"), 1U);
+}
+
+TEST(Report, FieldsHaveAnArrowOrADotPerCell) {
+    const std::string page = render_report(rich());
+    const pugi::xml_document document = parsed(page);
+    const auto section = document.find_node([](const pugi::xml_node& n) {
+        return std::string_view(n.name()) == "section" && std::string_view(n.attribute("id").value()) == "pulls";
+    });
+    const auto fields = section.find_child_by_attribute("class", "fields");
+    const pugi::xml_node first = fields.first_child(), second = first.next_sibling();
+    const auto path = [](const pugi::xml_node& figure, const char* kind) {
+        const auto n = figure.find_node([&](const pugi::xml_node& x) {
+            return std::string_view(x.name()) == "path" && std::string_view(x.attribute("class").value()) == kind;
+        });
+        return std::string(n.attribute("d").value());
+    };
+    // To the right, in the left half; half of 0.92 cells to either side of its middle.
+    EXPECT_TRUE(path(first, "arrows").starts_with("M20 500L480 500M")) << path(first, "arrows");
+    EXPECT_EQ(path(first, "still"), "M750 500h0");
+    EXPECT_EQ(path(first, "shade"), "M500 0H1000V1000H500z") << "the darker cell; the lightest is left out";
+    // What is not finite has no arrow; y upwards: row 1 is the upper half, and an arrow of falling y points down.
+    EXPECT_TRUE(path(second, "arrows").starts_with("M500 20L500 480M")) << path(second, "arrows");
+    EXPECT_EQ(path(second, "still"), "");
+    EXPECT_TRUE(path(second, "cross").starts_with("M500 800")) << path(second, "cross");
 }
 
 TEST(Report, BlockedLayerIsSaidInWords) {
@@ -193,6 +227,9 @@ TEST(Report, HostileTextIsEscaped) {
     r.title = r.verdict = r.verdict_text = evil;
     r.summary = {{evil, evil}};
     r.plots[0].title = r.plots[0].x_label = r.plots[0].note = r.plots[0].curves[0].name = evil;
+    r.fields[0].title = r.fields[0].lead = r.fields[0].key[0].first = r.fields[0].key[0].second = evil;
+    for (ReportField& f : r.fields[0].fields) f.title = f.subtitle = f.x_label = f.y_label = f.note = evil;
+    r.fields[0].fields[0].rects[0].look = evil;
     for (ReportPicture& p : r.pictures) p.name = evil;
     for (ReportLayer& l : r.layers) l.name = evil;
     r.findings = {{evil, evil, evil, evil}};
@@ -263,9 +300,7 @@ TEST(Report, HundredLargeNoisyPicturesStayUnderTwoMegabytes) {
     for (int i = 0; i < 100; ++i) {
         const bool tall = i % 3 == 0;
         r.pictures.push_back({"picture " + std::to_string(i),
-                              noise(tall ? 300 : 500, tall ? 700 : 375, static_cast<unsigned>(i)),
-                              UnitBox{},
-                              UnitBox{},
+                              noise(tall ? 300 : 500, tall ? 700 : 375, static_cast<unsigned>(i)), UnitBox{}, UnitBox{},
                               i / 100.0});
     }
     const std::string page = render_report(r);
