@@ -132,13 +132,13 @@ Json json_of(const IouLab& lab, const std::string& out) {
 
 void print_table(const IouLab& lab) {
     fmt::print("{:<16} {:>8} {:>7} {:>6} {:>8}", "loss", "no pull", "cosine", "lr", "mean IoU");
-    for (const LabStart& s : lab.starts) fmt::print(" {:>14}", s.name);
+    for (const LabStart& s : lab.starts) fmt::print(" {:>16}", s.name);
     fmt::print("\n");
     for (const LabLoss& loss : lab.losses) {
         const LabRace& race = loss.best_race();
         fmt::print("{:<16} {:>6.1f} % {:>7.3f} {:>6g} {:>8.3f}", loss.name, 100 * loss.centre.still_share,
                    loss.centre.mean_cosine, race.rate, race.final_iou());
-        for (const LabPath& p : race.paths) fmt::print(" {:>14}", steps_text(p, "-"));
+        for (const LabPath& p : race.paths) fmt::print(" {:>16}", steps_text(p, "-"));
         fmt::print("\n");
     }
     fmt::print(

@@ -60,21 +60,29 @@ TEST(IouLab, RowsOfABatchDoNotSeeEachOther) {
     }
 }
 
-// The pull is a move of the box: for log_wh the gradient of the logit times the slope of the sigmoid.
-TEST(IouLab, ThePullGoesThroughTheDecoding) {
+// The pull is the move of the box: for log_wh the gradient of the logit times the slope of the sigmoid.
+TEST(IouLab, ThePullIsTheMoveOfTheBox) {
     LabSpec spec;
     spec.grid = 7;
-    const LabEntry& entry = lab_loss("log_wh");
-    const LabField f = lab_field(spec, entry, LabPlane::centre);
-    const UnitBox b{0.5 / 7, 2.5 / 7, spec.width, spec.height};
-    const Tensor raw = lab_encode({b}, entry), g = lab_gradient(raw, spec.target, entry);
+    const std::size_t cell = 2 * 7;  // row 2, column 0
+    const UnitBox at_centre{0.5 / 7, 2.5 / 7, spec.width, spec.height},
+        at_size{spec.target.cx, spec.target.cy, 0.5 / 7, 2.5 / 7};
     const double step = 1e-6;  // of gradient descent, small enough to be straight
-    Tensor after = raw.clone();
-    for (std::int64_t k = 0; k < 4; ++k) after.mutable_data()[k] -= step * g[k];
-    const UnitBox to = lab_decode(after, entry)[0];
-    EXPECT_NEAR(f.pull[2 * 7][0], (to.cx - b.cx) / step, 1e-4);
-    EXPECT_NEAR(f.pull[2 * 7][1], (to.cy - b.cy) / step, 1e-4);
-    EXPECT_GT(f.pull[2 * 7][0], 0);
+    for (const LabEntry& entry : lab_losses())
+        for (const LabPlane plane : {LabPlane::centre, LabPlane::size}) {
+            const bool centre = plane == LabPlane::centre;
+            const UnitBox b = centre ? at_centre : at_size;
+            const auto pull = lab_field(spec, entry, plane).pull[cell];
+            const Tensor raw = lab_encode({b}, entry), g = lab_gradient(raw, spec.target, entry);
+            Tensor after = raw.clone();
+            for (std::int64_t k = 0; k < 4; ++k) after.mutable_data()[k] -= step * g[k];
+            const UnitBox to = lab_decode(after, entry)[0];
+            EXPECT_NEAR(pull[0], (centre ? to.cx - b.cx : to.w - b.w) / step, 1e-4) << entry.name;
+            EXPECT_NEAR(pull[1], (centre ? to.cy - b.cy : to.h - b.h) / step, 1e-4) << entry.name;
+            if (!centre || entry.name != "iou") {
+                EXPECT_GT(pull[0], 0) << entry.name << ": to the right, where the target is, or wider";
+            }
+        }
 }
 
 TEST(IouLab, OnlyIouIsDeadWhereBoxesAreApart) {
@@ -121,22 +129,22 @@ TEST(IouLab, InsideTheTargetIouAndGiouHaveNoPullOnTheCentre) {
 
 TEST(IouLab, SharesAreCountedAsTheySay) {
     LabSpec spec;
-    spec.grid = 9;
+    spec.grid = 11;
     const LabField f = lab_field(spec, lab_loss("iou"), LabPlane::centre);
-    ASSERT_EQ(f.pull.size(), 81U);
+    ASSERT_EQ(f.pull.size(), 121U);
     double still = 0, apart = 0;
-    for (std::size_t i = 0; i < 81; ++i) {
-        if (i == 40) continue;  // the target's own centre
+    for (std::size_t i = 0; i < 121; ++i) {
+        if (i == 60) continue;  // the target's own centre
         still += f.pull[i][0] == 0 && f.pull[i][1] == 0 ? 1 : 0;
         apart += f.iou[i] == 0 ? 1 : 0;
     }
-    EXPECT_DOUBLE_EQ(f.still_share, still / 80);
-    EXPECT_DOUBLE_EQ(f.disjoint_share, apart / 80);
+    EXPECT_DOUBLE_EQ(f.still_share, still / 120);
+    EXPECT_DOUBLE_EQ(f.disjoint_share, apart / 120);
     EXPECT_GT(still, apart);
     // Geometry alone says where they overlap.
-    for (std::size_t i = 0; i < 81; ++i) {
-        const double dx = std::abs((static_cast<double>(i % 9) + 0.5) / 9 - 0.5),
-                     dy = std::abs((static_cast<double>(i / 9) + 0.5) / 9 - 0.5);
+    for (std::size_t i = 0; i < 121; ++i) {
+        const double dx = std::abs((static_cast<double>(i % 11) + 0.5) / 11 - 0.5),
+                     dy = std::abs((static_cast<double>(i / 11) + 0.5) / 11 - 0.5);
         EXPECT_EQ(f.iou[i] > 0, dx < 0.3 && dy < 0.2) << i;
     }
 }
@@ -164,7 +172,7 @@ std::vector<LabRace> races(const char* loss, const UnitBox& target, const std::v
 TEST(IouLab, APerfectStartStays) {
     for (const LabEntry& entry : lab_losses())
         for (const UnitBox& t : targets) {
-            const LabPath p = races(entry.name.c_str(), t, {{"there", "", t, 1}}, {0.01})[0].paths[0];
+            const LabPath p = races(entry.name.c_str(), t, {{"there", "", t, 1}}, {0.001})[0].paths[0];
             EXPECT_GT(p.iou.back(), 0.99) << entry.name;  // a kink at the minimum may shake it
             EXPECT_EQ(p.steps_to[2], 0) << entry.name;
             EXPECT_EQ(p.floored, 0) << entry.name;

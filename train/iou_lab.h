@@ -40,7 +40,7 @@ std::vector<LabStart> lab_starts(const UnitBox& target);
 
 // Gradient descent from each start at each rate of the spec: numbers -= rate(t) * gradient.
 std::vector<LabRace> lab_races(const LabSpec& spec, const LabEntry& entry, const std::vector<LabStart>& starts);
-// The race that ends with the highest mean IoU; among those within lab_tie of it, the one that was good earliest.
+// The race that ends with the highest mean IoU; among those within lab_tie of it, the highest over all steps.
 std::size_t best_race(const std::vector<LabRace>& races);
 
 IouLab run_iou_lab(const LabSpec& spec);

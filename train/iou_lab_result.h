@@ -27,7 +27,7 @@ struct LabSpec {
 inline constexpr std::array<double, 3> lab_thresholds = {0.5, 0.75, 0.95};
 inline constexpr double lab_least_side = 1e-3;  // a step that would end below it ends there, and is counted
 inline constexpr double lab_lost = 1e3;         // a box further out, or not finite, has diverged and is left alone
-inline constexpr double lab_tie = 1e-3;         // mean IoU: rates closer than this count as equally good
+inline constexpr double lab_tie = 0.01;         // mean IoU: rates closer than this count as equally good
 
 // What a predicted box feels on a grid over two of its coordinates. Cell (row, column) is entry row * grid + column;
 // its coordinates are (column + 0.5) / grid and (row + 0.5) / grid.

@@ -75,9 +75,9 @@ ReportFields fields_of(const IouLab& lab, bool centre) {
     group.id = centre ? "pull-on-the-centre" : "pull-on-the-sides";
     group.title = centre ? "Pull on the centre" : "Pull on the sides";
     const std::string scale = fmt::format(
-        "Arrows of all losses share one logarithmic scale: a full cell is a pull of {}, each tenth of it a third of a "
-        "cell "
-        "less, and none is drawn shorter than {} of a cell. Shades go from a loss's own smallest value (light) to its "
+        "Arrows of all losses share one logarithmic scale: a full cell is a pull of {}, one ten times weaker is a "
+        "third of a cell shorter, and none is drawn shorter than {} of a cell. Shades go from a loss's own smallest "
+        "value (light) to its "
         "largest.",
         number(largest, 3), number(shortest));
     if (centre) {
@@ -177,10 +177,11 @@ ReportPlot race_plot(const IouLab& lab, const std::string& title, RaceOf race_of
 ReportTable gradient_table(const IouLab& lab) {
     ReportTable t{"Gradients over the positions",
                   fmt::format("{} of the positions have no overlap with the target. Shares of positions at which the "
-                              "gradient of the centre is exactly 0, length of the others, and how straight they point "
+                              "gradient of the centre (or of all four numbers) is exactly 0, length of the others, and "
+                              "how straight they point "
                               "(cosine 1: at the target, 0: past it).",
                               percent(lab.losses.front().centre.disjoint_share)),
-                  {"loss", "no pull", "apart", "overlapping", "none of cx, cy, w, h", "smallest", "largest", "cosine"},
+                  {"loss", "no pull", "apart", "overlapping", "all four 0", "smallest", "largest", "cosine"},
                   {},
                   {}};
     for (const LabLoss& loss : lab.losses) {
@@ -215,7 +216,8 @@ ReportTable race_table(const IouLab& lab, const std::string& title, const std::s
                                         fmt::format("{}", race.floored()), fmt::format("{}", race.diverged())};
         std::vector<double> shades(row.size(), 0);
         for (const LabPath& p : race.paths) {
-            row.push_back(fmt::format("{} ({:.3f})", steps_text(p, "–"), p.iou.back()));
+            const bool there = p.iou.back() >= lab_thresholds.back();
+            row.push_back(steps_text(p, "–") + (there ? "" : fmt::format(" ({:.3f})", p.iou.back())));
             shades.push_back(p.iou.back() * p.iou.back() / 2);  // squared: differences near 1 stay visible
         }
         t.rows.push_back(std::move(row));
@@ -352,8 +354,9 @@ Report iou_lab_report(const IouLab& lab) {
         race_table(
             lab, "The race, each loss at its best rate",
             fmt::format("Losses have different scales, so each gets the rate at which it ends with the highest mean "
-                        "IoU; among rates within {} of that, the one that was good earliest. Steps to IoU {}, and "
-                        "the final IoU in brackets. {} On a free box a squared difference has a rate that ends the "
+                        "IoU; among rates within {} of that, the one with the highest mean IoU over all steps. Steps "
+                        "to IoU {}; in brackets a final IoU below the last of these. {} On a free box a squared "
+                        "difference has a rate that ends the "
                         "race in a step or two; behind a network, where weights serve all boxes, it has not.",
                         number(lab_tie), fmt::join(lab_thresholds, " / "), rule),
             best_of)};
