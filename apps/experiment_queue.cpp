@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "apps/child_run.h"
+#include "train/forecast.h"
 #include "train/make_task.h"
 #include "train/time_forecast.h"
 
@@ -116,6 +117,12 @@ double ExperimentQueue::forecast(Talk& talk, const std::atomic<int>& stop) {
             const double start = now();
             const std::unique_ptr<Task> task = make_task(config);
             const double loaded = now() - start;
+            const std::int64_t available = available_memory();
+            try {
+                refuse_what_does_not_fit(forecast_memory(*task, config, true, available), config, available);
+            } catch (const ConfigError& e) {
+                throw ConfigError(fmt::format("{}: {}: {}", plan_.path, label(i), e.what()));
+            }
             seconds_[kind] = loaded + forecast_time(*task, config).run(config) + start_and_page;
         }
         total += seconds_[kind];

@@ -152,7 +152,7 @@ std::string with_marks(const std::string& ok, const std::string& x, const std::s
 }
 
 TEST(Diagnoses, TheBlockOfSeed003) {
-    if (instrumented) GTEST_SKIP();  // 320 pixels take minutes there
+    if (instrumented) GTEST_SKIP() << "320 pixels take minutes in an instrumented build";
     ::setenv("LC_ALL", "C.UTF-8", 1);
     const Answer utf8 = run_program({"doctor", failed, "--strict"}),
                  ascii = run_program({"doctor", "--ascii", "image=32"});

@@ -89,7 +89,7 @@ TEST_P(EveryRule, FiresAndIsCured) {
     // A dozen seconds and more each where every access is checked: a few of each kind are enough there.
     const bool heavy = r.example.kind != Example::Kind::log && r.example.kind != Example::Kind::foreign &&
                        r.id != "D05" && r.id != "D31" && r.id != "D42" && r.id != "T3";
-    if (instrumented && heavy) GTEST_SKIP();
+    if (instrumented && heavy) GTEST_SKIP() << "takes minutes in an instrumented build";
     const nlohmann::json faulty = verdict(r, false);
     ASSERT_FALSE(faulty.is_null());
     EXPECT_NE(faulty["severity"], "PASS") << r.id << ": " << faulty.dump();
@@ -111,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(Doctor, EveryRule, ::testing::ValuesIn(ids()), [](const
 
 // The probes on the real ResNet-18, with two auxiliary heads and a backbone that has a group of its own.
 TEST(DoctorProbes, OnResNet18) {
-    if (instrumented) GTEST_SKIP();
+    if (instrumented) GTEST_SKIP() << "takes minutes in an instrumented build";
     const std::vector<std::string> base{"doctor",      "model=resnet18",  "image=64", "batch=16",
                                         "aux_heads=2", "backbone_lr=0.1", "--json"};
     const auto severities = [&](const std::vector<std::string>& more) {

@@ -188,7 +188,7 @@ TEST_F(Watched, AnUneventfulRunSaysNothingOfTimeAndMemory) {
 }
 
 TEST_F(Watched, MemoryThatLeaks) {
-    if (instrumented) GTEST_SKIP();
+    if (instrumented) GTEST_SKIP() << "takes minutes in an instrumented build";
     const Config c = boxes({"epochs=3000", "patience=0"});
     std::vector<std::vector<char>> leak;
     std::atomic<int> stop{0};

@@ -60,7 +60,7 @@ std::string strip(const ReportDots& dots, const ReportDots::Row& row, const Scal
 
 std::string one(const ReportDots& dots) {
     const Scale x = scale_of(dots);
-    const Ticks ticks = linear_ticks(x.low, x.high, 6);
+    const Ticks ticks = linear_ticks(x.low, x.high, 3);
     std::string out = fmt::format("<figure class=\"card\"><figcaption>{}</figcaption><table class=\"dotted\"><tbody>",
                                   escape(dots.title));
     for (const ReportDots::Row& row : dots.rows)

@@ -111,6 +111,8 @@ Report experiment_report(const Plan& plan, const std::vector<TableRow>& rows, co
     page.title = "experiment: " + plan.name;
     if (smoke) page.verdict = "A smoke run: these numbers mean nothing";
     page.verdict_text = plan.question;
+    for (const std::string& line : summary(plan, rows))
+        page.verdict_text += (page.verdict_text.empty() ? "" : " ") + line + ".";
     std::size_t done = 0, diverged = 0;
     for (const Result& r : results)
         done += r.outcome.state == State::done ? 1 : 0, diverged += r.outcome.state == State::diverged ? 1 : 0;
@@ -118,7 +120,6 @@ Report experiment_report(const Plan& plan, const std::vector<TableRow>& rows, co
                     {"seeds", std::to_string(plan.seeds.size())},
                     {"runs done", fmt::format("{} of {}", done, results.size())}};
     if (diverged) page.summary.emplace_back("diverged", std::to_string(diverged));
-    for (const std::string& line : summary(plan, rows)) page.findings.push_back({"INFO", "summary", line, ""});
     for (std::size_t s = 0; s < plan.sets.size(); ++s) {
         page.dots.push_back(dots_of(plan, rows, s));
         add_plots(page, plan, rows, results, s);

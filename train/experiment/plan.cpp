@@ -20,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t most_arms = 500, most_seeds = 1000;
+using Settings = std::vector<Setting>;
 const std::set<std::string> own_keys{"seed", "project", "name", "exist_ok"};  // the experiment gives them
 
 class Reader {
@@ -125,7 +126,7 @@ private:
 
     // A map of configuration keys; words of ours in it are left to the caller.
     std::vector<Setting> settings(const YAML::Node& node, const std::set<std::string>& ours) const {
-        if (node.IsNull()) return {};
+        if (!node || node.IsNull()) return {};
         if (!node.IsMap()) fail(node, "expected a map of configuration keys");
         std::vector<Setting> out;
         for (const auto& pair : node) {
@@ -140,11 +141,12 @@ private:
 
     void read_sets(const YAML::Node& root, Plan& plan) const {
         if (!root["sets"]) {
-            plan.sets.push_back({"", {}});
+            plan.sets.push_back({"", {}, {}});
             return;
         }
         for (const auto& pair : map(root["sets"], "sets"))
-            plan.sets.push_back({name(pair.first), settings(pair.second, {})});
+            plan.sets.push_back({name(pair.first), settings(pair.second, {"synthetic"}),
+                                 pair.second.IsMap() ? settings(pair.second["synthetic"], {}) : Settings{}});
     }
 
     void read_arms(const YAML::Node& node, Plan& plan) const {

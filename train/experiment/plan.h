@@ -6,7 +6,7 @@
 //   base: small.yaml               # a configuration, relative to this file
 //   settings: {epochs: 20}         # keys of every run
 //   sets:                          # where it is asked; each is compared within itself
-//     raccoon: {data: ../data/raccoon}
+//     raccoon: {data: ../data/raccoon, synthetic: {train_images: 160}}    # its twin, with data=synthetic
 //   arms:
 //     off: {ema_decay: 0}
 //     on: {from: off, ema_decay: 0.999, claim: "+1-2 % IoU"}
@@ -36,6 +36,7 @@ struct Arm {
 struct PictureSet {
     std::string name;
     std::vector<Setting> settings;
+    std::vector<Setting> twin;  // its `synthetic`: with data=synthetic on the command line, how much of it
 };
 
 struct Plan {

@@ -69,6 +69,10 @@ bool is_made_up(const std::string& origin) {
 PlannedRun planned(const Plan& plan, std::size_t set, std::size_t arm, std::int64_t seed, const Changes& changes) {
     PlannedRun run{set, arm, seed, base_of(plan), {}};
     apply(run.config, plan.sets[set].settings);
+    Config asked;
+    apply_environment(asked);
+    asked.set_words(changes.words, "command line");
+    if (asked.text("data") == "synthetic") apply(run.config, plan.sets[set].twin);
     apply_arm(run.config, plan, plan.arms[arm]);
     apply_environment(run.config);
     run.config.set_words(changes.words, "command line");

@@ -13,7 +13,7 @@ namespace solobox::statistics {
 namespace {
 
 constexpr std::size_t counted_up_to = 7;  // values; 1716 different resamples
-constexpr int drawn = 4999;               // (drawn + 1) * 0.025 is a whole number
+constexpr int drawn = 1999;               // (drawn + 1) * 0.025 is a whole number
 
 struct Weighted {
     double value, weight;
@@ -27,8 +27,7 @@ void each_resample(std::size_t n, const std::function<void(const std::vector<int
         Random random({0, Stream::resample});
         for (int b = 0; b < drawn; ++b) {
             std::fill(counts.begin(), counts.end(), 0);
-            for (std::size_t i = 0; i < n; ++i)
-                ++counts[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(n)))];
+            for (std::size_t i = 0; i < n; ++i) ++counts[(std::uint64_t{random.next()} * n) >> 32];
             see(counts, 1.0 / drawn);
         }
         return;
@@ -51,13 +50,16 @@ void each_resample(std::size_t n, const std::function<void(const std::vector<int
     choose(0, static_cast<int>(n), 1);
 }
 
-// The smallest value that at least the share p does not exceed.
-double quantile(std::vector<Weighted>& sample, double p) {
+// The smallest values that at least the shares `low` and `high` of the weights do not exceed.
+Interval quantiles(std::vector<Weighted>& sample, double low, double high) {
     std::sort(sample.begin(), sample.end(), [](const Weighted& a, const Weighted& b) { return a.value < b.value; });
-    double sum = 0;
-    for (const Weighted& w : sample)
-        if ((sum += w.weight) >= p - 1e-12) return w.value;
-    return sample.back().value;
+    const auto at = [&](double share) {
+        double sum = 0;
+        for (const Weighted& w : sample)
+            if ((sum += w.weight) >= share - 1e-9) return w.value;
+        return sample.back().value;
+    };
+    return {at(low), at(high)};
 }
 
 struct Moments {
@@ -136,8 +138,8 @@ std::optional<Interval> mean_interval(const std::vector<double>& values, double 
                                         : 0;
         sample.push_back({t, weight});
     });
-    const double upper = quantile(sample, 1 - tail), lower = quantile(sample, tail);
-    return Interval{here.mean - upper * here.error, here.mean - lower * here.error};
+    const Interval t = quantiles(sample, tail, 1 - tail);
+    return Interval{here.mean - t.high * here.error, here.mean - t.low * here.error};
 }
 
 std::optional<Interval> percentile_interval(const std::vector<double>& values, double level) {
@@ -146,8 +148,7 @@ std::optional<Interval> percentile_interval(const std::vector<double>& values, d
     each_resample(values.size(), [&](const std::vector<int>& counts, double weight) {
         sample.push_back({moments(values, counts).mean, weight});
     });
-    const double low = quantile(sample, (1 - level) / 2), high = quantile(sample, (1 + level) / 2);
-    return Interval{low, high};
+    return quantiles(sample, (1 - level) / 2, (1 + level) / 2);
 }
 
 }  // namespace solobox::statistics

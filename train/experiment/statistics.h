@@ -28,7 +28,7 @@ enum class Method {
 const char* name_of(Method method);  // "bootstrap-t"
 Method method_for(const std::vector<double>& values);
 
-// Equal-tailed interval of the mean. Up to seven values every resample is counted, beyond that 4999 are drawn: the
+// Equal-tailed interval of the mean. Up to seven values every resample is counted, beyond that 1999 are drawn: the
 // answer is a function of the values and their order. Paired differences go in as values. Nothing for fewer than two.
 std::optional<Interval> mean_interval(const std::vector<double>& values, double level = 0.95);
 

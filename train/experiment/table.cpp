@@ -142,18 +142,20 @@ std::vector<std::string> summary(const Plan& plan, const std::vector<TableRow>& 
         }
     if (compared)
         lines.push_back(
-            fmt::format("{} of {} differences have an interval without 0; chance alone would give about {:.1f} of {}",
-                        differ, compared, 0.05 * static_cast<double>(compared), compared));
+            fmt::format("Of {1} differences {0} have an interval without 0 (chance alone would give about {2:.1f})",
+                        differ, compared, 0.05 * static_cast<double>(compared)));
     std::size_t above = 0, measured = 0;
     for (const TableRow& row : rows)
         if (row.lift.interval) ++measured, above += row.lift.interval->low > 0 ? 1 : 0;
     if (measured)
-        lines.push_back(fmt::format("{} of {} arms lie above what never looks at a picture", above, measured));
-    lines.push_back(fmt::format("score: of the {} epoch; intervals: 95 %, {}; differences are paired by seed",
-                                plan.best ? "best" : "last",
-                                plan.seeds.size() < 2   ? "none (one seed)"
-                                : plan.seeds.size() < 4 ? "Student's t (fewer than four seeds)"
-                                                        : "bootstrap-t"));
+        lines.push_back(fmt::format("{} of {} arms lie above what never looks at a picture, with their whole interval",
+                                    above, measured));
+    lines.push_back(
+        fmt::format("The score is that of the {} epoch; intervals are 95 %, {}; differences are paired by seed",
+                    plan.best ? "best" : "last",
+                    plan.seeds.size() < 2   ? "none (one seed)"
+                    : plan.seeds.size() < 4 ? "Student's t (fewer than four seeds)"
+                                            : "bootstrap-t"));
     return lines;
 }
 
