@@ -4,14 +4,14 @@
 #include <cmath>
 #include <span>
 
+#include "nn/occupancy.h"
+
 namespace solobox::inline SOLOBOX_PRECISION {
 namespace {
 
-constexpr std::pair<const char*, Decode> decode_names[] = {{"identity", Decode::identity},
-                                                           {"sigmoid", Decode::sigmoid},
-                                                           {"sigmoid_softplus", Decode::sigmoid_softplus},
-                                                           {"sigmoid_exp", Decode::sigmoid_exp},
-                                                           {"log_wh", Decode::log_wh}};
+constexpr std::pair<const char*, Decode> decode_names[] = {
+    {"identity", Decode::identity},       {"sigmoid", Decode::sigmoid}, {"sigmoid_softplus", Decode::sigmoid_softplus},
+    {"sigmoid_exp", Decode::sigmoid_exp}, {"log_wh", Decode::log_wh},   {"occupancy", Decode::occupancy}};
 constexpr std::pair<const char*, BoxLoss> loss_names[] = {{"box", BoxLoss::box},
                                                           {"mse", BoxLoss::mse},
                                                           {"l1", BoxLoss::l1},
@@ -21,7 +21,8 @@ constexpr std::pair<const char*, BoxLoss> loss_names[] = {{"box", BoxLoss::box},
                                                           {"iou", BoxLoss::iou},
                                                           {"giou", BoxLoss::giou},
                                                           {"diou", BoxLoss::diou},
-                                                          {"ciou", BoxLoss::ciou}};
+                                                          {"ciou", BoxLoss::ciou},
+                                                          {"occupancy", BoxLoss::occupancy}};
 
 template <class E>
 E by_name(const std::string& name, const char* what, std::span<const std::pair<const char*, E>> table) {
@@ -62,6 +63,7 @@ BoxLoss box_loss_of(const std::string& name) { return by_name<BoxLoss>(name, "bo
 const char* name_of(BoxLoss loss) { return name_in<BoxLoss>(loss, loss_names); }
 
 Var decode_boxes(const Var& raw, const DecodeSpec& spec) {
+    if (spec.decode == Decode::occupancy) return occupancy_boxes(raw, spec.cells);
     check(raw.rank() == 2 && raw.dim(1) == 4, "[decode] the head's output is {}, expected (N, 4)", raw.shape().str());
     Var boxes;
     switch (spec.decode) {
@@ -83,12 +85,15 @@ Var decode_boxes(const Var& raw, const DecodeSpec& spec) {
         case Decode::log_wh:
             boxes = cat({sigmoid(xy(raw)), exp(wh(raw))}, 1);
             break;
+        case Decode::occupancy:
+            break;  // above
     }
     return spec.clamp_before_loss ? clamp(boxes, 0, 1) : boxes;
 }
 
 std::string decode_boxes(GraphBuilder& graph, const std::string& raw, const DecodeSpec& spec) {
     if (spec.decode == Decode::identity) return raw;
+    if (spec.decode == Decode::occupancy) return occupancy_boxes(graph, raw, spec.cells);
     if (spec.decode == Decode::sigmoid) return graph.add("Sigmoid", {raw});
     const auto columns = [&](std::int64_t from, std::int64_t to) {
         return graph.add("Slice", {raw, graph.integers({from}), graph.integers({to}), graph.integers({1})});
@@ -116,9 +121,20 @@ Tensor metric_boxes(const Tensor& raw, const DecodeSpec& spec) {
     if (spec.decode == Decode::sigmoid) lo = 1e-7, hi = 1 - 1e-7;
     if (spec.decode == Decode::sigmoid_exp) lo = 1e-4, hi = 1;
     if (spec.decode == Decode::log_wh) lo = 1e-6;
+    if (spec.decode == Decode::occupancy) hi = 1;  // a map with two far corners has the spread of more than the picture
     for (std::int64_t i = 0; i < boxes.numel(); ++i)
         if (i % 4 >= 2) boxes.mutable_data()[i] = std::clamp(boxes[i], static_cast<Real>(lo), static_cast<Real>(hi));
     return boxes;
+}
+
+Tensor output_values(const Tensor& raw, const DecodeSpec& spec) {
+    if (spec.decode != Decode::occupancy) return metric_boxes(raw, spec);
+    const NoGrad quiet;
+    return sigmoid(Var(raw)).value();
+}
+
+Tensor output_targets(const Tensor& boxes, const DecodeSpec& spec) {
+    return spec.decode == Decode::occupancy ? occupancy_maps(boxes, spec.cells) : boxes;
 }
 
 namespace {
@@ -155,8 +171,10 @@ std::array<double, 4> head_bias(HeadBias preset, const std::array<double, 4>& pr
 }
 
 LossValue box_loss(const Var& raw, const Tensor& target, const DecodeSpec& decode, const BoxLossSpec& spec) {
-    check(target.shape() == raw.shape(), "[box_loss] targets {} do not match the head's output {}",
-          target.shape().str(), raw.shape().str());
+    check(raw.shape() == Shape{target.dim(0), decode.outputs()},
+          "[box_loss] targets {} do not match the head's output {}", target.shape().str(), raw.shape().str());
+    check((spec.loss == BoxLoss::occupancy) == (decode.decode == Decode::occupancy),
+          "[box_loss] the loss {} does not fit the decode {}", name_of(spec.loss), name_of(decode.decode));
     check(spec.reduction != Reduction::none, "[box_loss] reduction must be mean or sum");
     const Var t(target);
     const double rows = static_cast<double>(raw.dim(0));
@@ -177,6 +195,12 @@ LossValue box_loss(const Var& raw, const Tensor& target, const DecodeSpec& decod
         return 1.0 - iou_of_kind(kind, corners(p), corners(t), {spec.eps, spec.eps, spec.detach_alpha});
     };
     switch (spec.loss) {
+        case BoxLoss::occupancy:
+            return weighted(
+                spec.unweighted,
+                {{"bce", over_batch(binary_cross_entropy_with_logits(raw, occupancy_maps(target, decode.cells))),
+                  spec.lambda_bce},
+                 {"iou", over_batch(mean(iou_term(spec.iou))), spec.lambda_iou}});
         case BoxLoss::mse:
             return weighted(spec.unweighted, {{"mse", over_batch(mse_loss(p, t)), 1}});
         case BoxLoss::l1:

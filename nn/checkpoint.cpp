@@ -88,7 +88,8 @@ Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std
 void refuse_leftovers(const SafetensorsFile& file, const std::string& prefix, const std::string& path,
                       const std::set<std::string>& taken) {
     for (const auto& [name, raw] : file.tensors)
-        if (name.starts_with(prefix) && !taken.contains(name))
+        // A class head helps a box model to learn; one that predicts has none, and knows no classes.
+        if (name.starts_with(prefix) && !taken.contains(name) && !name.starts_with(prefix + "aux_class."))
             throw DataError(fmt::format("{}: tensor '{}' {} has no place in this model: the file is of another one",
                                         path, name, Shape(raw.shape).str()));
 }

@@ -19,7 +19,8 @@ Visitor saver(SafetensorsFile& file, const std::string& prefix);
 // naming the tensor when one is missing or has another shape.
 Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std::string& path,
                std::set<std::string>& taken);
-// DataError naming a tensor under the prefix that no part of the model took: the file is of another model.
+// DataError naming a tensor under the prefix that no part of the model took: the file is of another model. An auxiliary
+// class head ("aux_class.") may be left over: only training has one.
 void refuse_leftovers(const SafetensorsFile& file, const std::string& prefix, const std::string& path,
                       const std::set<std::string>& taken);
 

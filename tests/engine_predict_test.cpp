@@ -111,10 +111,11 @@ TEST(EnginePredict, AGraphNamesEveryParameterOnceAndEveryInputIsMade) {
         EXPECT_TRUE(made.contains(graph.output.name));
         for (const auto& p : parameters_of(model)) EXPECT_TRUE(constants.contains(p.name)) << p.name;
     };
-    for (const Decode decode :
-         {Decode::identity, Decode::sigmoid, Decode::sigmoid_softplus, Decode::sigmoid_exp, Decode::log_wh}) {
+    for (const Decode decode : {Decode::identity, Decode::sigmoid, Decode::sigmoid_softplus, Decode::sigmoid_exp,
+                                Decode::log_wh, Decode::occupancy}) {
         DecodeSpec spec;
         spec.decode = decode;
+        spec.cells = 2;  // four numbers, as this model puts out
         GraphBuilder graph("images", {-1, 3, 128, 128});
         const std::string raw = box.append_to(graph);
         look(box, graph.finish(decode_boxes(graph, raw, spec), "boxes", {-1, 4}));

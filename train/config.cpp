@@ -179,7 +179,11 @@ void refuse_keys_of_other_tasks(const Config& config) {
     const std::string task = is_classifier(config) ? "classes" : "box";
     for (const auto& [key, v] : config.all()) {
         const ConfigKey& k = config_key(key);
-        if (k.task.empty() || k.task == task || v.value == k.default_value || v.origin.ends_with("default")) continue;
+        if (v.value == k.default_value || v.origin.ends_with("default")) continue;
+        if (task == "box" && !k.head.empty() && k.head != config.text("head"))
+            throw ConfigError(fmt::format("{}={} ({}) would be ignored: it belongs to head={}, and head={} is in force",
+                                          key, shown(v.value), v.origin, k.head, config.text("head")));
+        if (k.task.empty() || k.task == task) continue;
         throw ConfigError(fmt::format("{}={} ({}) would be ignored: model={} puts out {}", key, shown(v.value),
                                       v.origin, config.text("model"), task == "box" ? "a box" : "classes"));
     }
@@ -190,7 +194,7 @@ std::string schema_text() {
     for (const ConfigKey& k : config_schema()) {
         std::string meaning = k.meaning;
         if (k.training_only) meaning += " [train]";
-        if (!k.task.empty()) meaning += fmt::format(" [{}]", k.task);
+        if (!k.task.empty()) meaning += fmt::format(" [{}]", k.head.empty() ? k.task : k.head);
         if (!k.aliases.empty()) meaning += fmt::format(" (also {})", fmt::join(k.aliases, ", "));
         text += fmt::format("{:<18} {:<34} {:<10} {}\n", k.name, type_name(k), k.default_value, meaning);
     }
@@ -203,15 +207,18 @@ std::string schema_markdown() {
         "`train` and "
         "its relatives; the others also to `overfit`. Keys marked [box] belong to tiny and toy, those marked [classes] "
         "to "
-        "the resnets: where they would be ignored they are errors.\n\n| key | type | default | meaning "
+        "the resnets, [regression] and [occupancy] to tiny and toy with that head: where they would be ignored they "
+        "are "
+        "errors.\n\n| key | type | default | meaning "
         "|\n|---|---|---|---|\n";
     for (const ConfigKey& k : config_schema()) {
         std::string type = type_name(k);
         for (std::size_t at = 0; (at = type.find('|', at)) != std::string::npos; at += 2) type.replace(at, 1, "\\|");
-        text += fmt::format(
-            "| {}{} | {} | {} | {}{} |\n", k.name,
-            k.aliases.empty() ? "" : fmt::format(" ({})", fmt::join(k.aliases, ", ")), type, k.default_value, k.meaning,
-            std::string(k.training_only ? " [train]" : "") + (k.task.empty() ? "" : " [" + k.task + "]"));
+        text += fmt::format("| {}{} | {} | {} | {}{} |\n", k.name,
+                            k.aliases.empty() ? "" : fmt::format(" ({})", fmt::join(k.aliases, ", ")), type,
+                            k.default_value, k.meaning,
+                            std::string(k.training_only ? " [train]" : "") +
+                                (k.task.empty() ? "" : " [" + (k.head.empty() ? k.task : k.head) + "]"));
     }
     return text;
 }
@@ -224,6 +231,7 @@ std::string schema_json() {
                         {"type", type_name(k)},
                         {"default", k.default_value},
                         {"task", k.task},
+                        {"head", k.head},
                         {"meaning", k.meaning}});
     return nlohmann::ordered_json{{"keys", keys}}.dump();
 }

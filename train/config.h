@@ -22,6 +22,7 @@ struct ConfigKey {
     std::string meaning;
     bool training_only = false;  // `train` and its relatives use it, overfit would ignore it
     std::string task = {};       // "box" | "classes": only models of this kind use it; "": all
+    std::string head = {};       // "regression" | "occupancy": only this head of a box model uses it; "": all
 };
 
 const std::vector<ConfigKey>& config_schema();
@@ -57,7 +58,8 @@ private:
     std::map<std::string, ConfigValue> values_;
 };
 
-// ConfigError for keys that were set (by other than a default) and that belong to the other kind of model.
+// ConfigError for keys that were set (by other than a default) and that belong to the other kind of model, or to
+// another head than the configuration's.
 void refuse_keys_of_other_tasks(const Config& config);
 bool is_classifier(const Config& config);  // by its model: classes of a picture, not boxes
 

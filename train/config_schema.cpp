@@ -53,11 +53,18 @@ Keys make_schema() {
         choice("norm", {"group", "none", "batch"}, "normalisation after each convolution"),
         integer("groups", 8, 1, 4096, "groups of the group norm"),
         number("dropout", 0, 0, 0.99, "probability after the first linear"),
+        choice("head", {"regression", "occupancy"},
+               "what the last linear puts out: the box's four numbers, or a map of what the box covers, whose moments "
+               "are the box"),
+        integer("occupancy_cells", 16, 4, 64, "cells along each side of the map"),
         choice("decode", {"sigmoid", "identity", "sigmoid_softplus", "sigmoid_exp", "log_wh"},
                "how the raw output becomes a box"),
         choice("loss", {"box", "mse", "l1", "smooth_l1", "yolo_bbox", "log_wh", "iou", "giou", "diou", "ciou"},
                "box loss"),
-        choice("iou_type", {"ciou", "diou", "giou", "iou"}, "IoU in the terms 1 - IoU of box and yolo_bbox"),
+        choice("iou_type", {"ciou", "diou", "giou", "iou"},
+               "IoU in the terms 1 - IoU of box, yolo_bbox and the occupancy head (which takes giou unless told "
+               "otherwise)"),
+        number("lambda_bce", 1, 0, 1e6, "weight of the map's binary cross-entropy"),
         number("lambda_coord", 5, 0, 1e6, "weight of the centre term"),
         number("lambda_wh", 5, 0, 1e6, "weight of the size term"),
         number("lambda_iou", 3, 0, 1e6, "weight of the IoU term"),
@@ -68,6 +75,8 @@ Keys make_schema() {
         number("prior_h", 0.35, 1e-3, 0.999, "sigmoid_exp: height that a zero output decodes to"),
         choice("head_bias", {"logit", "zero", "log", "prior"},
                "bias of the last linear: logit of 0.2, 0, ln 0.2, or the mean box"),
+        number("class_weight", 0, 0, 1000,
+               "weight of an auxiliary loss: a second linear names the object's class, in training only; 0: none"),
         choice("head_init", {"default", "normal"}, "weight of the last linear: uniform, or N(0, 1e-3)"),
         choice("optimizer", {"AdamW", "Adam", "SGD"}, "optimizer"),
         number("lr0", 1e-3, 0, 100, "learning rate after warmup", {"lr"}),
@@ -199,6 +208,9 @@ const std::vector<ConfigKey>& config_schema() {
                                                       "norm",
                                                       "groups",
                                                       "dropout",
+                                                      "head",
+                                                      "occupancy_cells",
+                                                      "lambda_bce",
                                                       "decode",
                                                       "loss",
                                                       "iou_type",
@@ -236,16 +248,22 @@ const std::vector<ConfigKey>& config_schema() {
                                                       "exif_boxes",
                                                       "thresholds"};
         static const std::set<std::string> boxes{
-            "width_mult",  "hidden",       "norm",      "groups",      "dropout",           "decode",    "loss",
-            "iou_type",    "lambda_coord", "lambda_wh", "lambda_iou",  "detach_alpha",      "reduction", "prior_w",
-            "prior_h",     "head_bias",    "head_init", "multi_scale", "translate",         "scale",     "degrees",
-            "min_visible", "mosaic",       "mixup",     "box",         "clamp_before_loss", "exif_boxes"},
+            "head",         "class_weight", "occupancy_cells", "lambda_bce",   "width_mult", "hidden",
+            "norm",         "groups",       "dropout",         "decode",       "loss",       "iou_type",
+            "lambda_coord", "lambda_wh",    "lambda_iou",      "detach_alpha", "reduction",  "prior_w",
+            "prior_h",      "head_bias",    "head_init",       "multi_scale",  "translate",  "scale",
+            "degrees",      "min_visible",  "mosaic",          "mixup",        "box",        "clamp_before_loss",
+            "exif_boxes"},
             classes{"classes",         "stem",        "zero_init_residual", "aux_heads", "aux_weight",
                     "label_smoothing", "random_crop", "crop_min",           "mean",      "std",
                     "legacy_names"};
+        static const std::set<std::string> regression{"decode",  "loss",    "lambda_coord", "lambda_wh",
+                                                      "prior_w", "prior_h", "head_bias",    "clamp_before_loss"},
+            occupancy{"occupancy_cells", "lambda_bce"};
         for (ConfigKey& k : keys) {
             k.training_only = !everywhere.contains(k.name);
             k.task = boxes.contains(k.name) ? "box" : classes.contains(k.name) ? "classes" : "";
+            k.head = regression.contains(k.name) ? "regression" : occupancy.contains(k.name) ? "occupancy" : "";
         }
         return keys;
     }();

@@ -25,6 +25,8 @@ void apply_model_defaults(Config& config) {
             if (config.is_default(key)) config.set(key, value, "model default");
         return;
     }
+    if (config.text("head") == "occupancy" && config.is_default("iou_type"))
+        config.set("iou_type", "giou", "model default");
     if (config.text("model") != "toy") {
         if (!config.is_default("width_mult"))
             throw ConfigError("width_mult applies to model=toy only: tiny has fixed widths");

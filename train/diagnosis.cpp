@@ -246,24 +246,25 @@ std::vector<ActivationSignal> measure_activations(const std::function<void()>& f
 }
 
 OutputSignal measure_outputs(const Tensor& raw, const Tensor& target, const std::function<LossValue(const Var&)>& loss,
-                             const std::function<Tensor(const Tensor&)>& boxes) {
+                             const std::function<Tensor(const Tensor&)>& values) {
     Parameter leaf(raw.clone());
     {
         Tape tape;
         tape.backward(loss(use(leaf)).total);
     }
     OutputSignal signal;
-    const Tensor box = boxes(raw);
+    const Tensor said = values(raw);
     const Tensor grad = leaf.grad.defined() ? leaf.grad : Tensor::zeros(raw.shape());
     const double largest = max_abs(grad);
     for (std::int64_t i = 0; i < raw.numel(); ++i) {
         ++signal.numbers;
-        if (std::abs(static_cast<double>(box[i] - target[i])) < off_target) continue;
+        if (std::abs(static_cast<double>(said[i] - target[i])) < off_target) continue;
         if (grad[i] == 0) {
             ++signal.blocked;
-            // Undecided without knowing the decode: the raw number left the range, and the box sits on its border.
-            const bool on_border = box[i] <= Real(1e-6) || box[i] >= Real(1 - 1e-6);
-            signal.outside += (raw[i] < 0 || raw[i] > 1) && (on_border || box[i] < 0 || box[i] > 1);
+            // Undecided without knowing the decode: the raw number left the range, and what it decodes to sits on its
+            // border.
+            const bool on_border = said[i] <= Real(1e-6) || said[i] >= Real(1 - 1e-6);
+            signal.outside += (raw[i] < 0 || raw[i] > 1) && (on_border || said[i] < 0 || said[i] > 1);
         } else if (std::abs(static_cast<double>(grad[i])) < flat_gradient * largest) {
             ++signal.saturated;
         }

@@ -39,10 +39,11 @@ struct Measurements {
 
 // Runs `forward` once without a tape and watches the activations.
 std::vector<ActivationSignal> measure_activations(const std::function<void()>& forward);
-// raw (N, 4) is what the head says, `loss` what the training makes of it.
+// raw (N, K) is what the head says, `target` what it should say, `values` what it says in the target's units, `loss`
+// what the training makes of it.
 OutputSignal measure_outputs(const Tensor& raw, const Tensor& target,
                              const std::function<LossValue(const Var& raw)>& loss,
-                             const std::function<Tensor(const Tensor& raw)>& boxes);
+                             const std::function<Tensor(const Tensor& raw)>& values);
 
 // The flows as layers of a report.
 void add_flow_layers(Report& report, const std::vector<ParameterFlow>& flows);

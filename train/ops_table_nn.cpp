@@ -49,6 +49,15 @@ static Tensor centre_boxes(Maker& m, std::int64_t n) {
     return b;
 }
 
+static std::pair<DecodeSpec, BoxLossSpec> occupancy_head(std::int64_t cells, IouKind iou) {
+    std::pair<DecodeSpec, BoxLossSpec> head;
+    head.first.decode = Decode::occupancy;
+    head.first.cells = cells;
+    head.second.loss = BoxLoss::occupancy;
+    head.second.iou = iou;
+    return head;
+}
+
 void add_losses(Table& t) {
     const auto pair_loss = [&](const std::string& name, std::function<Var(const Var&, const Var&)> f) {
         t.add("loss", name, [f](Maker& m) {
@@ -115,6 +124,24 @@ void add_losses(Table& t) {
             }
             return cases;
         });
+    t.add("loss", "box_loss occupancy", [](Maker& m) {
+        std::vector<OpCase> cases;
+        for (const auto& [iou, name] : {std::pair{IouKind::giou, "giou"}, {IouKind::ciou, "ciou"}})
+            for (const std::int64_t cells : {4, 5}) {
+                const auto [decode, loss] = occupancy_head(cells, iou);
+                const Tensor target = centre_boxes(m, 3);
+                cases.push_back(
+                    make_case({m.tensor({3, cells * cells})}, [=, decode = decode, loss = loss](const auto& x) {
+                        return box_loss(x[0], target, decode, loss).total;
+                    }));
+                cases.back().shapes += fmt::format(" ({})", name);
+            }
+        const auto [decode, loss] = occupancy_head(6, IouKind::giou);
+        cases.push_back(
+            make_case({m.tensor({2, 36})}, [decode = decode](const auto& x) { return decode_boxes(x[0], decode); }));
+        cases.back().shapes += " (decode)";
+        return cases;
+    });
     t.add("loss", "yolo_v1_loss", [](Maker& m) {
         return std::vector<OpCase>{make_case({m.tensor({2, 2, 2, 12}, 0.1, 0.9)}, [](const auto& x) {
             return yolo_v1_loss(x[0], {{0, 1, 0.6, 0.3, 0.4, 0.5}, {1, 0, 0.2, 0.8, 0.3, 0.2}}, {2, 2}).total;
@@ -123,17 +150,16 @@ void add_losses(Table& t) {
 }
 
 // A whole regressor with its loss, small: every parameter tensor is checked.
-static OpCase regressor(Maker& m, SingleBoxConfig config) {
+static OpCase regressor(Maker& m, SingleBoxConfig config, const DecodeSpec& decode = {}, const BoxLossSpec& loss = {}) {
     config.hidden = 12;
+    config.outputs = decode.outputs();
     auto model = std::make_shared<SingleBox>(config, 5);
     const Tensor images = m.tensor({2, config.image, config.image, 3}, 0, 1), target = centre_boxes(m, 2);
     OpCase c;
     c.owner = model;
     c.more = parameters_of(*model);
     c.shapes = fmt::format("{} parameters, {}", count_parameters(*model), images.shape().str());
-    c.run = [model, images, target] {
-        return box_loss((*model)(Var(images), {1, Stream::dropout, 0, 0, 0}), target, {}, {}).total;
-    };
+    c.run = [=] { return box_loss((*model)(Var(images), {1, Stream::dropout, 0, 0, 0}), target, decode, loss).total; };
     return c;
 }
 
@@ -181,6 +207,14 @@ void add_models(Table& t) {
             config.dropout = 0.2;
             return std::vector<OpCase>{regressor(m, config)};
         });
+    t.add("model", "tiny occupancy", [](Maker& m) {
+        SingleBoxConfig config = tiny_config();
+        config.image = 32;
+        for (auto& row : config.trunk) row.out /= 4;
+        config.groups = 4;
+        const auto [decode, loss] = occupancy_head(5, IouKind::giou);
+        return std::vector<OpCase>{regressor(m, config, decode, loss)};
+    });
     t.add("model", "toy", [](Maker& m) {
         SingleBoxConfig config = toy_config(1.0 / 32);
         config.image = 64;

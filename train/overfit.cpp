@@ -71,7 +71,7 @@ Job::Job(const OverfitPictures& d, const Config& c, const RunDirectory& r, const
         for (std::int64_t k = 0; k < 4; ++k) targets.mutable_data()[4 * i + k] = static_cast<Real>(box[k]);
         truths.push_back(p.box);
     }
-    model = make_single_box(config, mean_box(truths));
+    model = make_single_box(config, truths);
 }
 
 // Some pictures of a (N, ..) tensor.
@@ -86,13 +86,13 @@ Tensor rows(const Tensor& all, const std::vector<std::int64_t>& which) {
 Tensor Job::raw_outputs(SingleBox& net) const {
     const NoGrad quiet;
     set_training(net, false);
-    Tensor raw(Shape{count(), 4});
+    Tensor raw(Shape{count(), decode.outputs()});
     constexpr std::int64_t chunk = 16;
     for (std::int64_t i = 0; i < count(); i += chunk) {
         std::vector<std::int64_t> which(static_cast<std::size_t>(std::min(chunk, count() - i)));
         std::iota(which.begin(), which.end(), i);
         const Tensor part = net(Var(rows(images, which))).value();
-        std::copy_n(part.data(), part.numel(), raw.mutable_data() + 4 * i);
+        std::copy_n(part.data(), part.numel(), raw.mutable_data() + raw.dim(1) * i);
     }
     set_training(net, true);
     return raw;
@@ -355,7 +355,7 @@ OverfitResult overfit(const OverfitPictures& data, const Config& config, const R
     save(job, result.steps);
 
     // The verdict is about what was saved: a fresh model that has only the file.
-    const auto reloaded = make_single_box(config, mean_box(job.truths));
+    const auto reloaded = make_single_box(config, job.truths);
     reloaded->between_trunk_and_head = job.model->between_trunk_and_head;
     load_state(*reloaded, read_safetensors(run.last_weights()), run.last_weights());
     const auto predicted = job.predictions(*reloaded);
@@ -368,8 +368,9 @@ OverfitResult overfit(const OverfitPictures& data, const Config& config, const R
     set_training(*reloaded, false);
     m.activations = measure_activations([&] { (void)(*reloaded)(Var(rows(job.images, some))); });
     m.outputs = measure_outputs(
-        raw, job.targets, [&](const Var& r) { return box_loss(r, job.targets, job.decode, job.loss); },
-        [&](const Tensor& r) { return metric_boxes(r, job.decode); });
+        raw, output_targets(job.targets, job.decode),
+        [&](const Var& r) { return box_loss(r, job.targets, job.decode, job.loss); },
+        [&](const Tensor& r) { return output_values(r, job.decode); });
     judge(result, m);
     result.report = make_report(job, result, history, m, predicted, ious);
     run.write_text("report.html", render_report(result.report));

@@ -96,7 +96,7 @@ void apply_overfit_settings(Config& config, std::int64_t n) {
         return;
     }
     // Under BatchNorm a head that starts far from the boxes can lose a picture for good (one in five runs did).
-    if (config.is_default("head_bias") && config.text("decode") != "identity")
+    if (config.text("head") == "regression" && config.is_default("head_bias") && config.text("decode") != "identity")
         config.set("head_bias", "prior", "overfit");
 }
 

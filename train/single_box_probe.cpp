@@ -24,11 +24,20 @@ Tensor random_boxes(std::int64_t n, std::uint64_t seed) {
 }  // namespace
 
 ModelOutputs SingleBoxTask::outputs(const Var& images, const RandomKey& dropout) {
-    return {(*model_)(images, dropout), {}};
+    const SingleBoxOutputs out = model_->all_outputs(images, dropout);
+    ModelOutputs named{out.raw, {}};
+    if (out.classes.defined()) named.aux.emplace_back("aux_class", out.classes);
+    return named;
 }
 
 LossValue SingleBoxTask::loss_of(const ModelOutputs& outputs, std::uint64_t seed) {
-    return box_loss(outputs.main, random_boxes(outputs.main.dim(0), seed), decode_, loss_);
+    const std::int64_t n = outputs.main.dim(0);
+    IndexTensor classes(Shape{n});
+    Random random({seed, Stream::test, 3, 0, 0});
+    for (std::int64_t i = 0; i < n; ++i)
+        classes.mutable_data()[i] = random.below(std::max<std::int64_t>(data_.classes, 1));
+    return loss_on({outputs.main, outputs.aux.empty() ? Var() : outputs.aux.front().second}, random_boxes(n, seed),
+                   classes);
 }
 
 Tensor SingleBoxTask::decoded(const Tensor& raw) {
@@ -38,10 +47,11 @@ Tensor SingleBoxTask::decoded(const Tensor& raw) {
 
 std::optional<double> SingleBoxTask::blocked_outputs(std::uint64_t seed) {
     constexpr std::int64_t n = 64;
-    const Tensor raw = normal({n, 4}, 0, 1.5, Random({seed, Stream::test, 2, 0, 0})), target = random_boxes(n, seed);
+    const Tensor raw = normal({n, decode_.outputs()}, 0, 1.5, Random({seed, Stream::test, 2, 0, 0})),
+                 target = random_boxes(n, seed);
     const OutputSignal signal = measure_outputs(
-        raw, target, [&](const Var& r) { return box_loss(r, target, decode_, loss_); },
-        [&](const Tensor& r) { return metric_boxes(r, decode_); });
+        raw, output_targets(target, decode_), [&](const Var& r) { return box_loss(r, target, decode_, loss_); },
+        [&](const Tensor& r) { return output_values(r, decode_); });
     return static_cast<double>(signal.blocked) / static_cast<double>(signal.numbers);
 }
 

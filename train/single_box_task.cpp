@@ -101,14 +101,28 @@ void spread_of(const std::vector<UnitBox>& boxes, std::array<double, 4>& mean, s
     for (double& d : deviation) d = std::sqrt(d);
 }
 
-Tensor target_tensor(const std::vector<UnitBox>& boxes, std::size_t first, std::size_t count) {
-    Tensor t(Shape{static_cast<std::int64_t>(count), 4});
-    for (std::size_t i = 0; i < count; ++i) {
-        const UnitBox& b = boxes[first + i];
-        const double box[4] = {b.cx, b.cy, b.w, b.h};
-        for (std::size_t k = 0; k < 4; ++k) t.mutable_data()[4 * i + k] = static_cast<Real>(box[k]);
-    }
+IndexTensor class_tensor(const PictureStore& store, const std::vector<std::size_t>& which, std::size_t first,
+                         std::size_t count) {
+    IndexTensor t(Shape{static_cast<std::int64_t>(count)});
+    for (std::size_t i = 0; i < count; ++i) t.mutable_data()[i] = store.target(which[first + i]).class_id;
     return t;
+}
+
+// Of the auxiliary head: none without class_weight, nor without pictures (to predict with).
+std::int64_t aux_classes(const Config& c, const SingleBoxData& d) {
+    if (c.number("class_weight") == 0 || d.train->size() == 0) return 0;
+    if (d.classes < 2)
+        throw ConfigError(
+            fmt::format("class_weight={} ({}): {} names {}, a class loss needs two or more: set "
+                        "class_weight=0",
+                        c.at("class_weight").value, c.at("class_weight").origin, d.source,
+                        d.classes == 1 ? "one class" : "no class"));
+    for (const PictureStore* store : {d.train.get(), d.val.get()})
+        for (std::size_t i = 0; i < store->size(); ++i)
+            if (const int id = store->target(i).class_id; id < 0 || id >= d.classes)
+                throw DataError(
+                    fmt::format("{}: class {}, and the set names {}", store->target(i).path, id, d.classes));
+    return d.classes;
 }
 
 std::vector<UnitBox> unit_boxes(const Tensor& boxes) {
@@ -133,12 +147,14 @@ SingleBoxData load_single_box_data(const Config& c) {
     std::vector<Tally> tallies;
     if (place == "synthetic") {
         d.source = "synthetic shapes, made in memory";
+        d.classes = std::ssize(shape_names());
         d.train = synthetic_store(c, train_side, synthetic_part(c, true), tallies);
         d.val = synthetic_store(c, val_side, synthetic_part(c, false), tallies);
     } else {
         const DataSet set = open_dataset(place, open_options(c));
         tallies = set.tallies;
         d.source = fmt::format("{} data set {}", set.format, place);
+        d.classes = std::ssize(set.classes);
         const BoxPolicy policy = policy_of(c.text("box"));
         d.train = file_store(c, train_side, limited(usable(set.train, policy, tallies), c, "train_images"), skip_bad,
                              tallies);
@@ -161,7 +177,7 @@ SingleBoxTask::SingleBoxTask(const Config& config, const SingleBoxData& data)
       augment_(augment_spec(config)),
       plan_{data.train->size(), static_cast<std::size_t>(config.integer("batch")),
             static_cast<std::uint64_t>(config.integer("seed")), training_sides(config), config.flag("drop_last")},
-      model_(make_single_box(config, data.mean)) {
+      model_(make_single_box(config, data.train->boxes(), aux_classes(config, data))) {
     for (const int side : plan_.sides) {
         SingleBoxConfig smaller = model_config(config);
         smaller.image = side;
@@ -213,12 +229,22 @@ std::vector<BatchPart> SingleBoxTask::losses(const TaskBatch& batch, std::int64_
                            Tensor x(Shape{static_cast<std::int64_t>(count), p.side, p.side, 3});
                            std::copy_n(p.images.begin() + static_cast<std::ptrdiff_t>(first * length), count * length,
                                        x.mutable_data());
-                           return box_loss((*model_)(Var(x), key), target_tensor(p.boxes, first, count), decode_,
-                                           loss_);
+                           return loss_on(model_->all_outputs(Var(x), key), box_tensor(p.boxes, first, count),
+                                          class_tensor(*data_.train, p.which, first, count));
                        },
                        share});
     }
     return out;
+}
+
+LossValue SingleBoxTask::loss_on(const SingleBoxOutputs& out, const Tensor& boxes, const IndexTensor& classes) const {
+    LossValue loss = box_loss(out.raw, boxes, decode_, loss_);
+    if (!out.classes.defined()) return loss;
+    const LossTerm term{"class", cross_entropy(out.classes, classes, {{}, -100, 0, loss_.reduction}),
+                        config_.number("class_weight")};
+    loss.total = loss.total + (loss_.unweighted ? term.value : term.value * term.weight);
+    loss.terms.push_back(term);
+    return loss;
 }
 
 std::vector<std::string> SingleBoxTask::columns() const {
@@ -238,6 +264,8 @@ std::optional<BoxScores> SingleBoxTask::measure(const PictureStore& store, const
     const int side = static_cast<int>(config_.integer("image"));
     const std::size_t n = store.size();
     const std::vector<UnitBox> truths = store.boxes();
+    std::vector<std::size_t> all(n);
+    std::iota(all.begin(), all.end(), 0);
     BoxScores scores;
     // fault=batch_metric: nobody called eval(), so the batch's own statistics answer, and the running ones move.
     set_training(*model_, has_fault(config_, "batch_metric"));
@@ -252,9 +280,10 @@ std::optional<BoxScores> SingleBoxTask::measure(const PictureStore& store, const
             const AugmentedPicture p = plain(store, first + i, side);
             std::copy(p.pixels.values.begin(), p.pixels.values.end(), x.mutable_data() + i * p.pixels.values.size());
         }
-        const Var raw = (*model_)(Var(x));
+        const SingleBoxOutputs out = model_->all_outputs(Var(x));
         if (loss) {
-            const LossValue value = box_loss(raw, target_tensor(truths, first, count), decode_, loss_);
+            const LossValue value =
+                loss_on(out, box_tensor(truths, first, count), class_tensor(store, all, first, count));
             const bool sum = loss_.reduction == Reduction::sum;
             const double weight = (sum ? 1.0 : static_cast<double>(count)) / static_cast<double>(n);
             const auto add = [&](std::size_t at, const std::string& name, const Var& v) {
@@ -264,7 +293,7 @@ std::optional<BoxScores> SingleBoxTask::measure(const PictureStore& store, const
             add(0, "loss", value.total);
             for (std::size_t k = 0; k < value.terms.size(); ++k) add(k + 1, value.terms[k].name, value.terms[k].value);
         }
-        for (const UnitBox& b : unit_boxes(metric_boxes(raw.value(), decode_))) scores.predictions.push_back(b);
+        for (const UnitBox& b : unit_boxes(metric_boxes(out.raw.value(), decode_))) scores.predictions.push_back(b);
     }
     set_training(*model_, true);
     for (std::size_t i = 0; i < n; ++i) scores.ious.push_back(unit_iou(scores.predictions[i], truths[i]));

@@ -23,6 +23,7 @@ struct SingleBoxData {
     std::vector<std::string> notes;         // what was skipped, converted or counted
     UnitBox mean, constant;                 // of the training boxes: their mean, the best constant box
     double mean_iou = 0, constant_iou = 0;  // what these reach on the validation set
+    std::int64_t classes = 0;               // of the objects
 };
 // DataError when a part has no usable picture; ConfigError without `data`.
 SingleBoxData load_single_box_data(const Config& config);
@@ -84,6 +85,9 @@ public:
 private:
     const Config& config_;
     SingleBoxData data_;
+    // Of the box, and of the object's class where an auxiliary head names it: targets (n, 4) and (n).
+    LossValue loss_on(const SingleBoxOutputs& out, const Tensor& boxes, const IndexTensor& classes) const;
+
     DecodeSpec decode_;
     BoxLossSpec loss_;
     AugmentSpec augment_;

@@ -138,7 +138,11 @@ std::vector<LayerRow> describe(const SingleBoxConfig& c) {
         {"fc.1", "linear", Shape{flat}, Shape{c.hidden}, checked_mul(flat, c.hidden) + c.hidden, flat * c.hidden});
     rows.push_back({"fc.2", "leakyrelu", Shape{c.hidden}, Shape{c.hidden}});
     if (c.dropout > 0) rows.push_back({"fc.3", fmt::format("dropout {}", c.dropout), Shape{c.hidden}, Shape{c.hidden}});
-    rows.push_back({head_name(c), "linear", Shape{c.hidden}, Shape{4}, 4 * c.hidden + 4, 4 * c.hidden});
+    rows.push_back({head_name(c), "linear", Shape{c.hidden}, Shape{c.outputs}, c.outputs * c.hidden + c.outputs,
+                    c.outputs * c.hidden});
+    if (c.classes > 0)
+        rows.push_back({"aux_class", "linear", Shape{c.hidden}, Shape{c.classes}, c.classes * c.hidden + c.classes,
+                        c.classes * c.hidden});
     return rows;
 }
 
@@ -170,10 +174,25 @@ SingleBox::SingleBox(const SingleBoxConfig& config, std::uint64_t seed)
     }
     map_ = side;
     hidden_ = Linear(side * side * channels, config_.hidden, init);
-    head_ = Linear(config_.hidden, 4, init);
+    head_ = Linear(config_.hidden, config_.outputs, init);
+    if (config_.classes > 0) aux_class_ = Linear(config_.hidden, config_.classes, init);
 }
 
 Var SingleBox::operator()(const Var& images, const RandomKey& key) {
+    const Var raw = head_(features(images, key));
+    if (observed()) observe("raw", raw.value());
+    return raw;
+}
+
+SingleBoxOutputs SingleBox::all_outputs(const Var& images, const RandomKey& key) {
+    const Var x = features(images, key);
+    SingleBoxOutputs out{head_(x), {}};
+    if (observed()) observe("raw", out.raw.value());
+    if (config_.classes > 0) out.classes = aux_class_(x);
+    return out;
+}
+
+Var SingleBox::features(const Var& images, const RandomKey& key) {
     check(images.rank() == 4 && images.dim(3) == 3, "[single_box] images are {}, expected (N, H, W, 3)",
           images.shape().str());
     Var x = images;
@@ -196,9 +215,7 @@ Var SingleBox::operator()(const Var& images, const RandomKey& key) {
     if (observed()) observe("features", x.value());
     x = leaky_relu(hidden_(x), config_.slope);
     if (observed()) observe("fc.2", x.value());
-    const Var raw = head_(dropout(x, config_.dropout, training_, key));
-    if (observed()) observe("raw", raw.value());
-    return raw;
+    return dropout(x, config_.dropout, training_, key);
 }
 
 void SingleBox::visit(Visitor& v) {
@@ -211,6 +228,7 @@ void SingleBox::visit(Visitor& v) {
     }
     v.child("fc.1", hidden_);
     v.child(head_name_, head_);
+    v.child("aux_class", aux_class_);
     v.mode(training_);
 }
 
@@ -242,8 +260,10 @@ std::string SingleBox::append_to(GraphBuilder& graph) const {
     return graph.linear(x, head_name_, head_);
 }
 
-void SingleBox::set_head_bias(const std::array<double, 4>& bias) {
-    for (std::size_t i = 0; i < 4; ++i) head_.bias.value.mutable_data()[i] = static_cast<Real>(bias[i]);
+void SingleBox::set_head_bias(const std::vector<double>& bias) {
+    check(std::ssize(bias) == config_.outputs, "[single_box] {} biases for a head of {} outputs", bias.size(),
+          config_.outputs);
+    for (std::size_t i = 0; i < bias.size(); ++i) head_.bias.value.mutable_data()[i] = static_cast<Real>(bias[i]);
 }
 
 void SingleBox::set_head_normal(double deviation, std::uint64_t seed) {

@@ -1,4 +1,5 @@
 // One picture in, one box out: a convolutional trunk and two linears (the toy of the seeds, and its small sister).
+// What the numbers of the last linear mean is not its business: nn/box_loss.h makes a box of them.
 //
 //   tiny   five [conv 3x3, norm, LeakyReLU 0.1, maxpool 2x2], 16 .. 256 channels, 128 px
 //   toy    the 24 convolutions of YOLOv1 (Redmon et al. 2016), LeakyReLU 0.1, 448 px, any width
@@ -32,6 +33,8 @@ struct SingleBoxConfig {
     bool nested_names = false;
     std::int64_t image = 128;  // pixels; other sizes are pooled to the same map before the linears
     std::int64_t hidden = 256;
+    std::int64_t outputs = 4;  // numbers that the last linear puts out
+    std::int64_t classes = 0;  // of an auxiliary head that classifies the object, in training only; 0: none
     NormKind norm = NormKind::group;
     std::int64_t groups = 8;  // of GroupNorm; where they do not divide the channels, the greatest common divisor
     double dropout = 0;       // after the first linear
@@ -44,12 +47,19 @@ SingleBoxConfig toy_config(double width_mult = 1);
 // From the configuration alone: a model of a billion parameters is described without being built.
 std::vector<LayerRow> describe(const SingleBoxConfig& config);
 
+struct SingleBoxOutputs {
+    Var raw;      // (N, outputs)
+    Var classes;  // (N, classes), or undefined
+};
+
 class SingleBox {
 public:
     SingleBox(const SingleBoxConfig& config, std::uint64_t seed);
 
-    // images (N, H, W, 3) in [0, 1] -> raw outputs (N, 4). `key` feeds dropout.
+    // images (N, H, W, 3) in [0, 1] -> raw outputs (N, outputs). `key` feeds dropout.
     Var operator()(const Var& images, const RandomKey& key = {});
+    // The same and what the auxiliary head says of the features in front of the last linear ("aux_class").
+    SingleBoxOutputs all_outputs(const Var& images, const RandomKey& key = {});
     void visit(Visitor& v);
     // For prediction only, from now on: batch norms go into their convolutions, weights keep their packed form. Error
     // for whoever trains, saves or exports it later.
@@ -60,13 +70,15 @@ public:
     const SingleBoxConfig& config() const { return config_; }
     Linear& head() { return head_; }
     Linear& hidden() { return hidden_; }
-    void set_head_bias(const std::array<double, 4>& bias);
+    void set_head_bias(const std::vector<double>& bias);  // `outputs` numbers
     void set_head_normal(double deviation, std::uint64_t seed);
 
     // What happens to the feature map on its way to the linears; empty: nothing. For experiments and planted faults.
     std::function<Var(const Var&)> between_trunk_and_head;
 
 private:
+    Var features(const Var& images, const RandomKey& key);  // (N, hidden), what the last linears read
+
     struct Block {
         std::string conv_name, norm_name, act_name;
         Conv2d conv;
@@ -76,7 +88,7 @@ private:
     };
     SingleBoxConfig config_;
     std::vector<Block> blocks_;
-    Linear hidden_, head_;
+    Linear hidden_, head_, aux_class_;
     std::string head_name_;
     std::int64_t map_ = 0;  // side of the feature map that the linears expect
     bool training_ = true, frozen_ = false;

@@ -41,11 +41,11 @@ void read_layers(const std::vector<LayerRow>& rows, Facts& facts) {
 }
 
 // The decode on its own, on raw numbers of -8 to 8: centres that leave the picture, sides below 0.
-double share_outside(Task& task) {
+double share_outside(Task& task, std::int64_t outputs) {
     constexpr std::int64_t n = 33;
-    Tensor raw(Shape{n, 4});
-    for (std::int64_t i = 0; i < 4 * n; ++i)
-        raw.mutable_data()[i] = static_cast<Real>(-8 + 0.5 * static_cast<double>(i / 4));
+    Tensor raw(Shape{n, outputs});
+    for (std::int64_t i = 0; i < outputs * n; ++i)
+        raw.mutable_data()[i] = static_cast<Real>(-8 + 0.5 * static_cast<double>(i / outputs));
     const Tensor box = task.decoded(raw);
     std::int64_t outside = 0;
     for (std::int64_t i = 0; i < box.numel(); ++i)
@@ -110,10 +110,9 @@ void read_built_facts(Task& task, const Config& config, Facts& facts) {
         facts.set("head_outputs", static_cast<double>(model.classes));
     } else if (auto* box = dynamic_cast<SingleBoxTask*>(&task)) {
         read_layers(describe(box->model().config()), facts);
-        facts.set("decoded_outside", share_outside(task));
-        Tensor bias(Shape{1, 4});
-        for (std::int64_t k = 0; k < 4; ++k) bias.mutable_data()[k] = box->model().head().bias.value[k];
-        const Tensor start = task.decoded(bias);
+        const Tensor& bias = box->model().head().bias.value;
+        facts.set("decoded_outside", share_outside(task, bias.numel()));
+        const Tensor start = task.decoded(bias.reshaped({1, bias.numel()}));
         facts.set("head_start", Series{static_cast<double>(start[0]), static_cast<double>(start[1]),
                                        static_cast<double>(start[2]), static_cast<double>(start[3])});
     }

@@ -220,11 +220,13 @@ Facts read_settings_facts(const Config& c, const Facts& known, int threads) {
         set("dropout", "dropout");
         facts.set("aux_heads", 0.0);
         facts.set("multi_scale", c.text("multi_scale").empty() && c.number("mosaic") == 0 ? 0.0 : 1.0);
-        facts.set("fixed_input", 0.0);  // the linears are fed by adaptive pooling
-        facts.set("head_bias", c.text("head_bias"));
-        facts.set("decode", c.text("decode"));
-        for (const char* key : {"lambda_coord", "lambda_wh", "lambda_iou"})
-            facts.set(std::string("gain.") + key, Series{c.number(key)});
+        facts.set("fixed_input", 0.0);                         // the linears are fed by adaptive pooling
+        const bool occupancy = c.text("head") == "occupancy";  // it starts at the mean map, whatever head_bias says
+        facts.set("head_bias", occupancy ? "prior" : c.text("head_bias"));
+        facts.set("decode", occupancy ? "occupancy" : c.text("decode"));
+        for (const char* key : {"lambda_bce", "lambda_coord", "lambda_wh", "lambda_iou"})
+            if (config_key(key).head.empty() || config_key(key).head == c.text("head"))
+                facts.set(std::string("gain.") + key, Series{c.number(key)});
     }
     std::int64_t per_epoch = 0;
     if (const double* steps = facts.number("steps_per_epoch"))
