@@ -75,9 +75,11 @@ std::string verdict(const Plan& plan, const TableRow& row) {
 
 }  // namespace
 
-Estimate estimate(const std::vector<double>& values) {
-    return {values.size(), statistics::mean(values), statistics::deviation(values), statistics::mean_interval(values),
-            statistics::method_for(values)};
+Estimate estimate(const std::vector<double>& values, statistics::Interval possible) {
+    Estimate e{values.size(), statistics::mean(values), statistics::deviation(values),
+               statistics::mean_interval(values), statistics::method_for(values)};
+    if (e.interval) e.interval = {std::max(e.interval->low, possible.low), std::min(e.interval->high, possible.high)};
+    return e;
 }
 
 std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& results) {
@@ -100,7 +102,7 @@ std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& re
                 lifts.push_back(*score - r->outcome.scores.blind);
                 blind.push_back(r->outcome.scores.blind), mean_box.push_back(r->outcome.scores.mean_box);
             }
-            row.score = estimate(row.scores), row.lift = estimate(lifts);
+            row.score = estimate(row.scores, {0, 1}), row.lift = estimate(lifts);
             row.blind = statistics::mean(blind), row.mean_box = statistics::mean(mean_box);
             if (a != plan.control) row.control = paired(plan, results, s, a, plan.control);
             if (const std::size_t from = index_of(plan, plan.arms[a].from);

@@ -29,7 +29,8 @@ struct Estimate {
     std::optional<statistics::Interval> interval;
     statistics::Method method = statistics::Method::none;
 };
-Estimate estimate(const std::vector<double>& values);
+// An interval is cut off where no score can be: with one seed far from the others it may reach beyond.
+Estimate estimate(const std::vector<double>& values, statistics::Interval possible = {-1, 1});
 
 struct TableRow {
     std::size_t set = 0, arm = 0;
