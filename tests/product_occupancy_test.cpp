@@ -137,13 +137,15 @@ TEST(ClassLoss, TrainsBesideTheBoxAndIsGoneInPrediction) {
         const auto a = with.predict(x), b = without.predict(x);
         for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(unit_iou(a[i], b[i]), unit_iou(a[i], a[i])) << head;
         // Other weights may start from it, with the head or without.
-        const auto plain = make_task(small_config(dir, {head}));
+        const Config bare = small_config(dir, {head});
+        const auto plain = make_task(bare);
         EXPECT_TRUE(start_from(*plain, place.best_weights()).empty());
     }
     // A run that has the head may start from one that had none.
     const RunDirectory bare = fresh(dir / "bare");
     run(small_config(dir, {"epochs=1"}), bare);
-    const auto again = make_task(small_config(dir, {"class_weight=1"}));
+    const Config classes = small_config(dir, {"class_weight=1"});
+    const auto again = make_task(classes);
     const auto notes = start_from(*again, bare.best_weights());
     ASSERT_EQ(notes.size(), 2U);
     EXPECT_NE(notes[0].find("aux_class"), std::string::npos);
@@ -153,7 +155,8 @@ TEST(ClassLoss, ItsTermIsTheCrossEntropyTimesTheWeight) {
     const TemporaryDirectory dir;
     write_shapes(dir, 12, 4);
     for (const char* reduction : {"reduction=mean", "reduction=sum"}) {
-        const auto task = make_task(small_config(dir, {"class_weight=0.25", "dropout=0", "fliplr=0", reduction}));
+        const Config config = small_config(dir, {"class_weight=0.25", "dropout=0", "fliplr=0", reduction});
+        const auto task = make_task(config);
         const auto batch = task->make_batch(0, 0);
         const NoGrad quiet;
         const LossValue loss = task->losses(*batch, 1, {}).at(0).loss();

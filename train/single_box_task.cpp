@@ -174,6 +174,7 @@ SingleBoxTask::SingleBoxTask(const Config& config, const SingleBoxData& data)
       data_(data),
       decode_(decode_spec(config)),
       loss_(loss_spec(config)),
+      class_weight_(config.number("class_weight")),
       augment_(augment_spec(config)),
       plan_{data.train->size(), static_cast<std::size_t>(config.integer("batch")),
             static_cast<std::uint64_t>(config.integer("seed")), training_sides(config), config.flag("drop_last")},
@@ -240,8 +241,7 @@ std::vector<BatchPart> SingleBoxTask::losses(const TaskBatch& batch, std::int64_
 LossValue SingleBoxTask::loss_on(const SingleBoxOutputs& out, const Tensor& boxes, const IndexTensor& classes) const {
     LossValue loss = box_loss(out.raw, boxes, decode_, loss_);
     if (!out.classes.defined()) return loss;
-    const LossTerm term{"class", cross_entropy(out.classes, classes, {{}, -100, 0, loss_.reduction}),
-                        config_.number("class_weight")};
+    const LossTerm term{"class", cross_entropy(out.classes, classes, {{}, -100, 0, loss_.reduction}), class_weight_};
     loss.total = loss.total + (loss_.unweighted ? term.value : term.value * term.weight);
     loss.terms.push_back(term);
     return loss;

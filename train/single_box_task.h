@@ -90,6 +90,7 @@ private:
 
     DecodeSpec decode_;
     BoxLossSpec loss_;
+    double class_weight_ = 0;
     AugmentSpec augment_;
     BatchPlan plan_;
     std::unique_ptr<SingleBox> model_;
