@@ -9,7 +9,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
-#include <filesystem>
 #include <thread>
 
 #include "apps/apps.h"
@@ -21,10 +20,7 @@ namespace solobox {
 
 pid_t start_child(const std::vector<std::string>& words, const std::string& log) {
     // All that the child needs is made before the fork: only calls that are safe between fork and exec follow it.
-    std::error_code error;
-    const std::string program = std::filesystem::read_symlink("/proc/self/exe", error).string();
-    if (error) throw IoError(fmt::format("/proc/self/exe: {}: the program cannot start itself", error.message()));
-    std::vector<std::string> texts{program};
+    std::vector<std::string> texts{"solobox"};
     texts.insert(texts.end(), words.begin(), words.end());
     std::vector<char*> arguments, environment;
     for (auto& t : texts) arguments.push_back(t.data());
@@ -47,7 +43,8 @@ pid_t start_child(const std::vector<std::string>& words, const std::string& log)
         ::prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (::getppid() != parent) ::_exit(143);  // it died in between
         if (::dup2(nothing, 0) < 0 || ::dup2(nothing, 1) < 0 || ::dup2(text, 2) < 0) ::_exit(1);
-        ::execve(arguments[0], arguments.data(), environment.data());
+        // This very program, also when another one has been built in its place meanwhile.
+        ::execve("/proc/self/exe", arguments.data(), environment.data());
         ::_exit(1);
     }
     const std::string reason = std::strerror(errno);

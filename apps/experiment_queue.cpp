@@ -93,6 +93,23 @@ double ExperimentQueue::expected(std::size_t run) const {
     return found == seconds_.end() ? 0 : found->second;
 }
 
+double ExperimentQueue::time_one(std::size_t i) const {
+    const Config& config = runs_[i].config;
+    const double start = now();
+    const std::string where = fmt::format("{}: {}: ", plan_.path, label(i));
+    try {
+        const std::unique_ptr<Task> task = make_task(config);
+        const double loaded = now() - start;
+        const std::int64_t available = available_memory();
+        refuse_what_does_not_fit(forecast_memory(*task, config, true, available), config, available);
+        return loaded + forecast_time(*task, config).run(config) + start_and_page;
+    } catch (const ConfigError& e) {
+        throw ConfigError(where + e.what());
+    } catch (const DataError& e) {
+        throw DataError(where + e.what());
+    }
+}
+
 double ExperimentQueue::forecast(Talk& talk, const std::atomic<int>& stop) {
     // What earlier runs of the kind took is the best forecast of all.
     std::map<std::string, std::vector<double>> earlier;
@@ -114,16 +131,7 @@ double ExperimentQueue::forecast(Talk& talk, const std::atomic<int>& stop) {
         if (kinds.contains(kind) && !seconds_.contains(kind)) {
             if (stop) return total;
             talk.live(fmt::format("timing a few steps of each kind of run: {} of {}", ++tried, kinds.size()));
-            const double start = now();
-            const std::unique_ptr<Task> task = make_task(config);
-            const double loaded = now() - start;
-            const std::int64_t available = available_memory();
-            try {
-                refuse_what_does_not_fit(forecast_memory(*task, config, true, available), config, available);
-            } catch (const ConfigError& e) {
-                throw ConfigError(fmt::format("{}: {}: {}", plan_.path, label(i), e.what()));
-            }
-            seconds_[kind] = loaded + forecast_time(*task, config).run(config) + start_and_page;
+            seconds_[kind] = time_one(i);
         }
         total += seconds_[kind];
     }

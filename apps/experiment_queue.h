@@ -43,6 +43,7 @@ private:
         double began = 0;
     };
     std::string label(std::size_t run) const;
+    double time_one(std::size_t run) const;  // seconds, from a few steps of it
     double expected(std::size_t run) const;
     std::string progress() const;
     double left() const;

@@ -28,7 +28,12 @@ Config training_config(const std::vector<std::string>& words) {
                 fmt::format("two configuration files, {} and {}: expected one, then key=value words", file, word));
         file = word;
     }
-    if (!file.empty()) load_config_file(config, file);
+    if (!file.empty()) {
+        if (is_run_settings(file))
+            config = read_config(file);
+        else
+            load_config_file(config, file);
+    }
     apply_environment(config);
     config.set_words(settings, "command line");
     apply_training_defaults(config);

@@ -11,7 +11,8 @@
 
 namespace solobox {
 
-// Defaults < base chain < file < environment < command line; words without '=' name the file (at most one).
+// Defaults < base chain < file < environment < command line; words without '=' name the file (at most one). A run's
+// args.yaml keeps the origins that it names: what was a default there is one here.
 Config training_config(const std::vector<std::string>& words);
 
 // Threads as asked for on the command line (0: the default), kernels as the configuration says.

@@ -205,7 +205,7 @@ TEST_F(Experiment, NamesFileAndLineOfWhatIsWrong) {
     expect_config_error(head + "arms: {a: {}}\nscore: median\n", {"line 3", "last or best"});
     expect_config_error(head + "arms: {\"a,b\": {}}\n", {"line 2", "no name"});
     expect_config_error("arms: {a: {}}\n", {"no data set"});
-    expect_config_error(head + "arms:\n  a: {width_mult: 0.5}\n", {"a, seed 0", "width_mult"});
+    expect_config_error(head + "arms:\n  a: {width_mult: 0.5}\n", {"e.yaml: a: ", "width_mult"});
     expect_config_error(head + "base: none.yaml\narms: {a: {}}\n", {"none.yaml"});
     expect_config_error("", {"empty"});
 }

@@ -78,6 +78,17 @@ std::map<std::string, std::string> read_settings(const std::string& path) {
     return settings;
 }
 
+bool is_run_settings(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    bool any = false;
+    for (std::string line; std::getline(in, line);) {
+        if (line.empty()) continue;
+        if (line.rfind("  # ") == std::string::npos) return false;
+        any = true;
+    }
+    return any && fs::path(path).filename() == "args.yaml";
+}
+
 Config read_config(const std::string& path) {
     Config config;
     std::ifstream in(path, std::ios::binary);

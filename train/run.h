@@ -24,6 +24,9 @@ Facts environment_facts();
 // The keys and values of a run's args.yaml; DataError naming the file when it cannot be read.
 std::map<std::string, std::string> read_settings(const std::string& path);
 
+// Whether a file is such an args.yaml: every line of it names an origin.
+bool is_run_settings(const std::string& path);
+
 // The configuration of a run as its args.yaml has it, values and origins. DataError naming file and line.
 Config read_config(const std::string& path);
 

@@ -35,11 +35,17 @@ TimeForecast forecast_time(Task& task, const Config& config) {
         const auto batch = task.make_batch(0, i % f.steps_per_epoch);
         const double prepared = seconds_since(start);
         start = Clock::now();
-        (void)parts.trainer->step(task.losses(*batch, config.integer("accumulate"), {}), nullptr);
+        bool finite = true;
+        try {
+            (void)parts.trainer->step(task.losses(*batch, config.integer("accumulate"), {}), nullptr);
+        } catch (const NonFiniteError&) {
+            finite = false;  // that is for the run to say
+        }
         const double took = seconds_since(start) + (ahead ? 0 : prepared);
-        if (i < warm_up) continue;
+        if (i < warm_up && finite) continue;
         seconds.push_back(took);
         sum += took;
+        if (!finite) break;
     }
     std::nth_element(seconds.begin(), seconds.begin() + std::ssize(seconds) / 2, seconds.end());
     f.step = seconds[seconds.size() / 2];

@@ -77,9 +77,12 @@ PlannedRun planned(const Plan& plan, std::size_t set, std::size_t arm, std::int6
     apply_environment(run.config);
     run.config.set_words(changes.words, "command line");
     run.config.set("seed", std::to_string(seed), "experiment");
-    // Some defaults depend on other keys, so they come before and after what --smoke changes of them.
     apply_training_defaults(run.config);
-    apply_model_defaults(run.config);
+    try {
+        apply_model_defaults(run.config);
+    } catch (const ConfigError& e) {
+        throw ConfigError(fmt::format("{}: {}: {}", plan.path, plan.arms[arm].name, e.what()));
+    }
     if (changes.smoke) shrink(run.config);
     if (run.config.text("data").empty())
         throw ConfigError(fmt::format("{}: no data set: give `data` under sets or settings, or data=DIR", plan.path));
