@@ -24,42 +24,45 @@ TEST(Statistics, FewValuesSaySo) {
     EXPECT_FALSE(mean_interval({}).has_value());
     EXPECT_FALSE(mean_interval({0.5}).has_value());
     EXPECT_EQ(statistics::method_for({0.5}), statistics::Method::none);
-    EXPECT_EQ(statistics::method_for({0.5, 0.6, 0.7}), statistics::Method::student);
-    EXPECT_EQ(statistics::method_for({0.5, 0.6, 0.7, 0.8}), statistics::Method::bootstrap_t);
+    EXPECT_EQ(statistics::method_for({0.5, 0.6, 0.7, 0.8}), statistics::Method::student);
+    EXPECT_EQ(statistics::method_for({0.5, 0.6, 0.7, 0.8, 0.9}), statistics::Method::bootstrap_t);
     const auto same = mean_interval({0.25, 0.25, 0.25, 0.25, 0.25});
     ASSERT_TRUE(same.has_value());
     EXPECT_EQ(same->low, 0.25);
     EXPECT_EQ(same->high, 0.25);
 }
 
-// Tables of Student's t: 12.7062 for one degree of freedom, 4.30265 for two.
-TEST(Statistics, TwoAndThreeValuesUseStudent) {
+// Tables of Student's t: 12.7062 for one degree of freedom, 4.30265 for two, 3.18245 for three.
+TEST(Statistics, TwoToFourValuesUseStudent) {
     const auto two = mean_interval({1, 3});
     ASSERT_TRUE(two.has_value());
     EXPECT_NEAR(two->high - 2, 12.7062 * std::sqrt(2.0) / std::sqrt(2.0), 1e-3);
     const auto three = mean_interval({1, 2, 3});
     ASSERT_TRUE(three.has_value());
     EXPECT_NEAR(three->high - 2, 4.30265 / std::sqrt(3.0), 1e-4);
-    EXPECT_NEAR(three->low + three->high, 4, 1e-12);
+    EXPECT_NEAR(three->low + three->high, 4, 1e-9);
+    const auto four = mean_interval({0, 0, 1, 1});
+    ASSERT_TRUE(four.has_value());
+    EXPECT_NEAR(four->high - 0.5, 3.18245 * std::sqrt(1.0 / 3) / 2, 1e-5);
 }
 
 // Every one of the n^n resamples, one after the other, against the counted ones.
 TEST(Statistics, CountedResamplesAreAllResamples) {
-    const Values x{0.61, 0.64, 0.66, 0.59};
-    const double m = statistics::mean(x), error = statistics::deviation(x) / 2;
+    const Values x{0.61, 0.64, 0.66, 0.59, 0.65};
+    const double m = statistics::mean(x), root = std::sqrt(5.0), error = statistics::deviation(x) / root;
     Values t;
-    for (int code = 0; code < 256; ++code) {
+    for (int code = 0; code < 3125; ++code) {
         Values sample;
-        for (int i = 0, c = code; i < 4; ++i, c /= 4) sample.push_back(x[static_cast<std::size_t>(c % 4)]);
-        const double s = statistics::deviation(sample) / 2, d = statistics::mean(sample) - m;
+        for (int i = 0, c = code; i < 5; ++i, c /= 5) sample.push_back(x[static_cast<std::size_t>(c % 5)]);
+        const double s = statistics::deviation(sample) / root, d = statistics::mean(sample) - m;
         t.push_back(s > 1e-12 ? d / s : d > 0 ? INFINITY : -INFINITY);
     }
     std::sort(t.begin(), t.end());
-    // The smallest value that at least 2.5 % (6.4 of 256) and 97.5 % (249.6) do not exceed.
+    // The smallest value that at least 2.5 % (78.1 of 3125) and 97.5 % (3046.9) do not exceed.
     const auto interval = mean_interval(x);
     ASSERT_TRUE(interval.has_value());
-    EXPECT_NEAR(interval->high, m - t[6] * error, 1e-12);
-    EXPECT_NEAR(interval->low, m - t[249] * error, 1e-12);
+    EXPECT_NEAR(interval->high, m - t[78] * error, 1e-12);
+    EXPECT_NEAR(interval->low, m - t[3046] * error, 1e-12);
 }
 
 TEST(Statistics, MovesWithTheValuesAndGrowsWithTheLevel) {
@@ -194,6 +197,7 @@ TEST(Statistics, ASeedThatOneArmLacksIsLeftOutOfThePair) {
     EXPECT_EQ(rows[1].control.n, 4U);
     EXPECT_EQ(rows[1].diverged, 1U);
     EXPECT_EQ(rows[1].score.n, 4U);
+    EXPECT_EQ(rows[1].control.method, statistics::Method::student);
     EXPECT_NEAR(rows[1].control.mean, (0.1 + 0.12 + 0.16 + 0.22) / 4, 1e-12);
     EXPECT_NE(experiment::table_csv(plan, rows).find("diverged at 1 of 5 seeds"), std::string::npos);
 }

@@ -86,9 +86,12 @@ ReportDots dots_of(const Plan& plan, const std::vector<TableRow>& rows, std::siz
 ReportTable table_of(const Plan& plan, const std::vector<TableRow>& rows, std::size_t set) {
     ReportTable t;
     t.title = plan.sets[set].name;
-    t.lead = fmt::format("Control: {}. Differences are paired by seed.", plan.arms[plan.control].name);
+    t.lead = fmt::format("Control: {}. Lift: above or below the best answer that never looks at a picture.",
+                         plan.arms[plan.control].name);
     const bool claims = std::any_of(plan.arms.begin(), plan.arms.end(), [](const Arm& a) { return !a.claim.empty(); });
-    t.header = {"arm", "n", "mean", "sd", "against what never looks", "against the control", "against the arm before"};
+    const bool parents = std::any_of(rows.begin(), rows.end(), [](const TableRow& r) { return r.parent.has_value(); });
+    t.header = {"arm", "n", "mean", "sd", "lift", "against the control"};
+    if (parents) t.header.push_back("against the arm before");
     if (claims) t.header.push_back("claimed");
     for (const TableRow& r : rows) {
         if (r.set != set) continue;
@@ -97,7 +100,11 @@ ReportTable table_of(const Plan& plan, const std::vector<TableRow>& rows, std::s
         std::string control = r.arm == plan.control ? "control" : difference_words(r.control);
         if (r.diverged) control = fmt::format("diverged at {} of {} seeds; {}", r.diverged, r.planned, control);
         t.rows.push_back({arm.name, std::to_string(r.score.n), number(r.score.mean), number(r.score.deviation),
-                          lift_words(r), control, r.parent ? difference_words(*r.parent) : ""});
+                          r.lift.n ? difference_words(r.lift, "above", "below") : "", control});
+        if (parents)
+            t.rows.back().push_back(r.parent           ? difference_words(*r.parent)
+                                    : arm.from.empty() ? ""
+                                                       : difference_words(r.control));
         if (claims) t.rows.back().push_back(arm.claim);
     }
     return t;

@@ -75,11 +75,21 @@ Moments moments(const std::vector<double>& values, const std::vector<int>& count
     return m;
 }
 
-// Student's quantile for one and two degrees of freedom, where it has a closed form.
+// Student's distribution function for one, two and three degrees of freedom, where it has a closed form.
+double student_share(double t, std::size_t freedom) {
+    if (freedom == 1) return 0.5 + std::atan(t) / std::numbers::pi;
+    if (freedom == 2) return 0.5 + t / (2 * std::sqrt(2 + t * t));
+    const double s = t / std::numbers::sqrt3;
+    return 0.5 + (s / (1 + s * s) + std::atan(s)) / std::numbers::pi;
+}
+
 double student_quantile(double p, std::size_t freedom) {
-    if (freedom == 1) return std::tan(std::numbers::pi * (p - 0.5));
-    const double c = 2 * p - 1;
-    return c * std::sqrt(2 / (1 - c * c));
+    double low = -1e6, high = 1e6;
+    for (int i = 0; i < 200; ++i) {
+        const double middle = (low + high) / 2;
+        (student_share(middle, freedom) < p ? low : high) = middle;
+    }
+    return (low + high) / 2;
 }
 
 }  // namespace
@@ -113,7 +123,7 @@ const char* name_of(Method method) {
 Method method_for(const std::vector<double>& values) {
     if (values.size() < 2) return Method::none;
     if (std::all_of(values.begin(), values.end(), [&](double v) { return v == values.front(); })) return Method::exact;
-    return values.size() < 4 ? Method::student : Method::bootstrap_t;
+    return values.size() < 5 ? Method::student : Method::bootstrap_t;
 }
 
 std::optional<Interval> mean_interval(const std::vector<double>& values, double level) {

@@ -22,8 +22,8 @@ struct Interval {
 enum class Method {
     none,         // fewer than two values: nothing can be said
     exact,        // all values are the same
-    student,      // two or three: resamples of so few have no spread; assumes a normal distribution
-    bootstrap_t,  // four and more
+    student,      // two to four: of so few, too many resamples have no spread; assumes a normal distribution
+    bootstrap_t,  // five and more
 };
 const char* name_of(Method method);  // "bootstrap-t"
 Method method_for(const std::vector<double>& values);

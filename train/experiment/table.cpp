@@ -113,13 +113,13 @@ std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& re
     return rows;
 }
 
-std::string difference_words(const Estimate& e) {
+std::string difference_words(const Estimate& e, const char* more, const char* less) {
     if (e.n == 0) return "nothing to compare yet";
     if (!e.interval) return fmt::format("one seed: {:+.4f}, no interval", e.mean);
     if (e.method == Method::exact && e.mean == 0) return fmt::format("the same to the last digit at n={}", e.n);
     if (e.interval->holds(0))
         return fmt::format("not distinguishable at n={}: {:+.4f} {}", e.n, e.mean, signed_bracket(e));
-    return fmt::format("{} by {:.4f} {}", e.mean > 0 ? "better" : "worse", std::abs(e.mean), signed_bracket(e));
+    return fmt::format("{} by {:.4f} {}", e.mean > 0 ? more : less, std::abs(e.mean), signed_bracket(e));
 }
 
 std::string lift_words(const TableRow& row) {
@@ -156,7 +156,7 @@ std::vector<std::string> summary(const Plan& plan, const std::vector<TableRow>& 
         fmt::format("The score is that of the {} epoch; intervals are 95 %, {}; differences are paired by seed",
                     plan.best ? "best" : "last",
                     plan.seeds.size() < 2   ? "none (one seed)"
-                    : plan.seeds.size() < 4 ? "Student's t (fewer than four seeds)"
+                    : plan.seeds.size() < 5 ? "Student's t (fewer than five seeds)"
                                             : "bootstrap-t"));
     return lines;
 }

@@ -45,7 +45,7 @@ struct TableRow {
 std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& results);
 
 // "better by 0.0123 [0.0040, 0.0210]", "not distinguishable at n=5: +0.0010 [-0.0080, 0.0100]".
-std::string difference_words(const Estimate& e);
+std::string difference_words(const Estimate& e, const char* more = "better", const char* less = "worse");
 // "above the best constant box by ..", "not distinguishable from ..".
 std::string lift_words(const TableRow& row);
 // What the whole set of comparisons says, and how many of them chance alone would call different.
