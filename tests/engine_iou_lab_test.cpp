@@ -43,8 +43,10 @@ TEST(IouLab, EveryBoxLossHasARow) {
         EXPECT_EQ(e.loss.reduction, Reduction::sum) << e.name << ": each row has its own gradient";
     }
     ASSERT_GE(names_of_losses().size(), 10U);
-    for (const std::string& name : names_of_losses())
+    for (const std::string& name : names_of_losses()) {
+        if (name == "occupancy") continue;  // of a map of cells: there is no single box that it could move
         EXPECT_TRUE(shown.contains(name)) << name << ": no row in iou_lab.cpp";
+    }
 }
 
 TEST(IouLab, StartsHaveTheirCentreInThePicture) {

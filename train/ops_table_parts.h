@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/text.h"
 #include "train/ops_table.h"
 
 namespace solobox::inline SOLOBOX_PRECISION::rows {
@@ -54,9 +55,9 @@ public:
     std::vector<OpRow> rows;
 
     void add(const std::string& group, const std::string& name, std::function<std::vector<OpCase>(Maker&)> cases) {
-        const auto number = static_cast<std::uint32_t>(rows.size());
-        rows.push_back({name, group, [cases, number](std::uint64_t seed) {
-                            Maker maker(seed, number);
+        // By name: a new row gives no other one new inputs.
+        rows.push_back({name, group, [cases, stream = checksum(name)](std::uint64_t seed) {
+                            Maker maker(seed, stream);
                             return cases(maker);
                         }});
     }
