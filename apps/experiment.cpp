@@ -58,17 +58,39 @@ std::string duration(double seconds) {
     return fmt::format("{:.1f} h", seconds / 3600);
 }
 
-// A directory of this experiment, or one to be made. Going on with it is the normal case.
-void open_directory(const std::string& out, const std::string& file) {
+// What a directory belongs to: tables of another experiment, of a smoke run or under other words are not written over.
+std::string identity(const experiment::Plan& plan, bool smoke) {
+    std::string words;
+    for (const std::string& word : plan.words)
+        if (experiment::Contents::decides(word.substr(0, word.find('=')))) words += " " + word;
+    return fmt::format("name: {}\nsmoke: {}\nwords:{}\n", plan.name, smoke, words);
+}
+
+// A directory of this experiment, or one that can be made. Going on with it is the normal case.
+void check_directory(const std::string& out, const std::string& identity) {
     std::error_code error;
-    if (fs::exists(out, error) && !fs::is_directory(out, error))
-        throw ConfigError(fmt::format("--out {}: exists and is not a directory", out));
-    if (fs::exists(out, error) && !fs::is_empty(out, error) && !fs::exists(out + "/experiment.yaml", error))
+    if (!fs::exists(out, error)) return;
+    if (!fs::is_directory(out, error)) throw ConfigError(fmt::format("--out {}: exists and is not a directory", out));
+    if (fs::is_empty(out, error)) return;
+    if (!fs::exists(out + "/identity.txt", error))
         throw ConfigError(
             fmt::format("--out {}: exists, is not empty and holds no experiment: choose another directory", out));
+    const std::string there = read_whole(out + "/identity.txt", std::size_t{1} << 20);
+    if (there != identity)
+        throw ConfigError(
+            fmt::format("--out {}: belongs to another experiment, or to other words of the command line:\n{}"
+                        "Choose another directory for\n{}",
+                        out, there, identity));
+}
+
+std::shared_ptr<void> open_directory(const std::string& out, const std::string& file, const std::string& identity) {
+    std::error_code error;
     fs::create_directories(out, error);
     if (error) throw IoError(fmt::format("{}: cannot be created: {}", out, error.message()));
+    std::shared_ptr<void> held = lock_directory(out);
+    write_text(out + "/identity.txt", identity);
     write_text(out + "/experiment.yaml", read_whole(file, std::size_t{1} << 20));
+    return held;
 }
 
 void write_tables(const std::string& out, const experiment::Plan& plan, const ExperimentQueue& queue) {
@@ -152,6 +174,7 @@ ExitCode run_experiment(const Arguments& a) {
     const auto runs = experiment::plan_runs(plan, changes, notes);
     if (a.smoke) plan.name += "-smoke";
     const std::string out = a.out.empty() ? "runs/experiment/" + plan.name : a.out;
+    check_directory(out, identity(plan, a.smoke));
     const int jobs = std::min<int>(a.jobs, static_cast<int>(runs.size()));
     const int threads = a.threads > 0 ? a.threads : std::max(1, thread_count() / jobs);
     use_threads(threads);
@@ -177,8 +200,7 @@ ExitCode run_experiment(const Arguments& a) {
         print_plan(plan, queue, seconds, a);
         return ExitCode::done;
     }
-    open_directory(out, a.file);
-    const auto held = lock_directory(out);
+    const auto held = open_directory(out, a.file, identity(plan, a.smoke));
     if (queue.open() > 0)
         talk.line(fmt::format("  {} runs to go: about {}; stop it at any time, the same command goes on", queue.open(),
                               duration(seconds)));

@@ -31,8 +31,12 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 std::string kind_of(const Config& config) {
     std::string kind;
     for (const char* key :
-         {"model", "width_mult", "image", "hidden", "norm", "batch", "data", "accumulate", "recompute", "train_images",
-          "val_images", "multi_scale", "conv", "freeze", "epochs", "val_every", "workers"})
+         {"model",         "width_mult", "image",        "hidden",     "norm",         "batch",
+          "data",          "accumulate", "recompute",    "conv",       "head",         "occupancy_cells",
+          "class_weight",  "freeze",     "train_images", "val_images", "epochs",       "val_every",
+          "multi_scale",   "mosaic",     "workers",      "optimizer",  "ema_decay",    "aux_heads",
+          "stem",          "classes",    "clip",         "box",        "val_fraction", "degrees",
+          "unfreeze_epoch"})
         kind += config.at(key).value + "\n";
     return kind;
 }
@@ -142,9 +146,15 @@ double ExperimentQueue::forecast(Talk& talk, const std::atomic<int>& stop) {
 double ExperimentQueue::left() const {
     double sum = 0;
     for (const std::size_t i : waiting_) sum += expected(i);
-    for (const Job& job : jobs_) sum += std::max(0.0, expected(job.run) - (now() - job.began));
     // Forecasts are off in the same direction: the machine is busy, or was when they were made.
-    return sum / options_.jobs * (foreseen_ > 0 ? spent_ / foreseen_ : 1);
+    double left = sum * (foreseen_ > 0 ? spent_ / foreseen_ : 1);
+    for (const Job& job : jobs_) {
+        // What a run has done says more about it than any forecast.
+        const double epochs = static_cast<double>(runs_[job.run].config.integer("epochs")),
+                     done = static_cast<double>(rows_of(store_.run(results_[job.run].id) + "/results.csv"));
+        left += done > 0 ? (now() - job.began) / done * std::max(0.0, epochs - done) : expected(job.run);
+    }
+    return left / options_.jobs;
 }
 
 std::string ExperimentQueue::progress() const {
@@ -167,7 +177,7 @@ void ExperimentQueue::start(std::size_t i, bool afresh) {
     if (goes_on) {
         // A run whose parent was killed is still saving.
         if (!wait_until_free(place, 30))
-            throw ConfigError(fmt::format("{}: another process is writing this run: wait for it or stop it", place));
+            throw ConfigError(fmt::format("{}: another process is writing there: wait for it or stop it", place));
         words = {"resume", place};
     } else {
         std::error_code error;
@@ -200,7 +210,11 @@ void ExperimentQueue::ended(const Job& job, int status, Talk& talk) {
         waiting_.insert(waiting_.begin(), job.run);
         return;
     }
-    const std::string message = code == 0 ? "" : last_line(place + "/log.txt");
+    const std::string message = code == 0 ? ""
+                                : WIFSIGNALED(status)
+                                    ? fmt::format("killed by signal {}{}", WTERMSIG(status),
+                                                  WTERMSIG(status) == SIGKILL ? " (out of memory?)" : "")
+                                    : last_line(place + "/log.txt");
     const State state = code == 0                                      ? State::done
                         : code == static_cast<int>(ExitCode::diverged) ? State::diverged
                                                                        : State::failed;

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -49,6 +50,7 @@ int print_and_exit(CLI::App& app, const CLI::Success& e) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is then an error of write(), with its reason
     CLI::App app{"solobox: a deep-learning engine for the CPU that says why a network does not learn", "solobox"};
     app.require_subcommand(1);
     app.set_version_flag("--version", SOLOBOX_VERSION);

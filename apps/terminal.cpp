@@ -41,7 +41,6 @@ CLI::Validator not_empty() {
 }
 
 const std::atomic<int>& watch_signals() {
-    std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is then an error of write(), with its reason
     struct sigaction action {};
     action.sa_handler = on_signal;
     sigaction(SIGINT, &action, nullptr);

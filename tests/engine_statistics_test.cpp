@@ -202,6 +202,28 @@ TEST(Statistics, ASeedThatOneArmLacksIsLeftOutOfThePair) {
     EXPECT_NE(experiment::table_csv(plan, rows).find("diverged at 1 of 5 seeds"), std::string::npos);
 }
 
+// Accuracies are in per cent: an interval is cut at 0 and 100, not at 1.
+TEST(Statistics, IntervalsEndWhereNoScoreCanBe) {
+    const experiment::Plan plan = two_arms(5);
+    for (const double scale : {1.0, 100.0}) {
+        std::vector<experiment::Result> results;
+        for (const std::int64_t seed : plan.seeds) {
+            results.push_back(result(0, seed, scale * (seed == 0 ? 0.01 : 0.6 + 0.001 * static_cast<double>(seed))));
+            results.push_back(result(1, seed, scale * (0.7 + 0.001 * static_cast<double>(seed * seed))));
+        }
+        for (auto& r : results) r.outcome.scores.classes = scale > 1;
+        const auto rows = experiment::make_table(plan, results);
+        for (const auto& row : rows) {
+            EXPECT_GE(row.score.interval->low, 0);
+            EXPECT_LE(row.score.interval->high, scale);
+            EXPECT_TRUE(row.score.interval->holds(row.score.mean)) << scale;
+        }
+        EXPECT_TRUE(rows[1].control.interval->holds(rows[1].control.mean)) << scale;
+        EXPECT_LE(rows[1].control.interval->high, scale);
+        EXPECT_GE(rows[1].control.interval->low, -scale);
+    }
+}
+
 TEST(Statistics, SaysInWordsWhatItCannotTell) {
     using experiment::estimate;
     EXPECT_EQ(experiment::difference_words(estimate({})), "nothing to compare yet");

@@ -85,12 +85,34 @@ TEST_F(Experiment, KnowsWhatIsThere) {
     // Another seed list, the same runs.
     const Json fewer = object_of(experiment({"--out", "x", "--dry-run", "--json", "--seeds", "5,3"}));
     EXPECT_EQ(fewer["open"], 0);
-    // What decides the result makes a run another one.
-    const Json other = object_of(experiment({"--out", "x", "--dry-run", "--json", "epochs=2"}));
-    EXPECT_EQ(other["open"], 6);
-    // What does not, does not.
+    // What does not decide the result changes nothing.
     const Json same = object_of(experiment({"--out", "x", "--dry-run", "--json", "workers=2", "cache_mb=100"}));
     EXPECT_EQ(same["open"], 0);
+    // Another experiment's tables are not written over.
+    refused(experiment({"--out", "x", "epochs=2"}), 2, {"--out x", "another experiment", "words: epochs=2"});
+    refused(experiment({"--out", "x", "--smoke", "--dry-run"}), 2, {"--out x", "smoke: true"});
+    EXPECT_EQ(text("x/table.csv"), csv);
+}
+
+// A run whose files were cut, lost or emptied is made again; the others stay.
+TEST_F(Experiment, DamagedRunsAreMadeAgain) {
+    write_small();
+    ASSERT_EQ(experiment({"--out", "x"}).code, 0);
+    const std::string csv = text("x/table.csv");
+    std::vector<std::string> runs;
+    for (const auto& entry : std::filesystem::directory_iterator(file("x/runs"))) runs.push_back(entry.path().string());
+    ASSERT_EQ(runs.size(), 6U);
+    std::sort(runs.begin(), runs.end());
+    const auto overwrite = [](const std::string& path, const std::string& what) { std::ofstream(path) << what; };
+    overwrite(runs[0] + "/results.csv", "");
+    overwrite(runs[1] + "/results.csv", "epoch,time,val/loss,metrics/iou\n1,2,3,0.9\n");
+    overwrite(runs[2] + "/content.txt", "");
+    overwrite(runs[3] + "/outcome.json", "{\"state\": \"done\", \"message\": 3}");
+    std::filesystem::remove(runs[4] + "/results.csv");
+    const Outcome r = experiment({"--out", "x"});
+    ASSERT_EQ(r.code, 0) << r.err;
+    EXPECT_TRUE(fixtures::has(r.err, "1 runs are there already"));
+    EXPECT_EQ(text("x/table.csv"), csv);
 }
 
 TEST_F(Experiment, DryRunWritesNothing) {
@@ -178,6 +200,9 @@ TEST_F(Experiment, RefusesWhatItWouldIgnore) {
     environment.environment["SOLOBOX_CFG_LR0"] = "0.1";
     refused(experiment({}, environment), 2, {"lr0=0.1 (environment)"});
     refused(experiment({"seed=3"}), 2, {"seed=3", "--seeds"});
+    Setting seed;
+    seed.environment["SOLOBOX_CFG_SEED"] = "7";
+    refused(experiment({}, seed), 2, {"seed=7 (environment)", "--seeds"});
     refused(experiment({"--seeds", "0,0"}), 2, {"--seeds 0,0"});
     refused(experiment({"--seeds", "no"}), 2, {"--seeds no"});
     refused(experiment({"epoch=3"}), 2, {"did you mean 'epochs'"});
@@ -200,6 +225,11 @@ TEST_F(Experiment, NamesFileAndLineOfWhatIsWrong) {
     expect_config_error(head, {"arms", "factors"});
     expect_config_error(head + "factors: {batch: [8, 8]}\n", {"line 2", "twice"});
     expect_config_error(head + "factors: {batch: 8}\n", {"line 2", "a list"});
+    expect_config_error(head + "factors: {lr0: [1e-3, 0.001]}\n", {"line 2", "twice"});
+    expect_config_error(head + "factors: {lr0: [1], lr: [2]}\n", {"line 2", "lr0", "two names"});
+    expect_config_error(head + "factors: {batch: [1, 2]}\ncontrol: {batch: 3}\n",
+                        {"line 3", "batch=3", "did you mean"});
+    expect_config_error(head + "arms: {a: {}}\ncontrol: [a]\n", {"line 3", "control: expected a text, found a list"});
     expect_config_error(head + "arms: {a: {}}\nseeds: [1, 1]\n", {"line 3", "twice"});
     expect_config_error(head + "arms: {a: {}}\nseeds: 0\n", {"seeds"});
     expect_config_error(head + "arms: {a: {}}\nscore: median\n", {"line 3", "last or best"});

@@ -145,7 +145,7 @@ std::shared_ptr<void> lock_directory(const std::string& path) {
     if (fd < 0) throw IoError(fmt::format("{}: cannot be opened: {}", name, std::strerror(errno)));
     std::shared_ptr<void> held(nullptr, [fd](void*) { ::close(fd); });
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
-        throw ConfigError(fmt::format("{}: another process is writing this run: wait for it or stop it", path));
+        throw ConfigError(fmt::format("{}: another process is writing there: wait for it or stop it", path));
     return held;
 }
 

@@ -88,24 +88,19 @@ ReportTable table_of(const Plan& plan, const std::vector<TableRow>& rows, std::s
     t.title = plan.sets[set].name;
     t.lead = fmt::format("Control: {}. Lift: above or below the best answer that never looks at a picture.",
                          plan.arms[plan.control].name);
-    const bool claims = std::any_of(plan.arms.begin(), plan.arms.end(), [](const Arm& a) { return !a.claim.empty(); });
     const bool parents = std::any_of(rows.begin(), rows.end(), [](const TableRow& r) { return r.parent.has_value(); });
     t.header = {"arm", "n", "mean", "sd", "lift", "against the control"};
     if (parents) t.header.push_back("against the arm before");
-    if (claims) t.header.push_back("claimed");
     for (const TableRow& r : rows) {
         if (r.set != set) continue;
         const auto number = [](double v) { return std::isfinite(v) ? fmt::format("{:.4f}", v) : std::string("–"); };
         const Arm& arm = plan.arms[r.arm];
-        std::string control = r.arm == plan.control ? "control" : difference_words(r.control);
-        if (r.diverged) control = fmt::format("diverged at {} of {} seeds; {}", r.diverged, r.planned, control);
         t.rows.push_back({arm.name, std::to_string(r.score.n), number(r.score.mean), number(r.score.deviation),
-                          r.lift.n ? difference_words(r.lift, "above", "below") : "", control});
+                          r.lift.n ? difference_words(r.lift, "above", "below") : "", verdict(plan, r)});
         if (parents)
             t.rows.back().push_back(r.parent           ? difference_words(*r.parent)
                                     : arm.from.empty() ? ""
                                                        : difference_words(r.control));
-        if (claims) t.rows.back().push_back(arm.claim);
     }
     return t;
 }
@@ -118,6 +113,8 @@ Report experiment_report(const Plan& plan, const std::vector<TableRow>& rows, co
     page.title = "experiment: " + plan.name;
     if (smoke) page.verdict = "A smoke run: these numbers mean nothing";
     page.verdict_text = plan.question;
+    if (!plan.question.empty() && std::string_view(".?!").find(plan.question.back()) == std::string_view::npos)
+        page.verdict_text += ".";
     for (const std::string& line : summary(plan, rows))
         page.verdict_text += (page.verdict_text.empty() ? "" : " ") + line + ".";
     std::size_t done = 0, diverged = 0;
@@ -126,15 +123,25 @@ Report experiment_report(const Plan& plan, const std::vector<TableRow>& rows, co
     page.summary = {{"arms", std::to_string(plan.arms.size())},
                     {"seeds", std::to_string(plan.seeds.size())},
                     {"runs done", fmt::format("{} of {}", done, results.size())}};
+    std::size_t failed = 0;
+    for (const Result& r : results) failed += r.outcome.state == State::failed ? 1 : 0;
+    if (failed) page.summary.emplace_back("failed", std::to_string(failed));
     if (diverged) page.summary.emplace_back("diverged", std::to_string(diverged));
     for (std::size_t s = 0; s < plan.sets.size(); ++s) {
         page.dots.push_back(dots_of(plan, rows, s));
         add_plots(page, plan, rows, results, s);
         page.tables.push_back(table_of(plan, rows, s));
     }
+    ReportTable arms{
+        "Arms", "What each of them sets, and what was claimed for it.", {"arm", "from", "sets", "claim"}, {}, {}};
+    for (const Arm& arm : plan.arms) arms.rows.push_back({arm.name, arm.from, describe(arm), arm.claim});
+    page.tables.push_back(std::move(arms));
+    if (!plan.base.empty()) page.config.push_back({"base", plan.base, "file"});
     for (const Setting& s : plan.settings) page.config.push_back({s.key, s.value, s.origin});
-    for (const Arm& arm : plan.arms)
-        page.config.push_back({arm.name, describe(arm), arm.from.empty() ? "arm" : "arm, from " + arm.from});
+    for (const PictureSet& set : plan.sets)
+        for (const Setting& s : set.settings) page.config.push_back({set.name + ": " + s.key, s.value, s.origin});
+    for (const std::string& word : plan.words)
+        page.config.push_back({word.substr(0, word.find('=')), word.substr(word.find('=') + 1), "command line"});
     return page;
 }
 

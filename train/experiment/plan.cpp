@@ -23,6 +23,14 @@ constexpr std::size_t most_arms = 500, most_seeds = 1000;
 using Settings = std::vector<Setting>;
 const std::set<std::string> own_keys{"seed", "project", "name", "exist_ok"};  // the experiment gives them
 
+// "1e-3" and "0.001" are one value.
+bool same_value(const std::string& a, const std::string& b) {
+    const auto x = parse_double(a), y = parse_double(b);
+    return a == b || (x && y && *x == *y);
+}
+
+bool same_setting(const Setting& a, const Setting& b) { return a.key == b.key && same_value(a.value, b.value); }
+
 class Reader {
 public:
     explicit Reader(const std::string& path) : path_(path), shown_(printable(path, 300)) {}
@@ -50,8 +58,9 @@ public:
         Plan plan;
         plan.path = path_;
         plan.name = root["name"] ? name(root["name"]) : fs::path(path_).stem().string();
-        if (root["question"]) plan.question = text(root["question"]);
-        if (root["base"]) plan.base = (fs::path(path_).parent_path() / text(root["base"])).lexically_normal().string();
+        if (root["question"]) plan.question = text(root["question"], "question");
+        if (root["base"])
+            plan.base = (fs::path(path_).parent_path() / text(root["base"], "base")).lexically_normal().string();
         if (root["settings"]) plan.settings = settings(root["settings"], {});
         read_sets(root, plan);
         if (static_cast<bool>(root["arms"]) == static_cast<bool>(root["factors"]))
@@ -61,7 +70,7 @@ public:
         if (root["control"]) plan.control = control(root["control"], plan);
         read_seeds(root["seeds"], plan);
         if (const YAML::Node score = root["score"]) {
-            if (text(score) != "last" && text(score) != "best")
+            if (text(score, "score") != "last" && text(score) != "best")
                 fail(score, "score: '{}': expected last or best", printable(text(score)));
             plan.best = text(score) == "best";
         }
@@ -75,8 +84,12 @@ private:
                           fmt::format(format, std::forward<Args>(args)...));
     }
 
-    std::string text(const YAML::Node& node) const {
-        if (!node.IsScalar() || node.Scalar().empty()) fail(node, "expected a text");
+    std::string text(const YAML::Node& node, const char* what = "a name or value") const {
+        if (!node.IsScalar() || node.Scalar().empty())
+            fail(node, "{}: expected a text, found {}", what,
+                 node.IsSequence() ? "a list"
+                 : node.IsMap()    ? "a map"
+                                   : "nothing");
         return node.Scalar();
     }
 
@@ -173,6 +186,9 @@ private:
         for (const auto& pair : map(node, "factors")) {
             if (!pair.second.IsSequence() || pair.second.size() == 0)
                 fail(pair.first, "factor '{}': expected a list of values", printable(pair.first.Scalar()));
+            for (const Setting& s : plan.arms.front().settings)
+                if (s.key == setting(pair.first, value(pair.first, pair.second[0])).key)
+                    fail(pair.first, "factor '{}' is there twice, under two names", s.key);
             if (plan.arms.size() * pair.second.size() > most_arms)
                 fail(pair.first, "the grid has more than {} arms", most_arms);
             std::vector<Arm> grid;
@@ -182,7 +198,10 @@ private:
                     arm.settings.push_back(setting(pair.first, value(pair.first, v)));
                     const Setting& s = arm.settings.back();
                     arm.name += fmt::format("{}{}={}", arm.name.empty() ? "" : " ", s.key, s.value);
-                    if (std::any_of(grid.begin(), grid.end(), [&](const Arm& a) { return a.name == arm.name; }))
+                    if (std::any_of(grid.begin(), grid.end(), [&](const Arm& a) {
+                            return std::equal(a.settings.begin(), a.settings.end(), arm.settings.begin(),
+                                              arm.settings.end(), same_setting);
+                        }))
                         fail(v, "factor '{}' has the value {} twice", s.key, s.value);
                     grid.push_back(std::move(arm));
                 }
@@ -194,22 +213,31 @@ private:
     std::size_t control(const YAML::Node& node, const Plan& plan) const {
         std::string wanted;
         if (node.IsMap()) {
-            for (const auto& s : settings(node, {}))
-                wanted += fmt::format("{}{}={}", wanted.empty() ? "" : " ", s.key, s.value);
+            const Settings asked = settings(node, {});
+            for (std::size_t i = 0; i < plan.arms.size(); ++i) {
+                const Settings& own = plan.arms[i].settings;
+                const auto has = [&](const Setting& s) {
+                    return std::any_of(own.begin(), own.end(), [&](const Setting& o) { return same_setting(o, s); });
+                };
+                if (asked.size() == own.size() && std::all_of(asked.begin(), asked.end(), has)) return i;
+            }
+            for (const auto& s : asked) wanted += fmt::format("{}{}={}", wanted.empty() ? "" : " ", s.key, s.value);
         } else {
-            wanted = text(node);
+            wanted = text(node, "control");
         }
         std::vector<std::string> names;
         for (const Arm& a : plan.arms) names.push_back(a.name);
         const auto found = std::find(names.begin(), names.end(), wanted);
         if (found == names.end())
-            fail(node, "control: '{}' is no arm{}", printable(wanted, 100), did_you_mean(wanted, names));
+            fail(node, "control: '{}' is no arm{}", printable(wanted, 100),
+                 did_you_mean(wanted, names).empty() ? fmt::format(": expected one of {}", fmt::join(names, ", "))
+                                                     : did_you_mean(wanted, names));
         return static_cast<std::size_t>(found - names.begin());
     }
 
     void read_seeds(const YAML::Node& node, Plan& plan) const {
         const auto number = [&](const YAML::Node& n) {
-            const auto v = parse_integer(text(n));
+            const auto v = parse_integer(text(n, "seeds"));
             if (!v || *v < 0) fail(n, "seeds: '{}': expected a whole number from 0", printable(text(n)));
             return *v;
         };

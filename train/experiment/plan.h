@@ -46,7 +46,8 @@ struct Plan {
     std::vector<Arm> arms;
     std::size_t control = 0;  // index of an arm
     std::vector<std::int64_t> seeds;
-    bool best = false;  // score: best
+    bool best = false;               // score: best
+    std::vector<std::string> words;  // of the command line and the environment, as key=value
 };
 
 // ConfigError naming file and line: an unknown key, a key twice, an arm that two factors make the same, a control that

@@ -39,8 +39,9 @@ void shrink(Config& config) {
         if (now == 0 || now > most) config.set(key, std::to_string(most), "--smoke");
     };
     config.set("epochs", "1", "--smoke");
-    config.set("train_images", "16", "--smoke");
-    config.set("val_images", "8", "--smoke");
+    // A classifier needs pictures of every class.
+    config.set("train_images", is_classifier(config) ? "400" : "16", "--smoke");
+    config.set("val_images", is_classifier(config) ? "200" : "8", "--smoke");
     at_most("image", config.text("model") == "tiny" ? 32 : 64);
     if (!config.text("multi_scale").empty()) config.set("multi_scale", "", "--smoke");
     if (config.number("val_every") > 1) config.set("val_every", "1", "--smoke");
@@ -86,8 +87,13 @@ PlannedRun planned(const Plan& plan, std::size_t set, std::size_t arm, std::int6
     if (changes.smoke) shrink(run.config);
     if (run.config.text("data").empty())
         throw ConfigError(fmt::format("{}: no data set: give `data` under sets or settings, or data=DIR", plan.path));
-    for (const auto& [key, v] : run.config.all())
-        if (!is_made_up(v.origin)) run.words.push_back(key + "=" + v.value);
+    for (const auto& [key, v] : run.config.all()) {
+        if (is_made_up(v.origin)) continue;
+        // A run can be made again from any place.
+        const bool place = (key == "data" && v.value != "synthetic") || key == "weights";
+        run.words.push_back(key + "=" +
+                            (place ? std::filesystem::absolute(v.value).lexically_normal().string() : v.value));
+    }
     return run;
 }
 
@@ -100,9 +106,14 @@ std::vector<PlannedRun> plan_runs(Plan& plan, const Changes& changes, std::vecto
     refuse_varied(plan, from_words, "command line");
     refuse_varied(plan, from_environment, "environment");
     for (const char* key : {"seed", "project", "name", "exist_ok"})
-        if (!from_words.is_default(key))
-            throw ConfigError(fmt::format("{}={}: the experiment gives each run its own; see --seeds and --out", key,
-                                          from_words.at(key).value));
+        for (const Config* given : {&from_words, &from_environment})
+            if (!given->is_default(key))
+                throw ConfigError(
+                    fmt::format("{}={} ({}): the experiment gives each run its own: see --seeds and --out", key,
+                                given->at(key).value, given->at(key).origin));
+    for (const Config* given : {&from_environment, &from_words})
+        for (const auto& [key, v] : given->all())
+            if (!given->is_default(key)) plan.words.push_back(key + "=" + v.value);
     if (!changes.seeds.empty()) plan.seeds = changes.seeds;
     if (changes.smoke && plan.seeds.size() > 2) plan.seeds.resize(2);
     for (PictureSet& set : plan.sets)
@@ -110,7 +121,8 @@ std::vector<PlannedRun> plan_runs(Plan& plan, const Changes& changes, std::vecto
             Config c = base_of(plan);
             apply_environment(c);
             c.set_words(changes.words, "command line");
-            set.name = std::filesystem::path(c.text("data")).lexically_normal().filename().string();
+            const std::filesystem::path place = std::filesystem::path(c.text("data")).lexically_normal();
+            set.name = (place.has_filename() ? place : place.parent_path()).filename().string();
         }
 
     // Words win over the sets: data=synthetic makes two sets one.

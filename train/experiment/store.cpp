@@ -53,6 +53,12 @@ void write_text(const std::string& path, const std::string& text) {
     write_file_atomically(path, {begin, begin + text.size()});
 }
 
+std::string table_print(const std::string& run) {
+    Fnv hash;
+    hash.add(read_text(run + "/results.csv"));
+    return hash.text();
+}
+
 }  // namespace
 
 const char* name_of(State state) {
@@ -92,13 +98,17 @@ std::string Contents::print_of(const std::string& place) {
     return found->second = hash.text();
 }
 
-std::string Contents::of(const Config& config) {
+bool Contents::decides(const std::string& key) {
     static const std::set<std::string> elsewhere{"workers", "cache_mb",     "project",      "name",      "exist_ok",
                                                  "trace",   "check_finite", "legacy_names", "reference", "thresholds"};
+    return !elsewhere.contains(key);
+}
+
+std::string Contents::of(const Config& config) {
     std::string text;
     for (const auto& [key, v] : config.all()) {
         // Only what differs from the default: a key that a later version brings does not orphan what is there.
-        if (elsewhere.contains(key) || v.value == config_key(key).default_value) continue;
+        if (!decides(key) || v.value == config_key(key).default_value) continue;
         const bool place = (key == "data" && v.value != "synthetic") || key == "weights";
         text += fmt::format("{}={}\n", key, place ? print_of(v.value) : v.value);
     }
@@ -115,20 +125,23 @@ Outcome Store::look(const std::string& id, const std::string& content) const {
     const std::string place = run(id);
     Outcome outcome;
     std::error_code error;
-    if (!fs::exists(place + "/content.txt", error)) return outcome;
-    if (read_text(place + "/content.txt") != content)
-        throw DataError(fmt::format("{}: holds a run of other content: move it away", place));
+    const std::string there = read_text(place + "/content.txt");
+    if (there.empty()) return outcome;  // what was being begun when it was killed is begun again
+    if (there != content) throw DataError(fmt::format("{}: holds a run of other content: move it away", place));
     if (fs::exists(place + "/args.yaml", error)) outcome.state = State::unfinished;
-    const std::string text = read_text(place + "/outcome.json");
-    if (text.empty()) return outcome;
-    const auto json = nlohmann::json::parse(text, nullptr, false);
-    if (!json.is_object() || !json.contains("state") || !json["state"].is_string()) return outcome;
-    outcome.message = json.value("message", "");
-    outcome.state = json["state"] == "done"       ? State::done
-                    : json["state"] == "diverged" ? State::diverged
-                                                  : outcome.state;
-    if (outcome.state == State::done || fs::exists(place + "/results.csv", error))
-        outcome.scores = read_run_scores(place);
+    const auto json = nlohmann::json::parse(read_text(place + "/outcome.json"), nullptr, false);
+    const auto text = [&](const char* key) {
+        return json.is_object() && json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
+    };
+    const State said = text("state") == "done"       ? State::done
+                       : text("state") == "diverged" ? State::diverged
+                                                     : State::missing;
+    if (said == State::missing) return outcome;
+    // Whoever cut or lost its table gets the run made again, not a score of its middle.
+    if (text("table") != table_print(place)) return Outcome{};
+    outcome.state = said;
+    outcome.message = text("message");
+    if (fs::exists(place + "/results.csv", error)) outcome.scores = read_run_scores(place);
     return outcome;
 }
 
@@ -140,7 +153,8 @@ void Store::prepare(const std::string& id, const std::string& content) const {
 }
 
 void Store::record(const std::string& id, State state, const std::string& message) const {
-    write_text(run(id) + "/outcome.json", json_text({{"state", name_of(state)}, {"message", message}}) + "\n");
+    write_text(run(id) + "/outcome.json",
+               json_text({{"state", name_of(state)}, {"message", message}, {"table", table_print(run(id))}}) + "\n");
 }
 
 }  // namespace solobox::experiment

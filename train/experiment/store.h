@@ -20,6 +20,7 @@ class Contents {
 public:
     // DataError when a data set or a file of weights is not there.
     std::string of(const Config& config);
+    static bool decides(const std::string& key);        // whether a key has a say in the result
     static std::string id(const std::string& content);  // 16 hexadecimal digits (FNV-1a)
 
 private:
@@ -46,7 +47,8 @@ class Store {
 public:
     explicit Store(std::string directory) : directory_(std::move(directory)) {}
     std::string run(const std::string& id) const { return directory_ + "/runs/" + id; }
-    // State of a run; DataError when the directory belongs to other content (two contents with one id).
+    // State of a run; one whose table is not what it was when it ended is `missing`. DataError when the directory
+    // belongs to other content (two contents with one id).
     Outcome look(const std::string& id, const std::string& content) const;
     // Before a run begins and after it has ended.
     void prepare(const std::string& id, const std::string& content) const;

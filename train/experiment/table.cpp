@@ -1,6 +1,7 @@
 #include "train/experiment/table.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -25,16 +26,23 @@ std::optional<double> score_of(const Plan& plan, const Result* r) {
     return std::isfinite(score) ? std::optional(score) : std::nullopt;
 }
 
+// Accuracies are in per cent.
+statistics::Interval limits(bool classes, bool difference) {
+    const double most = classes ? 100 : 1;
+    return {difference ? -most : 0, most};
+}
+
 // Differences of the seeds that both arms finished.
 Estimate paired(const Plan& plan, const std::vector<Result>& results, std::size_t set, std::size_t arm,
                 std::size_t other) {
     std::vector<double> differences;
+    bool classes = false;
     for (const std::int64_t seed : plan.seeds) {
-        const auto a = score_of(plan, find(results, set, arm, seed)),
-                   b = score_of(plan, find(results, set, other, seed));
-        if (a && b) differences.push_back(*a - *b);
+        const Result* r = find(results, set, arm, seed);
+        const auto a = score_of(plan, r), b = score_of(plan, find(results, set, other, seed));
+        if (a && b) differences.push_back(*a - *b), classes = r->outcome.scores.classes;
     }
-    return estimate(differences);
+    return estimate(differences, limits(classes, true));
 }
 
 std::size_t index_of(const Plan& plan, const std::string& arm) {
@@ -62,18 +70,33 @@ std::string trouble(const TableRow& row) {
     std::string out;
     if (row.diverged) out += fmt::format("diverged at {} of {} seeds", row.diverged, row.planned);
     if (row.failed) out += fmt::format("{}failed at {} of {} seeds", out.empty() ? "" : ", ", row.failed, row.planned);
-    const std::size_t open = row.planned - row.done - row.diverged - row.failed;
+    if (row.empty)
+        out += fmt::format("{}no finite score at {} of {} seeds", out.empty() ? "" : ", ", row.empty, row.planned);
+    const std::size_t open = row.planned - row.done - row.diverged - row.failed - row.empty;
     if (open) out += fmt::format("{}{} of {} seeds not run yet", out.empty() ? "" : ", ", open, row.planned);
     return out;
 }
+
+// Markdown takes names and questions as they are: what would end a cell or begin markup is taken out of it.
+std::string plain(const std::string& text) {
+    std::string out;
+    for (const char c : text) {
+        if (c == '|' || c == '*' || c == '_' || c == '`') out += '\\';
+        if (c == '<')
+            out += "&lt;";
+        else
+            out += c == '\n' ? ' ' : c;
+    }
+    return out;
+}
+
+}  // namespace
 
 std::string verdict(const Plan& plan, const TableRow& row) {
     std::string out = row.arm == plan.control ? "control" : difference_words(row.control);
     if (const std::string t = trouble(row); !t.empty()) out = t + (row.done ? "; " + out : "");
     return out;
 }
-
-}  // namespace
 
 Estimate estimate(const std::vector<double>& values, statistics::Interval possible) {
     Estimate e{values.size(), statistics::mean(values), statistics::deviation(values),
@@ -95,14 +118,18 @@ std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& re
                 row.diverged += r->outcome.state == State::diverged ? 1 : 0;
                 row.failed += r->outcome.state == State::failed ? 1 : 0;
                 const auto score = score_of(plan, r);
-                if (!score) continue;
+                if (!score) {
+                    row.empty += r->outcome.state == State::done ? 1 : 0;
+                    continue;
+                }
                 ++row.done;
                 row.classes = r->outcome.scores.classes;
                 row.scores.push_back(*score);
                 lifts.push_back(*score - r->outcome.scores.blind);
                 blind.push_back(r->outcome.scores.blind), mean_box.push_back(r->outcome.scores.mean_box);
             }
-            row.score = estimate(row.scores, {0, 1}), row.lift = estimate(lifts);
+            row.score = estimate(row.scores, limits(row.classes, false));
+            row.lift = estimate(lifts, limits(row.classes, true));
             row.blind = statistics::mean(blind), row.mean_box = statistics::mean(mean_box);
             if (a != plan.control) row.control = paired(plan, results, s, a, plan.control);
             if (const std::size_t from = index_of(plan, plan.arms[a].from);
@@ -152,12 +179,16 @@ std::vector<std::string> summary(const Plan& plan, const std::vector<TableRow>& 
     if (measured)
         lines.push_back(fmt::format("{} of {} arms lie above what never looks at a picture, with their whole interval",
                                     above, measured));
+    std::string methods;
+    for (const Method m : {Method::student, Method::bootstrap_t})
+        if (std::any_of(rows.begin(), rows.end(), [&](const TableRow& r) {
+                return r.score.method == m || r.control.method == m || (r.parent && r.parent->method == m);
+            }))
+            methods += fmt::format("{}{}", methods.empty() ? "" : " and ",
+                                   m == Method::student ? "Student's t (fewer than five seeds)" : "bootstrap-t");
     lines.push_back(
         fmt::format("The score is that of the {} epoch; intervals are 95 %, {}; differences are paired by seed",
-                    plan.best ? "best" : "last",
-                    plan.seeds.size() < 2   ? "none (one seed)"
-                    : plan.seeds.size() < 5 ? "Student's t (fewer than five seeds)"
-                                            : "bootstrap-t"));
+                    plan.best ? "best" : "last", methods.empty() ? "none yet" : methods));
     return lines;
 }
 
@@ -229,7 +260,8 @@ std::string table_text(const Plan& plan, const std::vector<TableRow>& rows) {
 std::string table_markdown(const Plan& plan, const std::vector<TableRow>& rows, bool smoke) {
     std::string out = fmt::format("# {}\n\n", plan.name);
     if (smoke) out += "**A smoke run: one epoch of a few small pictures. These numbers mean nothing.**\n\n";
-    if (!plan.question.empty()) out += plan.question + "\n\n";
+    if (!plan.words.empty()) out += fmt::format("With `{}` for every run.\n\n", fmt::join(plan.words, " "));
+    if (!plan.question.empty()) out += plain(plan.question) + "\n\n";
     const bool parents = std::any_of(rows.begin(), rows.end(), [](const TableRow& r) { return r.parent.has_value(); });
     for (std::size_t s = 0; s < plan.sets.size(); ++s) {
         bool head = true;
@@ -253,8 +285,8 @@ std::string table_markdown(const Plan& plan, const std::vector<TableRow>& rows, 
                     ? fmt::format("{:.4f}{}", r.score.mean,
                                   r.score.n > 1 ? fmt::format(" ± {:.4f}", r.score.deviation) : "")
                     : "";
-            out += fmt::format("| {} | {}{} | {} | {} | {} | {} | {} |", arm.name,
-                               arm.from.empty() ? "" : arm.from + " + ", describe(arm), r.score.n, score,
+            out += fmt::format("| {} | {}{} | {} | {} | {} | {} | {} |", plain(arm.name),
+                               arm.from.empty() ? "" : plain(arm.from) + " + ", plain(describe(arm)), r.score.n, score,
                                bracket(r.score), lift_words(r), verdict(plan, r));
             if (parents)
                 out += fmt::format(" {} |", r.parent           ? difference_words(*r.parent)

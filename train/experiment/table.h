@@ -36,6 +36,7 @@ struct TableRow {
     std::size_t set = 0, arm = 0;
     bool classes = false;
     std::size_t planned = 0, done = 0, diverged = 0, failed = 0;
+    std::size_t empty = 0;       // finished without a finite score
     std::vector<double> scores;  // of the finished seeds, in their order
     Estimate score, lift;
     Estimate control;                // paired by seed: this arm minus the control; n = 0 for the control itself
@@ -44,6 +45,8 @@ struct TableRow {
 };
 std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& results);
 
+// How the row stands against the control, and what is missing or went wrong.
+std::string verdict(const Plan& plan, const TableRow& row);
 // "better by 0.0123 [0.0040, 0.0210]", "not distinguishable at n=5: +0.0010 [-0.0080, 0.0100]".
 std::string difference_words(const Estimate& e, const char* more = "better", const char* less = "worse");
 // "above the best constant box by ..", "not distinguishable from ..".
