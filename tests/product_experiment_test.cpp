@@ -125,6 +125,7 @@ TEST_F(Experiment, DryRunWritesNothing) {
 }
 
 TEST_F(Experiment, JobsAndThreadsDoNotShowInTheTable) {
+    if (fixtures::instrumented) GTEST_SKIP() << "twelve runs take minutes in an instrumented build";
     write_small();
     ASSERT_EQ(experiment({"--out", "a", "--threads", "1"}).code, 0);
     ASSERT_EQ(experiment({"--out", "b", "--jobs", "3", "--threads", "2"}).code, 0);
@@ -134,7 +135,9 @@ TEST_F(Experiment, JobsAndThreadsDoNotShowInTheTable) {
 // The table of an experiment that was killed in the middle of a run is that of one that nobody disturbed.
 class Stopped : public Experiment, public ::testing::WithParamInterface<int> {};
 TEST_P(Stopped, GoesOnToTheSameTable) {
-    write_small(12);
+    if (fixtures::instrumented && GetParam() != SIGKILL)
+        GTEST_SKIP() << "one signal is enough in an instrumented build";
+    write_small(fixtures::instrumented ? 3 : 12);
     ASSERT_EQ(experiment({"--out", "whole", "--seeds", "2"}).code, 0);
     Setting kill;
     kill.signal = GetParam();
@@ -251,7 +254,7 @@ TEST_F(Experiment, ASmokeRunSaysThatItMeansNothing) {
 }
 
 TEST_F(Experiment, TwoProcessesDoNotShareADirectory) {
-    write_small(12);
+    write_small();
     ASSERT_EQ(experiment({"--out", "x", "--seeds", "1"}).code, 0);
     const auto held = lock_directory(file("x"));
     refused(experiment({"--out", "x", "--seeds", "2"}), 2, {"another process"});
