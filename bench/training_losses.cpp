@@ -15,7 +15,8 @@
 #include "train/session.h"
 #include "train/single_box_task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 template <class T>
@@ -67,7 +68,8 @@ void run(const std::string& place, const std::vector<std::string>& words) {
 }
 
 }  // namespace
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox
 
 int main(int argc, char** argv) try {
     if (argc < 2) throw solobox::ConfigError("usage: training_losses RUN key=value ...");

@@ -3,7 +3,8 @@
 #include <cmath>
 #include <limits>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 struct Sizes {
@@ -149,4 +150,5 @@ void MultiheadAttention::visit(Visitor& v) {
     v.child("out_proj", out_proj);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -5,7 +5,8 @@
 
 #include "nn/layers.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // N batch, L queries, S keys, E features, E / heads of them per head.
 struct AttentionSpec {
@@ -49,4 +50,5 @@ struct MultiheadAttention {
     void visit(Visitor& v);
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

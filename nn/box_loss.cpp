@@ -6,7 +6,8 @@
 
 #include "nn/occupancy.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 constexpr std::pair<const char*, Decode> decode_names[] = {
@@ -299,4 +300,5 @@ LossValue yolo_v1_loss(const Var& prediction, const std::vector<CellTruth>& trut
                             {"cls", term(error, is_class), 1}});
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

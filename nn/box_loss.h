@@ -10,7 +10,8 @@
 #include "nn/boxes.h"
 #include "nn/graph.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 enum class Decode {
     identity,          // t as it is: nothing squashes the output (the fault of seed 002)
@@ -78,4 +79,5 @@ struct YoloV1Spec {
 };
 LossValue yolo_v1_loss(const Var& prediction, const std::vector<CellTruth>& truths, const YoloV1Spec& spec);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

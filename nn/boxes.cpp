@@ -6,7 +6,8 @@
 #include <numbers>
 #include <numeric>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // One coordinate of every box: (.., 4) -> (..)
@@ -212,4 +213,5 @@ Assignment linear_sum_assignment(const Tensor& cost) {
     return result;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

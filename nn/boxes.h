@@ -7,7 +7,8 @@
 
 #include "nn/losses.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 enum class BoxFormat { xyxy, xywh, cxcywh };
 Var box_convert(const Var& boxes, BoxFormat from, BoxFormat to);
@@ -43,4 +44,5 @@ struct Assignment {
 // min(N, M) pairs of least total cost (Jonker-Volgenant, as in SciPy). cost (N, M), finite.
 Assignment linear_sum_assignment(const Tensor& cost);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -2,7 +2,8 @@
 
 #include <cstring>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 constexpr const char* real_dtype = sizeof(Real) == 8 ? "F64" : "F32";
@@ -94,4 +95,5 @@ void refuse_leftovers(const SafetensorsFile& file, const std::string& prefix, co
                                         path, name, Shape(raw.shape).str()));
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

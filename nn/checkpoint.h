@@ -7,7 +7,8 @@
 #include "nn/safetensors.h"
 #include "nn/visit.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // Between a tensor here and its bytes. The dtype on reading may be F32 or F64; anything else is a DataError.
 RawTensor to_raw(const Tensor& value);
@@ -38,4 +39,5 @@ void load_state(Model& model, const SafetensorsFile& file, const std::string& pa
     refuse_leftovers(file, prefix, path, taken);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

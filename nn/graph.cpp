@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 GraphBuilder::GraphBuilder(const std::string& input, std::vector<std::int64_t> dims) {
     graph_.input = {input, std::move(dims)};
@@ -86,4 +87,5 @@ Graph GraphBuilder::finish(const std::string& x, const std::string& name, std::v
     return std::move(graph_);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -9,7 +9,8 @@
 
 #include "nn/layers.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 using GraphAttribute = std::variant<std::int64_t, double, std::vector<std::int64_t>>;
 
@@ -63,4 +64,5 @@ private:
     Graph graph_;
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

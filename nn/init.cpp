@@ -2,7 +2,8 @@
 
 #include <cmath>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Tensor uniform(const Shape& shape, double lo, double hi, Random random) {
     Tensor t(shape);
@@ -22,4 +23,5 @@ Tensor fan_in_uniform(const Shape& shape, std::int64_t fan_in, Random random) {
     return uniform(shape, -bound, bound, random);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

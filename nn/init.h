@@ -6,7 +6,8 @@
 #include "tensor/parameter.h"
 #include "tensor/random.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // Hands out one independent sequence per tensor, in the order of construction.
 class Initializer {
@@ -24,4 +25,5 @@ Tensor normal(const Shape& shape, double mean, double deviation, Random random);
 // PyTorch's default for convolutions and linears, weights and biases alike: uniform in +-1 / sqrt(fan_in).
 Tensor fan_in_uniform(const Shape& shape, std::int64_t fan_in, Random random);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -2,7 +2,8 @@
 
 #include <cmath>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvSpec& s, bool with_bias,
                Initializer& init)
@@ -80,4 +81,5 @@ void LayerNorm::visit(Visitor& v) {
     v.parameter("bias", bias);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -7,7 +7,8 @@
 #include "nn/visit.h"
 #include "tensor/ops.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct Conv2d {
     Parameter weight;  // (kh, kw, in / groups, out)
@@ -77,4 +78,5 @@ struct LayerNorm {
     void visit(Visitor& v);
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -2,7 +2,8 @@
 
 #include <cmath>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Var reduced(const Var& x, Reduction reduction) {
     switch (reduction) {
@@ -190,4 +191,5 @@ Var distribution_focal_decode(const Var& logits, std::int64_t bins) {
     return reshape(sum(softmax(reshape(logits, dims), -1) * Var(values), {-1}), out);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -7,7 +7,8 @@
 
 #include "tensor/ops.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // What a training step minimises, and what it is made of.
 struct LossTerm {
@@ -57,4 +58,5 @@ Var distribution_focal_loss(const Var& logits, const Tensor& target, Reduction r
 // (.., 4 K) -> (.., 4): softmax over each K bins, expectation of 0 .. K-1.
 Var distribution_focal_decode(const Var& logits, std::int64_t bins);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // Keeps an empty map finite; beside the mass of one cell it is nothing.
@@ -94,4 +95,5 @@ std::vector<double> occupancy_prior(const Tensor& boxes, std::int64_t cells) {
     return bias;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

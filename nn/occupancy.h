@@ -15,7 +15,8 @@
 
 #include "nn/graph.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // logits (N, cells * cells), rows of the picture first -> boxes (N, 4). Sides are never below one cell. A map without
 // any mass decodes to one cell in the middle.
@@ -31,4 +32,5 @@ Tensor occupancy_maps(const Tensor& boxes, std::int64_t cells);
 // (N, 4), kept within 0.02 .. 0.98 so that no cell is settled beforehand. No boxes: 0.
 std::vector<double> occupancy_prior(const Tensor& boxes, std::int64_t cells);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

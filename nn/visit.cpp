@@ -1,6 +1,7 @@
 #include "nn/visit.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 thread_local Watcher current_watcher;
 }
@@ -13,4 +14,5 @@ void observe(const std::string& name, const Tensor& activation) {
 }
 bool observed() { return static_cast<bool>(current_watcher); }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

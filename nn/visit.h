@@ -17,7 +17,8 @@
 
 #include "tensor/parameter.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 class Visitor {
 public:
@@ -101,4 +102,5 @@ private:
 void observe(const std::string& name, const Tensor& activation);
 bool observed();
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -5,7 +5,8 @@
 
 #include "tensor/kernels/parallel.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 double ema_decay(const EmaConfig& config, std::int64_t update) {
     return config.tau > 0 ? config.decay * (1 - std::exp(-static_cast<double>(update) / config.tau)) : config.decay;
@@ -59,4 +60,5 @@ void Ema::restore(const std::vector<std::pair<std::string, Tensor>>& averages, s
     updates_ = updates;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

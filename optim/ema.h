@@ -7,7 +7,8 @@
 
 #include "tensor/parameter.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // average = d average + (1 - d) w, with d = decay, or decay (1 - exp(-t / tau)) when tau > 0: young averages follow
 // faster. t counts updates from 1.
@@ -41,4 +42,5 @@ private:
     bool swapped_ = false;
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

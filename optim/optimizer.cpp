@@ -8,7 +8,8 @@
 #include "tensor/kernels/parallel.h"
 #include "tensor/kernels/update.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Optimizer::Optimizer(std::vector<Member> members) { add(std::move(members)); }
 
@@ -150,4 +151,5 @@ void clip_grad_value(const std::vector<NamedParameter>& params, double limit) {
     }
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -9,7 +9,8 @@
 
 #include "tensor/parameter.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // What one parameter has accumulated. Undefined tensors until the first step that saw a gradient.
 struct OptimizerState {
@@ -117,4 +118,5 @@ private:
 double clip_grad_norm(const std::vector<NamedParameter>& params, double max_norm, double norm_type = 2);
 void clip_grad_value(const std::vector<NamedParameter>& params, double limit);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

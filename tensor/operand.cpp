@@ -2,7 +2,8 @@
 
 #include "tensor/kernels/norm.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 const Shape& Operand::shape() const {
     if (!state_) return numbers_.shape();
@@ -38,4 +39,5 @@ Operand Operand::forgetful() const {
     return copy;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -12,7 +12,8 @@
 #include "tensor/kernels/source.h"
 #include "tensor/tensor.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // act(scale * z + shift), act(v) = v > 0 ? v : slope * v
 struct Pending {
@@ -52,4 +53,5 @@ private:
     std::shared_ptr<State> state_;
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

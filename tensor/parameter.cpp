@@ -4,7 +4,8 @@
 
 #include "tensor/kernels/parallel.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Tensor permuted(const Tensor& x, const std::vector<int>& order) {
     const int rank = x.rank();
@@ -52,4 +53,5 @@ Tensor from_torch_layout(const Tensor& value, Layout layout) {
 Tensor nhwc_from_nchw(const Tensor& x) { return permuted(x, {0, 2, 3, 1}); }
 Tensor nchw_from_nhwc(const Tensor& x) { return permuted(x, {0, 3, 1, 2}); }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -7,7 +7,8 @@
 
 #include "tensor/tensor.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 enum class ParamKind { weight, bias, norm, token };  // only `weight` decays
 
@@ -61,4 +62,5 @@ Tensor nchw_from_nhwc(const Tensor& x);
 // Axes reordered: out[i0, i1, ..] = x[.. with axis order[k] running in place k ..]
 Tensor permuted(const Tensor& x, const std::vector<int>& order);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -5,7 +5,8 @@
 #include "tensor/kernels/pool.h"
 #include "tensor/tape.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // What comes back to a max pool whose windows tile its input: the gradient of each window and which pixel it belongs
 // to.
@@ -40,4 +41,5 @@ inline Var record_later(const char* op, Pending value, const std::vector<Var>& i
     return tape->record_later(op, std::move(value), inputs, std::move(backward));
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -10,7 +10,8 @@
 #define SOLOBOX_PRECISION f32
 #endif
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 #if defined(SOLOBOX_DOUBLE)
 using Real = double;
@@ -18,4 +19,5 @@ using Real = double;
 using Real = float;
 #endif
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -5,7 +5,8 @@
 #include "tensor/kernels/parallel.h"
 #include "tensor/pending.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 thread_local Tape* current_tape = nullptr;
@@ -192,4 +193,5 @@ Var use(Parameter& p) {
     return tape && p.trainable ? tape->leaf(p) : Var(p.value);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -24,7 +24,8 @@
 #include "tensor/parameter.h"
 #include "tensor/tensor.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 class Var {
 public:
@@ -179,4 +180,5 @@ Var record(const char* op, Operand value, const std::vector<Var>& inputs, F&& ba
     }
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

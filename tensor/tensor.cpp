@@ -6,7 +6,8 @@
 
 #include "tensor/kernels/parallel.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 double max_abs(const Tensor& x) {
     double largest = 0;
@@ -75,4 +76,5 @@ std::uint64_t fingerprint(const Tensor& x) {
     return hash;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

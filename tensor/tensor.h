@@ -5,7 +5,8 @@
 #include "tensor/array.h"
 #include "tensor/real.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 using Tensor = Array<Real>;
 
@@ -18,4 +19,5 @@ bool all_finite(const Tensor& x);
 // A hash of every bit: equal for equal bytes, else different (but for one chance in 2^64).
 std::uint64_t fingerprint(const Tensor& x);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

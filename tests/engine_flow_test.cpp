@@ -5,7 +5,8 @@
 
 #include "train/flow.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 TEST(EngineFlow, DeadUnitsAreCounted) {
@@ -40,4 +41,5 @@ TEST(EngineFlow, SaturatedUnitsAreCounted) {
 // The momentum follows its schedule: with 0 from the second step on, SGD forgets what it has gathered.
 
 }  // namespace
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -14,7 +14,8 @@
 #include "tensor/pool.h"
 #include "train/trainer.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 Tensor noise(const Shape& shape, std::uint32_t op) {
@@ -393,4 +394,5 @@ TEST(EngineTraining, BitsDoNotDependOnThreads) {
 }
 
 }  // namespace
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

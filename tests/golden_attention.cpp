@@ -2,7 +2,8 @@
 #include "nn/attention.h"
 #include "tests/golden_case.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 AttentionSpec attention_spec(Case& c) {
@@ -45,4 +46,5 @@ const bool registered = [] {
 }();
 
 }  // namespace
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

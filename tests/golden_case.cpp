@@ -6,7 +6,8 @@
 #include "nn/checkpoint.h"
 #include "train/config.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 struct Mismatch : std::runtime_error {
@@ -251,4 +252,5 @@ Var channels_first(const Var& x) {
     return permute(x, order);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

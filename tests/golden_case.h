@@ -31,7 +31,8 @@ struct Outcome {
 
 }  // namespace solobox
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // The JSON arguments, and which of them were read.
 class Args {
@@ -136,4 +137,5 @@ Outcome run_golden(const std::string& path);
 Var channels_last(const Var& x);
 Var channels_first(const Var& x);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

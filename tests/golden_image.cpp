@@ -3,7 +3,8 @@
 #include "nn/losses.h"
 #include "tests/golden_case.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 using Picture = Pixels<Real>;
@@ -311,4 +312,5 @@ const bool registered = [] {
 }();
 
 }  // namespace
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

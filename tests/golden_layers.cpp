@@ -3,7 +3,8 @@
 #include "nn/losses.h"
 #include "tests/golden_case.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // [C, H, W] as a batch of one.
@@ -194,4 +195,5 @@ const bool registered = [] {
 }();
 
 }  // namespace
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -3,7 +3,8 @@
 #include "tests/golden_case.h"
 #include "train/metrics.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 using Doubles = std::vector<double>;
@@ -268,4 +269,5 @@ const bool registered = [] {
 }();
 
 }  // namespace
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

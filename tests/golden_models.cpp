@@ -11,7 +11,8 @@
 #include "optim/optimizer.h"
 #include "tests/golden_case.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // What the checks need from any model: its names and a forward that gives all outputs that the case may hold.
@@ -369,4 +370,5 @@ const bool registered = [] {
 }();
 
 }  // namespace
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

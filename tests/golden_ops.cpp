@@ -1,7 +1,8 @@
 // Golden group `ops`: what each op is called here, and how its arguments are spelled there.
 #include "tests/golden_case.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 using Binary = Var (*)(const Var&, const Var&);
@@ -192,4 +193,5 @@ const bool registered = [] {
 }();
 
 }  // namespace
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

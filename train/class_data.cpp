@@ -7,7 +7,8 @@
 #include "train/class_task.h"
 #include "train/data_setup.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 PictureStore::Options store_options(const Config& c, int shorter) {
@@ -103,4 +104,5 @@ ClassData load_class_data(const Config& c) {
     return d;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -6,7 +6,8 @@
 #include "train/faults.h"
 #include "train/metrics.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 ClassLossSpec class_loss_spec(const Config& c, const ResNet& model) {
     return {c.number("label_smoothing"), c.number("aux_weight"), model.aux_names(), has_fault(c, "unweighted"),
@@ -53,4 +54,5 @@ LossValue class_loss_and_accuracy(const ResNetOutputs& outputs, const IndexTenso
     return loss;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

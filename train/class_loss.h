@@ -8,7 +8,8 @@
 #include "nn/models/resnet.h"
 #include "train/config.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct ClassLossSpec {
     double label_smoothing = 0, aux_weight = 0;
@@ -26,4 +27,5 @@ LossValue class_loss(const ResNetOutputs& outputs, const IndexTensor& target, co
 // The same with the top-1 and top-5 accuracy in % of the batch beside it, as terms without weight.
 LossValue class_loss_and_accuracy(const ResNetOutputs& outputs, const IndexTensor& target, const ClassLossSpec& spec);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -11,7 +11,8 @@
 #include "train/metrics.h"
 #include "train/training_schedule.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 struct ClassTaskBatch : TaskBatch {
@@ -337,4 +338,5 @@ std::vector<ReportTable> class_tables(const ClassScores& s, const std::vector<st
     return out;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

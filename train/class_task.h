@@ -13,7 +13,8 @@
 #include "train/config.h"
 #include "train/task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // Training and validation pictures of a configuration's `data`, each with the class of the whole picture.
 struct ClassData {
@@ -99,4 +100,5 @@ std::vector<ReportPicture> shown_classes(const PictureStore& store, const ClassS
 // Confusions and per-class figures as tables of a report.
 std::vector<ReportTable> class_tables(const ClassScores& scores, const std::vector<std::string>& names);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // Thresholds, all in one place.
@@ -309,4 +310,5 @@ std::vector<ReportFinding> diagnose(const Measurements& m) {
     return out;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -11,7 +11,8 @@
 #include "train/flow.h"
 #include "train/report.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // One layer's outputs on the same batch of pictures.
 struct ActivationSignal {
@@ -54,4 +55,5 @@ bool everything_moved(const std::vector<ParameterFlow>& flows);
 // The likely causes, the most fundamental first; empty when nothing is wrong with the flow of gradients and signals.
 std::vector<ReportFinding> diagnose(const Measurements& m);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

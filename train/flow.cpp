@@ -7,7 +7,8 @@
 
 #include "train/run.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -105,4 +106,5 @@ void FlowRecorder::after_update() {
     before_.clear();
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -8,7 +8,8 @@
 
 #include "tensor/parameter.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct FlowSample {
     std::int64_t step = 0;
@@ -50,4 +51,5 @@ private:
     std::vector<ParameterFlow> flows_;
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

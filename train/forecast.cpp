@@ -11,7 +11,8 @@
 #include "train/single_box_setup.h"
 #include "train/trainer.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 std::int64_t resident() {
@@ -175,4 +176,5 @@ void refuse_what_does_not_fit(const MemoryForecast& f, const Config& config, std
                     megabytes(needed), megabytes(available), advice));
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -8,7 +8,8 @@
 #include "train/config.h"
 #include "train/task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct MemoryForecast {
     std::int64_t before = 0;       // of the process: program, decoded pictures, weights
@@ -32,4 +33,5 @@ std::int64_t peak_memory();       // bytes that it has held at most
 // ConfigError saying how much is needed, how much there is and what to change, when a run cannot fit.
 void refuse_what_does_not_fit(const MemoryForecast& forecast, const Config& config, std::int64_t available);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -5,7 +5,8 @@
 
 #include "train/names.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 constexpr double h = 1e-6;
@@ -128,4 +129,5 @@ std::vector<GradcheckResult> run_gradcheck(const std::string& only, std::uint64_
     return results;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

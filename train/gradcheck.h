@@ -12,7 +12,8 @@
 
 #include "train/ops_table.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct GradcheckResult {
     std::string name, group, shapes;
@@ -31,4 +32,5 @@ GradcheckResult gradcheck(const OpRow& row, const OpCase& c, std::uint64_t seed,
 // nothing matches.
 std::vector<GradcheckResult> run_gradcheck(const std::string& only, std::uint64_t seed = 0);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -7,7 +7,8 @@
 
 #include "train/names.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 BoxLossSpec spec_of(BoxLoss loss, bool detach_alpha = true) {
@@ -216,4 +217,5 @@ LabField lab_field(const LabSpec& spec, const LabEntry& entry, LabPlane plane) {
     return field;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -9,7 +9,8 @@
 #include "nn/box_loss.h"
 #include "train/iou_lab_result.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // A loss as the lab shows it. To join, a loss needs one row of the table in iou_lab.cpp.
 struct LabEntry {
@@ -45,4 +46,5 @@ std::size_t best_race(const std::vector<LabRace>& races);
 
 IouLab run_iou_lab(const LabSpec& spec);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -6,7 +6,8 @@
 #include "optim/schedule.h"
 #include "train/iou_lab.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 bool is_lost(const UnitBox& b) {
@@ -156,4 +157,5 @@ IouLab run_iou_lab(const LabSpec& spec) {
     return lab;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

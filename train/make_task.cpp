@@ -13,7 +13,8 @@
 #include "train/single_box_task.h"
 #include "train/training_schedule.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 void check_config(const Config& c) {
     refuse_keys_of_other_tasks(c);
@@ -87,4 +88,5 @@ std::vector<std::string> start_from(Task& task, const std::string& path) {
     return notes;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

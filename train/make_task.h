@@ -8,7 +8,8 @@
 #include "train/config.h"
 #include "train/task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // ConfigError for what cannot be built or would be ignored. Looks at no file.
 void check_config(const Config& config);
@@ -22,4 +23,5 @@ std::unique_ptr<Task> make_task(const Config& config, bool one_batch = false);
 // words. DataError naming the tensor otherwise.
 std::vector<std::string> start_from(Task& task, const std::string& path);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

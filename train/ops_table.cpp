@@ -4,7 +4,8 @@
 
 #include "train/ops_table_parts.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 using namespace rows;
 
@@ -272,4 +273,5 @@ const std::vector<OpRow>& ops_table() {
     return table;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

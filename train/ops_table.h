@@ -10,7 +10,8 @@
 #include "nn/visit.h"
 #include "tensor/ops.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // One concrete case: the tensors to differentiate by, and the function of them.
 struct OpCase {
@@ -29,4 +30,5 @@ struct OpRow {
 
 const std::vector<OpRow>& ops_table();
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -9,7 +9,9 @@
 #include "nn/models/vit.h"
 #include "train/ops_table_parts.h"
 
-namespace solobox::inline SOLOBOX_PRECISION::rows {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
+namespace rows {
 
 // One sequence attending to itself, then two to each other under all masks at once, weights joined to the output.
 void add_layers(Table& t) {
@@ -254,4 +256,6 @@ void add_models(Table& t) {
     });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION::rows
+}  // namespace rows
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -9,7 +9,9 @@
 #include "data/text.h"
 #include "train/ops_table.h"
 
-namespace solobox::inline SOLOBOX_PRECISION::rows {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
+namespace rows {
 
 // Draws inputs. Values are float numbers in either precision, so that the two see the same case.
 class Maker {
@@ -97,4 +99,6 @@ void add_layers(Table& t);
 void add_losses(Table& t);
 void add_models(Table& t);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION::rows
+}  // namespace rows
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -15,7 +15,8 @@
 #include "train/single_box_setup.h"
 #include "train/trainer.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 constexpr std::int64_t check_every = 10;
@@ -381,4 +382,5 @@ OverfitResult overfit(const OverfitPictures& data, const Config& config, const R
     return result;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

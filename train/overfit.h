@@ -14,7 +14,8 @@
 #include "train/report.h"
 #include "train/run.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // One picture to learn, as the network sees it, and as a person does.
 struct OverfitPicture {
@@ -62,4 +63,5 @@ void apply_overfit_settings(Config& config, std::int64_t n);
 OverfitResult overfit(const OverfitPictures& data, const Config& config, const RunDirectory& run,
                       const OverfitOptions& options);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -19,7 +19,8 @@
 #include "train/parameter_groups.h"
 #include "train/trainer.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 constexpr std::int64_t check_every = 10;
@@ -368,4 +369,5 @@ ClassOverfitResult overfit_classes(const ClassPictures& data, const Config& conf
     return result;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -8,7 +8,8 @@
 #include "nn/models/resnet.h"
 #include "train/overfit.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct ClassPicture {
     std::string name;
@@ -45,4 +46,5 @@ struct ClassOverfitResult {
 ClassOverfitResult overfit_classes(const ClassPictures& data, const Config& config, const RunDirectory& run,
                                    const OverfitOptions& options, const std::function<void(ResNet&)>& patch = {});
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -8,7 +8,8 @@
 #include "train/faults.h"
 #include "train/overfit.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 std::vector<std::string> notes_of(const std::vector<Tally>& tallies) {
@@ -100,4 +101,5 @@ void apply_overfit_settings(Config& config, std::int64_t n) {
         config.set("head_bias", "prior", "overfit");
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

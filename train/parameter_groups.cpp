@@ -4,7 +4,8 @@
 
 #include "train/faults.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 bool in_backbone(const Config&, const std::string& name) {
     return !name.starts_with("fc.") && !name.starts_with("aux_");
@@ -40,4 +41,5 @@ std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vecto
         std::move(members), Adam::Config{config.number("momentum"), config.number("beta2"), 1e-8, name == "AdamW"});
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -8,7 +8,8 @@
 #include "optim/optimizer.h"
 #include "train/config.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // In front of the head, by the name of the parameter: neither fc nor an auxiliary head.
 bool in_backbone(const Config& config, const std::string& parameter_name);
@@ -20,4 +21,5 @@ std::vector<Member> optimizer_members(const Config& config, const std::vector<Na
 // With all of them as members.
 std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -2,7 +2,8 @@
 
 #include "train/ops_table.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 std::vector<double> numbers_of(const Tensor& t) {
@@ -43,4 +44,5 @@ std::vector<RowResult> evaluate_row(const std::string& name) {
     return results;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

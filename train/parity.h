@@ -15,10 +15,12 @@ struct RowResult {
 
 }  // namespace solobox
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 std::vector<std::string> row_names();
 // Outputs and gradients (of one random upstream gradient) of every case of a row.
 std::vector<RowResult> evaluate_row(const std::string& name);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

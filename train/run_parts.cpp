@@ -6,7 +6,8 @@
 #include "train/faults.h"
 #include "train/parameter_groups.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 std::vector<NamedTensor> averaged(Task& task, const Config& config) {
@@ -54,4 +55,5 @@ void RunParts::unfreeze() {
     frozen = false;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -11,7 +11,8 @@
 #include "train/task.h"
 #include "train/trainer.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct RunParts {
     // The optimizer holds all parameters until begin_stage(). Task and configuration must outlive it.
@@ -39,4 +40,5 @@ struct RunParts {
     std::unique_ptr<Trainer> trainer;
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

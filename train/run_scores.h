@@ -9,8 +9,8 @@
 namespace solobox {
 
 struct RunScores {
-    bool classes = false;   // top-1 accuracy, not IoU
-    std::int64_t rows = 0;  // of the table, epoch 0 (before the first step) included
+    bool classes = false;               // top-1 accuracy, not IoU
+    std::int64_t rows = 0;              // of the table, epoch 0 (before the first step) included
     double epochs = 0, best_epoch = 0;  // parts of one where it validates within an epoch; best_epoch 0: none
     double best = std::nan(""), last = std::nan("");       // of validations after the first step
     double blind = std::nan(""), mean_box = std::nan("");  // blind: best constant box, or the most frequent class

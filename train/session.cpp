@@ -14,7 +14,8 @@
 #include "train/run_parts.h"
 #include "train/session_state.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -361,4 +362,5 @@ void load_weights(Task& task, const std::string& path, bool averages) {
     load_state(task, file, path, averages && has && !scored_raw(file) ? "ema." : "model.");
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -15,7 +15,8 @@
 #include "train/run.h"
 #include "train/task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct SessionOptions {
     std::function<void(const std::string& line, bool live)> talk;  // `live` lines replace each other
@@ -31,8 +32,8 @@ struct SessionResult {
     double best_score = 0;
     Evaluation last;
     double seconds = 0, wait_share = 0, images_per_second = 0;  // of this call's steps
-    double watch_share = 0;      // the doctor's time over the steps'
-    std::set<std::string> said;  // rules that spoke while it ran
+    double watch_share = 0;                                     // the doctor's time over the steps'
+    std::set<std::string> said;                                 // rules that spoke while it ran
 };
 
 // NonFiniteError when the run diverged (the last good checkpoint stays); IoError, DataError as usual.
@@ -45,4 +46,5 @@ std::string config_hash(const Config& config);
 // weights.
 void load_weights(Task& task, const std::string& path, bool averages = true);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -7,7 +7,8 @@
 #include "nn/checkpoint.h"
 #include "train/run.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // The metadata of a checkpoint: texts that read back to the same bits.
@@ -158,4 +159,5 @@ void load_session(const std::string& path, SessionState& s, Task& task, Optimize
     load_optimizer(file, path, optimizer);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

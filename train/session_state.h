@@ -10,7 +10,8 @@
 #include "optim/schedule.h"
 #include "train/task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct SessionState {
     std::int64_t epoch = 0, batch = 0, step = 0;  // the next batch; batch == batches_per_epoch: validation is due
@@ -36,4 +37,5 @@ bool scored_raw(const SafetensorsFile& file);
 void load_session(const std::string& path, SessionState& state, Task& task, Optimizer& optimizer, Ema* ema,
                   const std::string& hash, const std::string& data);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -6,7 +6,8 @@
 #include "train/diagnosis.h"
 #include "train/single_box_task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // Boxes that lie within the picture.
@@ -64,4 +65,5 @@ std::int64_t SingleBoxTask::bad_targets(const TaskBatch& batch) const {
     });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -4,7 +4,8 @@
 #include "nn/occupancy.h"
 #include "train/faults.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 SingleBoxConfig model_config(const Config& config) {
     SingleBoxConfig c = config.text("model") == "toy" ? toy_config(config.number("width_mult")) : tiny_config();
@@ -87,4 +88,5 @@ Tensor box_tensor(const std::vector<UnitBox>& boxes, std::size_t first, std::siz
     return t;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -8,7 +8,8 @@
 #include "nn/models/single_box.h"
 #include "train/config.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 SingleBoxConfig model_config(const Config& config);
 DecodeSpec decode_spec(const Config& config);
@@ -21,4 +22,5 @@ std::unique_ptr<SingleBox> make_single_box(const Config& config, const std::vect
 
 Tensor box_tensor(const std::vector<UnitBox>& boxes, std::size_t first, std::size_t count);  // (count, 4)
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -14,7 +14,8 @@
 #include "train/metrics.h"
 #include "train/training_schedule.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 struct BoxBatch : TaskBatch {
@@ -375,4 +376,5 @@ Exhibit SingleBoxTask::exhibit() {
             {{"iou50", s.share50}, {"median_iou", s.median}}};
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -14,7 +14,8 @@
 #include "train/single_box_setup.h"
 #include "train/task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // Training and validation pictures of a configuration's `data`.
 struct SingleBoxData {
@@ -97,4 +98,5 @@ private:
     std::size_t chunk_ = 16;  // pictures a forward pass in validation
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -14,7 +14,8 @@
 #include "train/run_findings.h"
 #include "train/trainer.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct TaskBatch {
     virtual ~TaskBatch() = default;
@@ -88,4 +89,5 @@ public:
     virtual std::vector<std::string> class_names() const { return {}; }
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -6,7 +6,8 @@
 
 #include "train/run_parts.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -57,4 +58,5 @@ TimeForecast forecast_time(Task& task, const Config& config) {
     return f;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

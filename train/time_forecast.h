@@ -6,7 +6,8 @@
 #include "train/config.h"
 #include "train/task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct TimeForecast {
     double step = 0, validation = 0;  // seconds; the step with the preparation of its batch
@@ -17,4 +18,5 @@ struct TimeForecast {
 // Trains for some tenths of a second: the task is used up.
 TimeForecast forecast_time(Task& task, const Config& config);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

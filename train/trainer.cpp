@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Trainer::Trainer(std::vector<NamedParameter> params, Optimizer& optimizer, TrainerConfig config)
     : params_(std::move(params)), optimizer_(optimizer), config_(std::move(config)) {}
@@ -124,4 +125,5 @@ StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow
     return report;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

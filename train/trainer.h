@@ -10,7 +10,8 @@
 #include "optim/optimizer.h"
 #include "train/flow.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct TrainerConfig {
     std::function<double(std::int64_t step)> lr;  // the only writer of the learning rate; steps from 0
@@ -69,4 +70,5 @@ private:
     std::int64_t steps_ = 0;
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

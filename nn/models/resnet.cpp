@@ -2,7 +2,8 @@
 
 #include <cmath>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 constexpr double relu_slope = 0;  // of a norm that a ReLU follows
@@ -299,4 +300,5 @@ void ResNet::visit(Visitor& v) {
     for (AuxHead& head : aux_) v.child(head.name, head.linear);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

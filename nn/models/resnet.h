@@ -17,7 +17,8 @@
 #include "nn/graph.h"
 #include "nn/layers.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 enum class ResidualBlock { basic, bottleneck };
 
@@ -105,4 +106,5 @@ private:
     std::vector<AuxHead> aux_;
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

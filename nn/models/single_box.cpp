@@ -3,7 +3,8 @@
 #include <cmath>
 #include <numeric>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 constexpr TrunkRow pool_row{0, 2, 2, true};
@@ -270,4 +271,5 @@ void SingleBox::set_head_normal(double deviation, std::uint64_t seed) {
     head_.weight.value = normal(head_.weight.value.shape(), 0, deviation, Random({seed, Stream::init, 0, 0, 0xFFFF}));
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -14,7 +14,8 @@
 #include "nn/graph.h"
 #include "nn/layers.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 enum class NormKind { none, batch, group };
 NormKind norm_of(const std::string& name);
@@ -94,4 +95,5 @@ private:
     bool training_ = true, frozen_ = false;
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

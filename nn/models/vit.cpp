@@ -2,7 +2,8 @@
 
 #include <cmath>
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 std::string layer_name(std::size_t i) { return fmt::format("encoder.layers.encoder_layer_{}", i); }
@@ -149,4 +150,5 @@ void VitDet::visit(Visitor& v) {
     for (int i = 0; i < 3; ++i) v.child(fmt::format("head_box.{}", 2 * i), box_head_[i]);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -11,7 +11,8 @@
 #include "nn/attention.h"
 #include "nn/describe.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct VitDetConfig {
     std::string name = "vit_det";
@@ -65,4 +66,5 @@ private:
     Linear box_head_[3];    // head_box.0 ReLU .2 ReLU .4
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -26,7 +26,8 @@ struct ConvShape {
 
 }  // namespace solobox
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // y = conv(x, weight) + bias (o, or null); `packed` is what pack_weights made of this weight for this layer and these
 // kernels, or null.
@@ -47,7 +48,8 @@ void conv2d_grad_input(const ConvShape& s, const Real* dy, const Real* weight, R
 void conv2d_grad_weight(const ConvShape& s, const Real* x, const Real* dy, Real* dw);
 }  // namespace reference
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox
 
 namespace solobox::fast {
 void conv2d_forward(const ConvShape& s, const Source<float>& x, const float* weight, const float* bias, float* y,

@@ -9,7 +9,8 @@
 #include "tensor/kernels/parallel.h"
 #include "tensor/pool.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // body(tap, input pixel) for every kernel tap of one output pixel that lies inside the input.
@@ -138,4 +139,5 @@ void conv2d_grad_weight(const ConvShape& s, const Source<Real>& x, const Real* d
 
 #undef IF_FAST
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -9,7 +9,8 @@
 #include <cblas.h>
 #endif
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // Tiles of the result. Fixed sizes, so that the split, and with it every rounding, is the same for all thread counts.
@@ -63,4 +64,5 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, MatrixView a, MatrixVi
     });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

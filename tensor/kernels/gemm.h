@@ -5,7 +5,8 @@
 
 #include "tensor/real.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // How a matrix lies in memory: row-major with `stride` elements from row to row, read as stored or transposed.
 struct MatrixView {
@@ -22,4 +23,5 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, MatrixView a, MatrixVi
 void gemm_reference(std::int64_t m, std::int64_t n, std::int64_t k, MatrixView a, MatrixView b, Real* c,
                     std::int64_t ldc, bool accumulate = false);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -7,7 +7,8 @@
 #include "tensor/kernels/parallel.h"
 #include "tensor/pool.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // Rows are cut into chunks of fixed size, each summed in Real, the chunks added in double in their order. Short chunks
@@ -212,4 +213,5 @@ void pooled_grad_input(const ChannelRows& s, const PoolShape& p, const Real* dy,
     });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

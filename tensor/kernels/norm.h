@@ -8,7 +8,8 @@
 #include "tensor/kernels/source.h"
 #include "tensor/real.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct ChannelRows {
     std::int64_t n, rows, c;
@@ -40,4 +41,5 @@ void pooled_grad_input(const ChannelRows& s, const PoolShape& p, const Real* dy,
                        const Real* x, const Real* scale, const Real* shift, Real slope, const Real* mean, const Real* a,
                        const Real* b, const Real* d, Real* dx);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -6,7 +6,8 @@
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 void max_pool_forward(const PoolShape& s, const Source<Real>& x, Real* y, std::uint16_t* winner) {
     const auto& kernels = row_kernels(Real{});
@@ -61,4 +62,5 @@ void max_pool_backward(const PoolShape& s, const Real* dy, const std::uint16_t* 
     });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

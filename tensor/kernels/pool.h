@@ -34,10 +34,12 @@ private:
 
 }  // namespace solobox
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // The maximum of each window and which of its kh * kw elements, in row-major order, came first with it.
 void max_pool_forward(const PoolShape& s, const Source<Real>& x, Real* y, std::uint16_t* winner);
 void max_pool_backward(const PoolShape& s, const Real* dy, const std::uint16_t* winner, Real* dx);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -4,7 +4,8 @@
 
 #include "tensor/kernels/parallel.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 void sgd_update(std::int64_t n, const SgdStep& s, const Real* g, Real* b, Real* p) {
     const Real lr = static_cast<Real>(s.lr), wd = static_cast<Real>(s.weight_decay), mu = static_cast<Real>(s.momentum);
     const Real keep = static_cast<Real>(1 - s.dampening);
@@ -43,4 +44,5 @@ void adam_update(std::int64_t n, const AdamStep& s, const Real* g, Real* m, Real
     });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

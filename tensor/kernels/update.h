@@ -5,7 +5,8 @@
 
 #include "tensor/real.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct SgdStep {
     double lr, weight_decay, momentum, dampening;
@@ -23,4 +24,5 @@ struct AdamStep {
 // p, g, first and second moments m and v: n elements each
 void adam_update(std::int64_t n, const AdamStep& s, const Real* g, Real* m, Real* v, Real* p);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

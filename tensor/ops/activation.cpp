@@ -8,7 +8,8 @@
 #include "tensor/ops/elementwise.h"
 #include "tensor/pending.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 Real logistic(Real x) {
@@ -161,4 +162,5 @@ Var dropout(const Var& x, double p, bool training, const RandomKey& key) {
                   [keep, times](const Tensor& dy) -> Grads { return {zip(dy, keep, times)}; });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

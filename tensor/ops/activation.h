@@ -6,7 +6,8 @@
 #include "tensor/random.h"
 #include "tensor/tape.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Var relu(const Var& x);                               // gradient 0 at 0
 Var leaky_relu(const Var& x, double negative_slope);  // gradient at 0 is negative_slope
@@ -26,4 +27,5 @@ Var prelu(const Var& x, const Var& weight, int channel_axis);
 // Training: zeroes each element with probability p and scales the rest by 1 / (1 - p). Otherwise the identity.
 Var dropout(const Var& x, double p, bool training, const RandomKey& key);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

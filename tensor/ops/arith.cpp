@@ -4,7 +4,8 @@
 
 #include "tensor/ops/elementwise.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Var add(const Var& a, const Var& b) {
     Tensor y = broadcast_zip("add", a.value(), b.value(), [](Real p, Real q) { return p + q; });
@@ -160,4 +161,5 @@ Var atan(const Var& x) {
     });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -3,7 +3,8 @@
 
 #include "tensor/tape.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Var add(const Var& a, const Var& b);
 Var sub(const Var& a, const Var& b);
@@ -42,4 +43,5 @@ inline Var operator-(double a, const Var& b) { return sub(scalar(a), b); }
 inline Var operator*(double a, const Var& b) { return mul(scalar(a), b); }
 inline Var operator/(double a, const Var& b) { return div(scalar(a), b); }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -7,7 +7,8 @@
 #include "tensor/kernels/norm.h"
 #include "tensor/ops/view.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 void check_spec(const char* op, const ConvSpec& spec) {
@@ -146,4 +147,5 @@ Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, const Con
                   });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -3,7 +3,8 @@
 
 #include "tensor/tape.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // Pairs are {height, width}.
 struct Pair {
@@ -35,4 +36,5 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias = {}, const ConvSpec
 Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias = {}, const ConvSpec& spec = {},
                      Pair output_padding = {0, 0});
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

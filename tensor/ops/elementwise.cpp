@@ -1,6 +1,7 @@
 #include "tensor/ops/elementwise.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 std::vector<std::int64_t> broadcast_strides(const Shape& from, const Shape& to) {
     std::vector<std::int64_t> strides(static_cast<std::size_t>(to.rank()), 0);
@@ -31,4 +32,5 @@ Tensor reduce_to(const Tensor& dy, const Shape& shape) {
     return result;
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -6,7 +6,8 @@
 #include "tensor/kernels/parallel.h"
 #include "tensor/tensor.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 constexpr std::int64_t elements_per_tile = 1 << 14;
 
@@ -79,4 +80,5 @@ Tensor broadcast_zip(const char* op, const Tensor& a, const Tensor& b, F f) {
 // The adjoint of stretching: sums dy over the axes along which `shape` was stretched.
 Tensor reduce_to(const Tensor& dy, const Shape& shape);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -6,7 +6,8 @@
 #include "tensor/ops/elementwise.h"
 #include "tensor/ops/view.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // (B, M, K) x (B, K, N), either side read transposed.
@@ -109,4 +110,5 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
         });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -6,7 +6,8 @@
 #include "tensor/kernels/parallel.h"
 #include "tensor/pending.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 using Doubles = std::vector<double>;
@@ -132,8 +133,8 @@ Var finish(const char* op, Normalizer z, const Var& x, const Var& weight, const 
     z.set_affine(weight.value(), bias.value());
     std::vector<Var> inputs{x};
     if (weight.defined()) inputs.insert(inputs.end(), {weight, bias});
-    const auto backward = [z, v = x.operand().forgetful(), w = weight.value(), n = inputs.size()](const Tensor& dy,
-                                                                                    const PooledGrad* pooled) {
+    const auto backward = [z, v = x.operand().forgetful(), w = weight.value(), n = inputs.size()](
+                              const Tensor& dy, const PooledGrad* pooled) {
         return norm_backward(z, dy, pooled, v.tensor(), w, n);
     };
     auto origin = std::make_shared<const Origin>(
@@ -275,4 +276,5 @@ Var layer_norm(const Var& x, const Shape& normalized_shape, const Var& weight, c
     });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -6,7 +6,8 @@
 
 #include "tensor/tape.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // x (N, .., C), groups of C / groups neighbouring channels of one image; biased variance. weight, bias (C) or
 // undefined.
@@ -38,4 +39,5 @@ Var add_act(const Var& a, const Var& b, double slope);
 Var layer_norm(const Var& x, const Shape& normalized_shape, const Var& weight = {}, const Var& bias = {},
                double eps = 1e-5);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

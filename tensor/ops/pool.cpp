@@ -6,7 +6,8 @@
 #include "tensor/kernels/pool.h"
 #include "tensor/pending.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Var max_pool2d(const Var& x, const PoolSpec& spec) {
     check(x.rank() == 4, "[max_pool2d] input is {}, expected (N, H, W, C)", x.shape().str());
@@ -166,4 +167,5 @@ Var interpolate(const Var& x, const InterpolateSpec& spec) {
                     axis(x.dim(2), spec.size.w, spec.scale_w));
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

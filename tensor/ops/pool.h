@@ -3,7 +3,8 @@
 
 #include "tensor/ops/conv2d.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 struct PoolSpec {
     Pair kernel{2, 2}, stride{2, 2}, padding{0, 0}, dilation{1, 1};
@@ -32,4 +33,5 @@ struct InterpolateSpec {
 };
 Var interpolate(const Var& x, const InterpolateSpec& spec);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -4,7 +4,8 @@
 
 #include "tensor/ops/elementwise.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // A tensor seen as (kept, reduced): every reduction works on the rows of this matrix.
@@ -235,4 +236,5 @@ Var log_softmax(const Var& x, int axis) {
     });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

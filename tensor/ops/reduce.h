@@ -6,7 +6,8 @@
 
 #include "tensor/tape.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 using Axes = std::vector<int>;  // negative counts from the end; empty = all
 
@@ -28,4 +29,5 @@ IndexTensor argmax(const Tensor& x, int axis, bool keepdim = false);
 Var softmax(const Var& x, int axis);
 Var log_softmax(const Var& x, int axis);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

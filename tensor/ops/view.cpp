@@ -2,7 +2,8 @@
 
 #include "tensor/ops/elementwise.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Var reshape(const Var& x, const std::vector<std::int64_t>& shape) {
     auto dims = shape;
@@ -266,4 +267,5 @@ Var flatten_chw(const Var& x) {
                   [nchw](const Tensor& dy) -> Grads { return {nhwc_from_nchw(dy.reshaped(nchw))}; });
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -6,7 +6,8 @@
 
 #include "tensor/tape.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 Var reshape(const Var& x, const std::vector<std::int64_t>& shape);  // one size may be -1
 Var permute(const Var& x, const std::vector<int>& order);           // a copy: tensors are always contiguous
@@ -37,4 +38,5 @@ Var embedding(const Var& weight, const IndexTensor& index, std::optional<std::in
 // (N, H, W, C) -> (N, C*H*W) in PyTorch's order C, H, W, so that linear weights are interchangeable.
 Var flatten_chw(const Var& x);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

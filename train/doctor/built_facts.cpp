@@ -9,7 +9,8 @@
 #include "train/single_box_setup.h"
 #include "train/single_box_task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 using doctor::Facts;
@@ -118,4 +119,5 @@ void read_built_facts(Task& task, const Config& config, Facts& facts) {
     }
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -9,7 +9,8 @@
 #include "train/parameter_groups.h"
 #include "train/run_parts.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 using doctor::Facts;
@@ -383,4 +384,5 @@ void run_probes(Task& task, const Config& config, Facts& facts, const Say& say) 
     look_at_average(task, config, facts, say);
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

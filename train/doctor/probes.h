@@ -9,7 +9,8 @@
 #include "train/doctor/facts.h"
 #include "train/task.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 // The configuration's model on a handful of synthetic pictures. `settings` is what the task refers to: it must outlive
 // it. Nothing of the configuration's own data is read.
@@ -26,4 +27,5 @@ void read_built_facts(Task& task, const Config& config, doctor::Facts& facts);
 void run_probes(Task& task, const Config& config, doctor::Facts& facts,
                 const std::function<void(const std::string&)>& talk);
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

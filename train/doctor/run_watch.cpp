@@ -11,7 +11,8 @@
 #include "train/forecast.h"
 #include "train/parameter_groups.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 namespace {
 
 using doctor::Facts;
@@ -163,4 +164,5 @@ void RunWatch::diverged(const std::string& what) {
     monitor_->look();
 }
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

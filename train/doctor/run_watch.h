@@ -10,7 +10,8 @@
 #include "train/run.h"
 #include "train/run_parts.h"
 
-namespace solobox::inline SOLOBOX_PRECISION {
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
 
 class RunWatch {
 public:
@@ -47,4 +48,5 @@ private:
     double seconds_ = 0;
 };
 
-}  // namespace solobox::inline SOLOBOX_PRECISION
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox
