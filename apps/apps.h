@@ -1,13 +1,13 @@
 // The verbs of the command line. Each adds its options to the parser and returns what to run.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
+#include "apps/command.h"
 #include "tensor/check.h"
 
 namespace solobox {
@@ -19,35 +19,32 @@ struct CommandLine {
     std::vector<std::string> words;
 };
 
-Verb add_overfit(CLI::App& app, const CommandLine& line);
-Verb add_train(CLI::App& app, const CommandLine& line);
-Verb add_resume(CLI::App& app);
-Verb add_extend(CLI::App& app);
-Verb add_branch(CLI::App& app, const CommandLine& line);
-Verb add_val(CLI::App& app);
-Verb add_predict(CLI::App& app);
-Verb add_experiment(CLI::App& app);
-Verb add_compare(CLI::App& app);
-Verb add_report(CLI::App& app);
-Verb add_lr_find(CLI::App& app);
-Verb add_iou_lab(CLI::App& app);
-Verb add_doctor(CLI::App& app);
-Verb add_completion(CLI::App& app, CLI::App& root);
-Verb add_model(CLI::App& app);
-Verb add_gradcheck(CLI::App& app);
-Verb add_diff(CLI::App& app);
-Verb add_info(CLI::App& app);
-Verb add_config(CLI::App& app);
-Verb add_bench(CLI::App& app);
-Verb add_data(CLI::App& app);
-Verb add_check(CLI::App& app);
+Verb add_overfit(Command app, const CommandLine& line);
+Verb add_train(Command app, const CommandLine& line);
+Verb add_resume(Command app);
+Verb add_extend(Command app);
+Verb add_branch(Command app, const CommandLine& line);
+Verb add_val(Command app);
+Verb add_predict(Command app);
+Verb add_experiment(Command app);
+Verb add_compare(Command app);
+Verb add_report(Command app);
+Verb add_lr_find(Command app);
+Verb add_iou_lab(Command app);
+Verb add_doctor(Command app);
+Verb add_completion(Command app, Command root);
+Verb add_model(Command app);
+Verb add_gradcheck(Command app);
+Verb add_diff(Command app);
+Verb add_info(Command app);
+Verb add_config(Command app);
+Verb add_bench(Command app);
+Verb add_data(Command app);
+Verb add_check(Command app);
 
 // --threads, shared by the verbs that compute.
-void add_threads_option(CLI::App& app, int& threads);
+void add_threads_option(Command app, int& threads);
 void use_threads(int threads);  // 0: the default
-
-// An option whose value may not be the empty text, which scripts pass by mistake.
-CLI::Validator not_empty();
 
 // Ctrl-C and SIGTERM set a flag that the work looks at; a second one leaves at once.
 const std::atomic<int>& watch_signals();

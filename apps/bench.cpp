@@ -16,7 +16,7 @@
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
 #include "tensor/pool.h"
-#include "train/trainer.h"
+#include "train/step/trainer.h"
 
 namespace solobox {
 namespace {
@@ -159,23 +159,22 @@ ExitCode run(const Arguments& a) {
 
 }  // namespace
 
-Verb add_bench(CLI::App& app) {
+Verb add_bench(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("workload", a->workload,
-                   "tiny-gn (default) | tiny-bn | toy-quarter | toy448 | resnet18 | resnet50, or kernels: each kernel "
-                   "against this machine's peaks");
-    app.add_option("--of", a->layers_of, "kernels: the workload whose layers are measured (default tiny-gn)");
-    app.add_option("--steps", a->steps, "steps, or calls of a kernel, to measure (default 20)")
-        ->check(CLI::Range(1, 100000));
-    app.add_option("--batch", a->batch, "pictures of a step (default: the workload's own)")->check(CLI::Range(1, 4096));
+    app.option("workload", a->workload,
+               "tiny-gn (default) | tiny-bn | toy-quarter | toy448 | resnet18 | resnet50, or kernels: each kernel "
+               "against this machine's peaks");
+    app.option("--of", a->layers_of, "kernels: the workload whose layers are measured (default tiny-gn)");
+    app.option("--steps", a->steps, "steps, or calls of a kernel, to measure (default 20)").within(1, 100000);
+    app.option("--batch", a->batch, "pictures of a step (default: the workload's own)").within(1, 4096);
     add_threads_option(app, a->threads);
-    app.add_flag("--direct", a->direct, "convolutions without Winograd");
-    app.add_flag("--predict", a->predict, "the forward pass of one picture instead of training steps");
-    app.add_option("--save", a->save, "with --predict: a directory for the graph as ONNX, its input and our output")
-        ->check(not_empty());
-    app.add_flag("--recompute", a->recompute, "compute the largest maps anew in backward instead of keeping them");
-    app.add_flag("--update-after", a->update_after, "update all parameters after backward, not each inside it");
-    app.add_flag("--json", a->json, "one JSON object on standard output");
+    app.flag("--direct", a->direct, "convolutions without Winograd");
+    app.flag("--predict", a->predict, "the forward pass of one picture instead of training steps");
+    app.option("--save", a->save, "with --predict: a directory for the graph as ONNX, its input and our output")
+        .not_empty();
+    app.flag("--recompute", a->recompute, "compute the largest maps anew in backward instead of keeping them");
+    app.flag("--update-after", a->update_after, "update all parameters after backward, not each inside it");
+    app.flag("--json", a->json, "one JSON object on standard output");
     return [a] { return run(*a); };
 }
 

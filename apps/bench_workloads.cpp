@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "nn/models/resnet.h"
-#include "train/names.h"
-#include "train/single_box_setup.h"
+#include "train/config/names.h"
+#include "train/tasks/single_box_setup.h"
 
 namespace solobox {
 

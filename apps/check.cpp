@@ -6,7 +6,7 @@
 
 #include "apps/apps.h"
 #include "apps/check_file.h"
-#include "data/image.h"
+#include "data/image/image.h"
 #include "data/text.h"
 #include "nn/safetensors.h"
 
@@ -166,14 +166,12 @@ ExitCode check_file(const Arguments& a) {
 
 }  // namespace
 
-Verb add_check(CLI::App& app) {
+Verb add_check(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("FILE", a->file, "labels, a picture, a configuration or a checkpoint")
-        ->required()
-        ->check(not_empty());
-    app.add_option("--as", a->as, "what it is, instead of finding out")->check(CLI::IsMember(kinds));
-    app.add_option("--image", a->image, "the picture that belongs to the labels")->check(not_empty());
-    app.add_flag("--json", a->json, "one JSON object on standard output");
+    app.option("FILE", a->file, "labels, a picture, a configuration or a checkpoint").required().not_empty();
+    app.option("--as", a->as, "what it is, instead of finding out").one_of(kinds);
+    app.option("--image", a->image, "the picture that belongs to the labels").not_empty();
+    app.flag("--json", a->json, "one JSON object on standard output");
     return [a] { return check_file(*a); };
 }
 

@@ -4,12 +4,12 @@
 #include <algorithm>
 
 #include "apps/check_file.h"
-#include "data/coco.h"
-#include "data/image.h"
+#include "data/image/image.h"
+#include "data/sets/coco.h"
+#include "data/sets/tiny_imagenet.h"
+#include "data/sets/voc.h"
+#include "data/sets/yolo.h"
 #include "data/text.h"
-#include "data/tiny_imagenet.h"
-#include "data/voc.h"
-#include "data/yolo.h"
 
 namespace solobox {
 namespace {

@@ -4,10 +4,10 @@
 #include <algorithm>
 
 #include "apps/check_file.h"
+#include "data/sets/yaml_guard.h"
+#include "data/sets/yolo.h"
 #include "data/text.h"
-#include "data/yaml_guard.h"
-#include "data/yolo.h"
-#include "train/config_file.h"
+#include "train/config/file.h"
 
 namespace solobox {
 namespace {

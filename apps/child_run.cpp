@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "apps/apps.h"
-#include "train/run.h"
+#include "train/run/run.h"
 
 extern char** environ;
 

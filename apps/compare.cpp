@@ -9,8 +9,8 @@
 
 #include "apps/run_setup.h"
 #include "nn/safetensors.h"
-#include "train/run_report.h"
-#include "train/run_scores.h"
+#include "train/run/scores.h"
+#include "train/session/run_report.h"
 
 namespace solobox {
 namespace {
@@ -111,19 +111,17 @@ ExitCode report(const Arguments& a) {
 
 }  // namespace
 
-Verb add_compare(CLI::App& app) {
+Verb add_compare(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("runs", a->runs, "directories of runs")->required()->check(not_empty());
-    app.add_option("--out", a->out, "an HTML page with their curves over each other")->check(not_empty());
-    app.add_flag("--json", a->json, "one JSON object on standard output");
+    app.option("runs", a->runs, "directories of runs").required().not_empty();
+    app.option("--out", a->out, "an HTML page with their curves over each other").not_empty();
+    app.flag("--json", a->json, "one JSON object on standard output");
     return [a] { return compare(*a); };
 }
 
-Verb add_report(CLI::App& app) {
+Verb add_report(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("run", a->run, "directory of a run; its data set must be where it was")
-        ->required()
-        ->check(not_empty());
+    app.option("run", a->run, "directory of a run; its data set must be where it was").required().not_empty();
     add_threads_option(app, a->threads);
     return [a] { return report(*a); };
 }

@@ -4,27 +4,23 @@
 #include <fmt/ranges.h>
 
 #include "apps/apps.h"
-#include "train/config.h"
+#include "train/config/config.h"
 
 namespace solobox {
 namespace {
 
-struct Command {
+struct Completion {
     std::string path;  // "data check"; "" for the program
     std::vector<std::string> words;
     bool keys = false;  // takes key=value words
 };
 
-void collect(CLI::App& app, const std::string& path, std::vector<Command>& out) {
-    Command c{path, {}, false};
-    for (CLI::App* sub : app.get_subcommands({})) c.words.push_back(sub->get_name());
-    for (const CLI::Option* o : app.get_options()) {
-        for (const auto& name : o->get_lnames()) c.words.push_back("--" + name);
-        c.keys = c.keys || (o->get_positional() && o->get_name(true) == "words");
-    }
+void collect(const Command& at, const std::string& path, std::vector<Completion>& out) {
+    Completion c{path, {}, at.takes("words")};
+    for (const Command& sub : at.commands()) c.words.push_back(sub.name());
+    for (const std::string& name : at.option_names()) c.words.push_back(name);
     out.push_back(c);
-    for (CLI::App* sub : app.get_subcommands({}))
-        collect(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), out);
+    for (const Command& sub : at.commands()) collect(sub, path.empty() ? sub.name() : path + " " + sub.name(), out);
 }
 
 std::string keys() {
@@ -34,9 +30,9 @@ std::string keys() {
 }
 
 // Longest command path first, so that `data check` wins over `data`.
-std::string bash(const std::vector<Command>& commands) {
+std::string bash(const std::vector<Completion>& commands) {
     std::string cases;
-    for (const Command& c : commands)
+    for (const Completion& c : commands)
         cases +=
             fmt::format("        '{}') words='{}{}' ;;\n", c.path, fmt::join(c.words, " "), c.keys ? " " + keys() : "");
     return "_solobox() {\n"
@@ -45,7 +41,7 @@ std::string bash(const std::vector<Command>& commands) {
            "        case \"${path:+$path }${COMP_WORDS[i]}\" in\n            " +
            [&] {
                std::string known;
-               for (const Command& c : commands)
+               for (const Completion& c : commands)
                    if (!c.path.empty()) known += (known.empty() ? "'" : " | '") + c.path + "'";
                return known;
            }() +
@@ -61,9 +57,9 @@ std::string bash(const std::vector<Command>& commands) {
            "complete -o filenames -F _solobox solobox\n";
 }
 
-std::string fish(const std::vector<Command>& commands) {
+std::string fish(const std::vector<Completion>& commands) {
     std::string text = "complete -c solobox -f\n";
-    for (const Command& c : commands) {
+    for (const Completion& c : commands) {
         const std::string when =
             c.path.empty() ? "__fish_use_subcommand"
                            : fmt::format("__fish_seen_subcommand_from {}", c.path.substr(c.path.rfind(' ') + 1));
@@ -77,11 +73,11 @@ std::string fish(const std::vector<Command>& commands) {
 
 }  // namespace
 
-Verb add_completion(CLI::App& app, CLI::App& root) {
+Verb add_completion(Command app, Command root) {
     auto shell = std::make_shared<std::string>();
-    app.add_option("shell", *shell, "bash | zsh | fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
-    return [shell, &root] {
-        std::vector<Command> commands;
+    app.option("shell", *shell, "bash | zsh | fish").required().one_of({"bash", "zsh", "fish"});
+    return [shell, root] {
+        std::vector<Completion> commands;
         collect(root, "", commands);
         const std::string text = *shell == "fish" ? fish(commands) : bash(commands);
         // zsh reads bash's completions.

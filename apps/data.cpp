@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/data_verbs.h"
-#include "data/image.h"
-#include "data/synthetic.h"
+#include "data/image/image.h"
+#include "data/sets/synthetic.h"
+#include "data/sets/write_set.h"
 #include "data/text.h"
-#include "data/write_set.h"
 
 namespace solobox {
 namespace {
@@ -79,23 +79,20 @@ ExitCode synth(const Writing& a) {
     return report(a, writer, a.to);
 }
 
-CLI::Option* add_target_format(CLI::App& app, const char* name, std::string& to) {
-    return app.add_option(name, to, "yolo | voc | coco")->check(CLI::IsMember({"yolo", "voc", "coco"}));
+Option add_target_format(Command app, const char* name, std::string& to) {
+    return app.option(name, to, "yolo | voc | coco").one_of({"yolo", "voc", "coco"});
 }
 
 }  // namespace
 
-void add_data_arguments(CLI::App& app, DataArguments& a) {
-    app.add_option("DIR", a.data, "the data set: its directory, its data.yaml or its COCO file")
-        ->required()
-        ->check(not_empty());
-    app.add_option("--format", a.format, "instead of finding out: voc | yolo | coco | tiny-imagenet | folder")
-        ->check(not_empty());
-    app.add_option("--exif-boxes", a.exif_boxes, "frame of the labels of turned pictures, where sizes do not tell")
-        ->check(CLI::IsMember({"stored", "upright"}));
-    app.add_flag("--skip-bad", a.skip_bad, "leave out pictures and labels that cannot be used, and count them");
-    app.add_flag("--json", a.json, "one JSON object on standard output");
-    app.add_flag("-q,--quiet", a.quiet, "no talk on standard error");
+void add_data_arguments(Command app, DataArguments& a) {
+    app.option("DIR", a.data, "the data set: its directory, its data.yaml or its COCO file").required().not_empty();
+    app.option("--format", a.format, "instead of finding out: voc | yolo | coco | tiny-imagenet | folder").not_empty();
+    app.option("--exif-boxes", a.exif_boxes, "frame of the labels of turned pictures, where sizes do not tell")
+        .one_of({"stored", "upright"});
+    app.flag("--skip-bad", a.skip_bad, "leave out pictures and labels that cannot be used, and count them");
+    app.flag("--json", a.json, "one JSON object on standard output");
+    app.flag("-q,--quiet", a.quiet, "no talk on standard error");
 }
 
 OpenOptions open_options(const DataArguments& a) {
@@ -120,34 +117,33 @@ std::function<void()> stop_on_signal() {
     };
 }
 
-Verb add_data_convert(CLI::App& app) {
+Verb add_data_convert(Command app) {
     auto a = std::make_shared<Writing>();
     add_data_arguments(app, a->in);
-    app.add_option("NEWDIR", a->out, "new directory for the copy")->required()->check(not_empty());
-    add_target_format(app, "--to", a->to)->required();
+    app.option("NEWDIR", a->out, "new directory for the copy").required().not_empty();
+    add_target_format(app, "--to", a->to).required();
     return [a] { return convert(*a); };
 }
 
-Verb add_data_synth(CLI::App& app) {
+Verb add_data_synth(Command app) {
     auto a = std::make_shared<Writing>();
     a->to = "yolo";
-    app.add_option("DIR", a->out, "new directory")->required()->check(not_empty());
-    app.add_option("--count", a->count, "pictures to train on (default 200)")->check(CLI::Range(1, 1'000'000));
-    app.add_option("--val", a->val, "pictures to validate on, beside those (default 40)")
-        ->check(CLI::Range(0, 1'000'000));
-    app.add_option("--size", a->size, "side of the pictures in pixels (default 128)")->check(CLI::Range(16, 2048));
-    app.add_option("--seed", a->seed, "another seed, other pictures (default 0)");
+    app.option("DIR", a->out, "new directory").required().not_empty();
+    app.option("--count", a->count, "pictures to train on (default 200)").within(1, 1'000'000);
+    app.option("--val", a->val, "pictures to validate on, beside those (default 40)").within(0, 1'000'000);
+    app.option("--size", a->size, "side of the pictures in pixels (default 128)").within(16, 2048);
+    app.option("--seed", a->seed, "another seed, other pictures (default 0)");
     add_target_format(app, "--format", a->to);
-    app.add_flag("--json", a->in.json, "one JSON object on standard output");
+    app.flag("--json", a->in.json, "one JSON object on standard output");
     return [a] { return synth(*a); };
 }
 
-Verb add_data(CLI::App& app) {
-    app.require_subcommand(1);
-    auto verbs = std::make_shared<std::vector<std::pair<CLI::App*, Verb>>>();
-    const auto add = [&](const char* name, const char* text, Verb (*make)(CLI::App&)) {
-        CLI::App* sub = app.add_subcommand(name, text);
-        verbs->emplace_back(sub, make(*sub));
+Verb add_data(Command app) {
+    app.needs_command();
+    auto verbs = std::make_shared<std::vector<std::pair<Command, Verb>>>();
+    const auto add = [&](const char* name, const char* text, Verb (*make)(Command)) {
+        Command sub = app.command(name, text);
+        verbs->emplace_back(sub, make(sub));
     };
     add("check", "everything that is wrong with a data set, exit 0 or 3", add_data_check);
     add("show", "a contact sheet with every box drawn", add_data_show);
@@ -155,7 +151,7 @@ Verb add_data(CLI::App& app) {
     add("synth", "a new set of synthetic pictures", add_data_synth);
     return [verbs] {
         for (const auto& [sub, run] : *verbs)
-            if (sub->parsed()) return run();
+            if (sub.given()) return run();
         return ExitCode::usage;
     };
 }

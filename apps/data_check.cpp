@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/data_verbs.h"
-#include "data/lint.h"
+#include "data/sets/lint.h"
+#include "data/sets/write_set.h"
 #include "data/text.h"
-#include "data/write_set.h"
 
 namespace solobox {
 namespace {
@@ -132,10 +132,10 @@ ExitCode check_data(const Arguments& a) {
 
 }  // namespace
 
-Verb add_data_check(CLI::App& app) {
+Verb add_data_check(Command app) {
     auto a = std::make_shared<Arguments>();
     add_data_arguments(app, a->in);
-    app.add_option("--fix", a->fix, "write a copy without the bad items to this new directory")->check(not_empty());
+    app.option("--fix", a->fix, "write a copy without the bad items to this new directory").not_empty();
     add_threads_option(app, a->in.threads);
     return [a] { return check_data(*a); };
 }

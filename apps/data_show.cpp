@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/data_verbs.h"
-#include "data/draw.h"
-#include "data/image.h"
+#include "data/image/draw.h"
+#include "data/image/image.h"
+#include "data/sets/write_set.h"
 #include "data/text.h"
-#include "data/write_set.h"
 
 namespace solobox {
 namespace {
@@ -106,12 +106,12 @@ ExitCode show(const Arguments& a) {
 
 }  // namespace
 
-Verb add_data_show(CLI::App& app) {
+Verb add_data_show(Command app) {
     auto a = std::make_shared<Arguments>();
     add_data_arguments(app, a->in);
-    app.add_option("--out", a->out, "PNG to write (default contact_sheet.png)")->check(not_empty());
-    app.add_option("-n", a->n, "pictures, spread over the split (default 16)")->check(CLI::Range(1, 1024));
-    app.add_option("--split", a->split, "train | val")->check(CLI::IsMember({"train", "val"}));
+    app.option("--out", a->out, "PNG to write (default contact_sheet.png)").not_empty();
+    app.option("-n", a->n, "pictures, spread over the split (default 16)").within(1, 1024);
+    app.option("--split", a->split, "train | val").one_of({"train", "val"});
     return [a] { return show(*a); };
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "apps/apps.h"
-#include "data/dataset.h"
+#include "data/sets/dataset.h"
 
 namespace solobox {
 
@@ -14,16 +14,16 @@ struct DataArguments {
     int threads = 0;
 };
 
-void add_data_arguments(CLI::App& app, DataArguments& a);
+void add_data_arguments(Command app, DataArguments& a);
 OpenOptions open_options(const DataArguments& a);
 // Says on stderr what was opened and what was left out.
 void tell(Talk& talk, const DataSet& set);
 // Call it between pictures: after Ctrl-C or SIGTERM it throws, and what was begun is removed.
 std::function<void()> stop_on_signal();
 
-Verb add_data_check(CLI::App& app);
-Verb add_data_show(CLI::App& app);
-Verb add_data_convert(CLI::App& app);
-Verb add_data_synth(CLI::App& app);
+Verb add_data_check(Command app);
+Verb add_data_show(Command app);
+Verb add_data_convert(Command app);
+Verb add_data_synth(Command app);
 
 }  // namespace solobox

@@ -1,11 +1,12 @@
 // solobox diff: the first step and tensor in which two runs differ.
+#include "train/run/diff.h"
+
 #include <fmt/core.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "apps/apps.h"
-#include "train/run_diff.h"
 
 namespace solobox {
 namespace {
@@ -32,11 +33,11 @@ ExitCode run(const Arguments& a) {
 
 }  // namespace
 
-Verb add_diff(CLI::App& app) {
+Verb add_diff(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("run", a->a, "directory of one run")->required()->check(not_empty());
-    app.add_option("other", a->b, "directory of the other")->required()->check(not_empty());
-    app.add_flag("--json", a->json, "one JSON object on standard output");
+    app.option("run", a->a, "directory of one run").required().not_empty();
+    app.option("other", a->b, "directory of the other").required().not_empty();
+    app.flag("--json", a->json, "one JSON object on standard output");
     return [a] { return run(*a); };
 }
 

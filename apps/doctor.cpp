@@ -11,12 +11,12 @@
 #include "apps/doctor_overfit.h"
 #include "apps/run_setup.h"
 #include "data/text.h"
-#include "train/config_file.h"
+#include "train/config/file.h"
 #include "train/doctor/probes.h"
 #include "train/doctor/read_config.h"
 #include "train/doctor/rules.h"
 #include "train/doctor/sources.h"
-#include "train/forecast.h"
+#include "train/session/forecast.h"
 
 namespace solobox {
 namespace {
@@ -369,35 +369,31 @@ ExitCode examine_and_say(const Arguments& a) {
 
 }  // namespace
 
-Verb add_doctor(CLI::App& app) {
+Verb add_doctor(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("what", a->words, "CONFIG.yaml and key=value words, or the directory of a run");
-    app.add_option("--log", a->log, "a log of any program: CSV, JSON, JSON lines")->check(not_empty());
-    app.add_option("--columns", a->columns, "columns of the log by fact: metric=mAP50,val_loss=val/total")
-        ->delimiter(',')
-        ->allow_extra_args(false);
-    app.add_option("--fact", a->facts, "what the doctor cannot find out: train_images=6000 (docs/doctor.md lists all)")
-        ->allow_extra_args(false);
-    app.add_option("--dialect", a->dialect, "of the configuration: solobox, or yaml1.1 for files of other programs")
-        ->check(CLI::IsMember({"solobox", "yaml1.1"}));
-    app.add_option("--reference", a->reference,
-                   "a run known to be good: a name, batch=8,lr0=0.00025, or a run's directory")
-        ->check(not_empty());
-    app.add_option("--baseline", a->baseline, "run or log to compare with")->check(not_empty());
-    app.add_option("--baseline-config", a->baseline_config, "its configuration, when it is no run")->check(not_empty());
-    app.add_option("--rules", a->rules, "all: also those that pass or cannot say; or a list: D02,D41")
-        ->check(not_empty());
-    app.add_option("--threshold", a->thresholds, "RULE.NAME=VALUE or RULE=off")
-        ->delimiter(',')
-        ->allow_extra_args(false);
-    app.add_flag("--no-probes", a->no_probes, "read the configuration, do not try the model");
-    app.add_flag("--overfit", a->overfit, "also learn 8 pictures by heart (D64)");
-    app.add_flag("--strict", a->strict, "exit 4 when a rule says FAIL");
-    app.add_flag("--ascii", a->ascii, "no symbols");
-    app.add_flag("--json", a->json, "one JSON object on standard output");
-    app.add_flag("--json-lines", a->json_lines, "a line of JSON for every rule");
-    app.add_flag("--docs", a->docs, "print docs/doctor.md: every rule with an example");
-    app.add_flag("-q,--quiet", a->quiet, "no talk");
+    app.option("what", a->words, "CONFIG.yaml and key=value words, or the directory of a run");
+    app.option("--log", a->log, "a log of any program: CSV, JSON, JSON lines").not_empty();
+    app.option("--columns", a->columns, "columns of the log by fact: metric=mAP50,val_loss=val/total")
+        .delimiter(',')
+        .one_value();
+    app.option("--fact", a->facts, "what the doctor cannot find out: train_images=6000 (docs/doctor.md lists all)")
+        .one_value();
+    app.option("--dialect", a->dialect, "of the configuration: solobox, or yaml1.1 for files of other programs")
+        .one_of({"solobox", "yaml1.1"});
+    app.option("--reference", a->reference, "a run known to be good: a name, batch=8,lr0=0.00025, or a run's directory")
+        .not_empty();
+    app.option("--baseline", a->baseline, "run or log to compare with").not_empty();
+    app.option("--baseline-config", a->baseline_config, "its configuration, when it is no run").not_empty();
+    app.option("--rules", a->rules, "all: also those that pass or cannot say; or a list: D02,D41").not_empty();
+    app.option("--threshold", a->thresholds, "RULE.NAME=VALUE or RULE=off").delimiter(',').one_value();
+    app.flag("--no-probes", a->no_probes, "read the configuration, do not try the model");
+    app.flag("--overfit", a->overfit, "also learn 8 pictures by heart (D64)");
+    app.flag("--strict", a->strict, "exit 4 when a rule says FAIL");
+    app.flag("--ascii", a->ascii, "no symbols");
+    app.flag("--json", a->json, "one JSON object on standard output");
+    app.flag("--json-lines", a->json_lines, "a line of JSON for every rule");
+    app.flag("--docs", a->docs, "print docs/doctor.md: every rule with an example");
+    app.flag("-q,--quiet", a->quiet, "no talk");
     add_threads_option(app, a->threads);
     return [a] { return examine_and_say(*a); };
 }

@@ -9,8 +9,8 @@
 #include <set>
 
 #include "apps/apps.h"
-#include "train/overfit.h"
-#include "train/overfit_classes.h"
+#include "train/session/overfit.h"
+#include "train/session/overfit_classes.h"
 
 namespace solobox {
 namespace {

@@ -1,7 +1,7 @@
 // Whether a configuration's model can learn eight pictures by heart.
 #pragma once
 
-#include "train/config.h"
+#include "train/config/config.h"
 #include "train/doctor/facts.h"
 
 namespace solobox {

@@ -10,7 +10,7 @@
 #include "nn/safetensors.h"
 #include "tensor/kernels/parallel.h"
 #include "train/experiment/table.h"
-#include "train/run.h"
+#include "train/run/run.h"
 
 namespace solobox {
 namespace {
@@ -237,23 +237,22 @@ ExitCode run_experiment(const Arguments& a) {
 
 }  // namespace
 
-Verb add_experiment(CLI::App& app) {
+Verb add_experiment(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("file", a->file, "the experiment: base, arms or factors, sets, seeds (docs/experiments.md)")
-        ->required()
-        ->check(not_empty());
-    app.add_option("words", a->words, "key=value words for every run, as data=DIR or epochs=5");
-    app.add_option("--out", a->out, "directory (default runs/experiment/NAME); one that is there is gone on with")
-        ->check(not_empty());
-    app.add_option("--jobs", a->jobs, "runs at a time (default 1)")->check(CLI::Range(1, 256));
-    app.add_option("--seeds", a->seeds, "instead of the file's: how many, or a list as 0,1,2")->check(not_empty());
-    app.add_option("--threads", a->threads, "threads of each run (default: physical cores / jobs)")
-        ->check(CLI::Range(1, 1024));
-    app.add_flag("--smoke", a->smoke, "one epoch of a few small pictures, two seeds: does all of it run?");
-    app.add_flag("--dry-run", a->dry_run, "say what would run and how long it takes; train nothing");
-    app.add_flag("--keep-weights", a->keep_weights, "keep the weights of finished runs");
-    app.add_flag("--json", a->json, "one JSON object on standard output");
-    app.add_flag("-q,--quiet", a->quiet, "no progress");
+    app.option("file", a->file, "the experiment: base, arms or factors, sets, seeds (docs/experiments.md)")
+        .required()
+        .not_empty();
+    app.option("words", a->words, "key=value words for every run, as data=DIR or epochs=5");
+    app.option("--out", a->out, "directory (default runs/experiment/NAME); one that is there is gone on with")
+        .not_empty();
+    app.option("--jobs", a->jobs, "runs at a time (default 1)").within(1, 256);
+    app.option("--seeds", a->seeds, "instead of the file's: how many, or a list as 0,1,2").not_empty();
+    app.option("--threads", a->threads, "threads of each run (default: physical cores / jobs)").within(1, 1024);
+    app.flag("--smoke", a->smoke, "one epoch of a few small pictures, two seeds: does all of it run?");
+    app.flag("--dry-run", a->dry_run, "say what would run and how long it takes; train nothing");
+    app.flag("--keep-weights", a->keep_weights, "keep the weights of finished runs");
+    app.flag("--json", a->json, "one JSON object on standard output");
+    app.flag("-q,--quiet", a->quiet, "no progress");
     return [a] { return run_experiment(*a); };
 }
 

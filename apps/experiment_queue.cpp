@@ -13,9 +13,10 @@
 #include <thread>
 
 #include "apps/child_run.h"
-#include "train/forecast.h"
-#include "train/make_task.h"
-#include "train/time_forecast.h"
+#include "train/session/forecast.h"
+#include "train/session/session.h"
+#include "train/session/time_forecast.h"
+#include "train/tasks/make_task.h"
 
 namespace solobox {
 namespace {

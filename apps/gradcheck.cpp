@@ -1,5 +1,5 @@
 // solobox gradcheck: every op, layer, loss and model against central differences. Compiled with Real = double.
-#include "train/gradcheck.h"
+#include "train/proof/gradcheck.h"
 
 #include <fmt/core.h>
 
@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/apps.h"
-#include "train/ops_table.h"
+#include "train/proof/ops_table.h"
 
 namespace solobox {
 namespace {
@@ -58,13 +58,13 @@ ExitCode run(const Arguments& a) {
 
 }  // namespace
 
-Verb add_gradcheck(CLI::App& app) {
+Verb add_gradcheck(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("name", a->only, "an op or model, or a group: op, loss, model (default: all)");
-    app.add_option("--seed", a->seed, "of the random inputs (default 0)");
+    app.option("name", a->only, "an op or model, or a group: op, loss, model (default: all)");
+    app.option("--seed", a->seed, "of the random inputs (default 0)");
     add_threads_option(app, a->threads);
-    app.add_flag("--list", a->list, "the names, without checking anything");
-    app.add_flag("--json", a->json, "one JSON object on standard output");
+    app.flag("--list", a->list, "the names, without checking anything");
+    app.flag("--json", a->json, "one JSON object on standard output");
     return [a] { return run(*a); };
 }
 

@@ -5,14 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/run_setup.h"
-#include "train/run.h"
-#include "train/training_schedule.h"
+#include "train/run/run.h"
+#include "train/step/training_schedule.h"
 
 namespace solobox {
 
-Verb add_info(CLI::App& app) {
+Verb add_info(Command app) {
     auto json = std::make_shared<bool>(false);
-    app.add_flag("--json", *json, "one JSON object on standard output");
+    app.flag("--json", *json, "one JSON object on standard output");
     return [json] {
         nlohmann::ordered_json j;
         for (const auto& [key, value] : environment_facts()) {
@@ -24,16 +24,16 @@ Verb add_info(CLI::App& app) {
     };
 }
 
-Verb add_config(CLI::App& app) {
+Verb add_config(Command app) {
     struct Arguments {
         bool json = false, schema = false, markdown = false;
         std::vector<std::string> words;
     };
     auto a = std::make_shared<Arguments>();
-    app.add_flag("--schema", a->schema, "all keys with aliases, type, range, default and meaning");
-    app.add_flag("--markdown", a->markdown, "with --schema: the table as the docs have it");
-    app.add_flag("--json", a->json, "one JSON object on standard output");
-    app.add_option("words", a->words, "CONFIG.yaml and key=value words: what `train` would make of them, with origins");
+    app.flag("--schema", a->schema, "all keys with aliases, type, range, default and meaning");
+    app.flag("--markdown", a->markdown, "with --schema: the table as the docs have it");
+    app.flag("--json", a->json, "one JSON object on standard output");
+    app.option("words", a->words, "CONFIG.yaml and key=value words: what `train` would make of them, with origins");
     return [a] {
         if (a->schema && a->markdown) {
             fmt::print("{}", schema_markdown());

@@ -1,6 +1,6 @@
 // solobox iou-lab: what each box loss does to a single box, as one page, a table and JSON. Compiled with Real = double,
 // so that "exactly 0" is what the formula says and no rounding.
-#include "train/iou_lab.h"
+#include "train/lab/iou_lab.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,8 +11,8 @@
 
 #include "apps/apps.h"
 #include "nn/safetensors.h"
-#include "train/report_iou_lab.h"
-#include "train/training_schedule.h"
+#include "train/lab/page.h"
+#include "train/step/training_schedule.h"
 
 namespace solobox {
 namespace {
@@ -171,33 +171,24 @@ ExitCode run(const Arguments& a) {
 
 }  // namespace
 
-Verb add_iou_lab(CLI::App& app) {
+Verb add_iou_lab(Command app) {
     auto a = std::make_shared<Arguments>();
-    const auto not_blank = [](const char* what) {
-        return CLI::Validator(
-            [what](const std::string& text) {
-                return text.empty() ? fmt::format("expected {}, found an empty text", what) : "";
-            },
-            "", "not blank");
-    };
-    app.add_option("--target", a->target, "cx,cy,w,h of the box to be found, sides up to 0.5 (default 0.5,0.5,0.4,0.3)")
-        ->check(not_blank("cx,cy,w,h"));
-    app.add_option("--size", a->size, "w,h of the box that is moved over the picture (default 0.2,0.1)")
-        ->check(not_blank("w,h"));
-    app.add_option("--losses", a->losses, "some of them, between commas (default: all)")
-        ->check(not_blank("names of losses"));
-    app.add_option("--grid", a->grid, "positions along each side of a field, 5 to 41 (default 21)");
-    app.add_option("--steps", a->steps, "steps of the race, 1 to 10000 (default 200)");
-    app.add_option("--lr", a->rates,
-                   "rates to try, between commas; each loss gets its best (default 0.001 to 10 in steps of 1, 2, 5)")
-        ->check(not_blank("rates between commas"));
-    app.add_option("--schedule", a->schedule, "of the rate: cosine, which falls to 0, or constant (default cosine)")
-        ->check(CLI::IsMember({"cosine", "constant"}));
-    app.add_option("--out", a->out, "the HTML page; written anew when it is there (default runs/iou-lab/iou-lab.html)")
-        ->check(not_empty());
+    app.option("--target", a->target, "cx,cy,w,h of the box to be found, sides up to 0.5 (default 0.5,0.5,0.4,0.3)")
+        .not_blank("cx,cy,w,h");
+    app.option("--size", a->size, "w,h of the box that is moved over the picture (default 0.2,0.1)").not_blank("w,h");
+    app.option("--losses", a->losses, "some of them, between commas (default: all)").not_blank("names of losses");
+    app.option("--grid", a->grid, "positions along each side of a field, 5 to 41 (default 21)");
+    app.option("--steps", a->steps, "steps of the race, 1 to 10000 (default 200)");
+    app.option("--lr", a->rates,
+               "rates to try, between commas; each loss gets its best (default 0.001 to 10 in steps of 1, 2, 5)")
+        .not_blank("rates between commas");
+    app.option("--schedule", a->schedule, "of the rate: cosine, which falls to 0, or constant (default cosine)")
+        .one_of({"cosine", "constant"});
+    app.option("--out", a->out, "the HTML page; written anew when it is there (default runs/iou-lab/iou-lab.html)")
+        .not_empty();
     add_threads_option(app, a->threads);
-    app.add_flag("--json", a->json, "one JSON object on standard output");
-    app.add_flag("-q,--quiet", a->quiet, "no talk on standard error");
+    app.flag("--json", a->json, "one JSON object on standard output");
+    app.flag("-q,--quiet", a->quiet, "no talk on standard error");
     return [a] { return run(*a); };
 }
 

@@ -7,8 +7,8 @@
 
 #include "apps/run_setup.h"
 #include "nn/safetensors.h"
-#include "train/parameter_groups.h"
-#include "train/report.h"
+#include "train/report/report.h"
+#include "train/step/parameter_groups.h"
 
 namespace solobox {
 namespace {
@@ -141,16 +141,16 @@ ExitCode lr_find(const Arguments& a) {
 
 }  // namespace
 
-Verb add_lr_find(CLI::App& app) {
+Verb add_lr_find(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("words", a->words, "CONFIG.yaml and key=value words, as for train")->required();
-    app.add_option("--low", a->low, "first rate (default 1e-6)")->check(CLI::Range(1e-12, 100.0));
-    app.add_option("--high", a->high, "last rate (default 1)")->check(CLI::Range(1e-12, 1000.0));
-    app.add_option("--steps", a->steps, "steps of the sweep (default 100)")->check(CLI::Range(10, 100'000));
-    app.add_option("--out", a->out, "an HTML page with the curve")->check(not_empty());
+    app.option("words", a->words, "CONFIG.yaml and key=value words, as for train").required();
+    app.option("--low", a->low, "first rate (default 1e-6)").between(1e-12, 100.0);
+    app.option("--high", a->high, "last rate (default 1)").between(1e-12, 1000.0);
+    app.option("--steps", a->steps, "steps of the sweep (default 100)").within(10, 100'000);
+    app.option("--out", a->out, "an HTML page with the curve").not_empty();
     add_threads_option(app, a->threads);
-    app.add_flag("--json", a->json, "one JSON object on standard output");
-    app.add_flag("-q,--quiet", a->quiet, "no progress");
+    app.flag("--json", a->json, "one JSON object on standard output");
+    app.flag("-q,--quiet", a->quiet, "no progress");
     return [a] { return lr_find(*a); };
 }
 

@@ -11,10 +11,10 @@
 #include "apps/apps.h"
 #include "apps/onnx_file.h"
 #include "nn/checkpoint.h"
-#include "train/class_task.h"
-#include "train/config_setup.h"
-#include "train/run.h"
-#include "train/single_box_setup.h"
+#include "train/config/setup.h"
+#include "train/run/run.h"
+#include "train/tasks/class_task.h"
+#include "train/tasks/single_box_setup.h"
 
 namespace solobox {
 namespace {
@@ -170,29 +170,28 @@ ExitCode export_model(const Arguments& a) {
 
 }  // namespace
 
-Verb add_model(CLI::App& app) {
+Verb add_model(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.require_subcommand(1);
-    const auto common = [&](CLI::App* sub) {
-        sub->add_option("words", a->words, "key=value configuration words");
-        sub->add_option("--image", a->image, "side of the pictures in pixels")->check(CLI::Range(1, 4096));
-        sub->add_option("--classes", a->classes, "resnets: classes (default 1000)")->check(CLI::Range(1, 1 << 20));
-        sub->add_flag("--json", a->json, "one JSON object on standard output");
+    app.needs_command();
+    const auto common = [&](Command sub) {
+        sub.option("words", a->words, "key=value configuration words");
+        sub.option("--image", a->image, "side of the pictures in pixels").within(1, 4096);
+        sub.option("--classes", a->classes, "resnets: classes (default 1000)").within(1, 1 << 20);
+        sub.flag("--json", a->json, "one JSON object on standard output");
     };
-    CLI::App* table = app.add_subcommand("show", "layer table with shapes, parameters and MACs");
-    table->add_option("name", a->name, "tiny | toy | resnet18 | resnet34 | resnet50, or the directory of a run")
-        ->required();
+    Command table = app.command("show", "layer table with shapes, parameters and MACs");
+    table.option("name", a->name, "tiny | toy | resnet18 | resnet34 | resnet50, or the directory of a run").required();
     common(table);
-    CLI::App* file = app.add_subcommand("export", "weights and graph for other tools");
-    file->add_option("name", a->name, "as for show; of a run, its last weights")->required();
+    Command file = app.command("export", "weights and graph for other tools");
+    file.option("name", a->name, "as for show; of a run, its last weights").required();
     common(file);
-    file->add_option("--format", a->format, "onnx (opset 13, box decoded inside) | safetensors (PyTorch's names)")
-        ->check(CLI::IsMember({"onnx", "safetensors"}));
-    file->add_flag("--onnx", a->onnx, "the same as --format onnx");
-    file->add_option("--out", a->out, "file to write (default NAME.FORMAT)")->check(not_empty());
-    file->add_option("--weights", a->weights, "safetensors to export (default: the run's, or freshly initialised)")
-        ->check(not_empty());
-    return [a, table] { return table->parsed() ? show(*a) : export_model(*a); };
+    file.option("--format", a->format, "onnx (opset 13, box decoded inside) | safetensors (PyTorch's names)")
+        .one_of({"onnx", "safetensors"});
+    file.flag("--onnx", a->onnx, "the same as --format onnx");
+    file.option("--out", a->out, "file to write (default NAME.FORMAT)").not_empty();
+    file.option("--weights", a->weights, "safetensors to export (default: the run's, or freshly initialised)")
+        .not_empty();
+    return [a, table] { return table.given() ? show(*a) : export_model(*a); };
 }
 
 }  // namespace solobox

@@ -1,5 +1,5 @@
 // solobox overfit: N pictures, learned by heart or not, and why not.
-#include "train/overfit.h"
+#include "train/session/overfit.h"
 
 #include <fmt/core.h>
 
@@ -11,11 +11,11 @@
 #include "apps/run_setup.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
-#include "train/class_task.h"
-#include "train/config_file.h"
-#include "train/config_setup.h"
-#include "train/overfit_classes.h"
-#include "train/single_box_setup.h"
+#include "train/config/file.h"
+#include "train/config/setup.h"
+#include "train/session/overfit_classes.h"
+#include "train/tasks/class_task.h"
+#include "train/tasks/single_box_setup.h"
 
 namespace solobox {
 namespace {
@@ -180,25 +180,23 @@ ExitCode run_overfit(const Arguments& a, const CommandLine& line) {
 
 }  // namespace
 
-Verb add_overfit(CLI::App& app, const CommandLine& line) {
+Verb add_overfit(Command app, const CommandLine& line) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("-n", a->n, "pictures to learn (default 8)")->check(CLI::Range(1, 4096));
-    app.add_option("--data", a->data, "data set directory (default: synthetic shapes made in memory)")
-        ->check(not_empty());
-    app.add_option("--format", a->format, "voc | yolo | coco | tiny-imagenet (default: found out)");
-    app.add_option("--model", a->model, "tiny (default), toy, or a resnet with --task classify (default resnet18)");
-    app.add_option("--task", a->task, "box (default) or classify: one box, or the class of a picture")
-        ->check(CLI::IsMember({"box", "classify"}));
-    app.add_option("--steps", a->steps, "at most so many steps (default 900, in cycles of 300)")
-        ->check(CLI::Range(1, 1'000'000));
-    app.add_option("--seed", a->seed, "of the weights; the pictures stay the same (default 0)");
+    app.option("-n", a->n, "pictures to learn (default 8)").within(1, 4096);
+    app.option("--data", a->data, "data set directory (default: synthetic shapes made in memory)").not_empty();
+    app.option("--format", a->format, "voc | yolo | coco | tiny-imagenet (default: found out)");
+    app.option("--model", a->model, "tiny (default), toy, or a resnet with --task classify (default resnet18)");
+    app.option("--task", a->task, "box (default) or classify: one box, or the class of a picture")
+        .one_of({"box", "classify"});
+    app.option("--steps", a->steps, "at most so many steps (default 900, in cycles of 300)").within(1, 1'000'000);
+    app.option("--seed", a->seed, "of the weights; the pictures stay the same (default 0)");
     add_threads_option(app, a->threads);
-    app.add_option("--out", a->out, "run directory (default runs/overfit/NAME)")->check(not_empty());
-    app.add_flag("--exist-ok", a->exist_ok, "--out may exist and hold files");
-    app.add_flag("--skip-bad", a->skip_bad, "leave out pictures and labels that cannot be used");
-    app.add_flag("--json", a->json, "one JSON object on standard output");
-    app.add_flag("-q,--quiet", a->quiet, "no progress");
-    app.add_option("words", a->words, "key=value configuration words, see `solobox config --schema`");
+    app.option("--out", a->out, "run directory (default runs/overfit/NAME)").not_empty();
+    app.flag("--exist-ok", a->exist_ok, "--out may exist and hold files");
+    app.flag("--skip-bad", a->skip_bad, "leave out pictures and labels that cannot be used");
+    app.flag("--json", a->json, "one JSON object on standard output");
+    app.flag("-q,--quiet", a->quiet, "no progress");
+    app.option("words", a->words, "key=value configuration words, see `solobox config --schema`");
     return [a, &line] { return run_overfit(*a, line); };
 }
 

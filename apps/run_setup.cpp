@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/image.h"
+#include "data/image/image.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
-#include "train/config_file.h"
-#include "train/config_setup.h"
-#include "train/run_report.h"
+#include "train/config/file.h"
+#include "train/config/setup.h"
+#include "train/session/run_report.h"
 
 namespace solobox {
 

@@ -5,9 +5,10 @@
 #include <vector>
 
 #include "apps/apps.h"
-#include "train/make_task.h"
-#include "train/report.h"
-#include "train/session.h"
+#include "train/report/report.h"
+#include "train/session/session.h"
+#include "train/step/weights.h"
+#include "train/tasks/make_task.h"
 
 namespace solobox {
 

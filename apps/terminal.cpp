@@ -10,7 +10,7 @@
 
 #include "apps/apps.h"
 #include "tensor/kernels/parallel.h"
-#include "train/json_text.h"
+#include "train/config/json_text.h"
 
 namespace solobox {
 namespace {
@@ -24,20 +24,14 @@ extern "C" void on_signal(int number) {
 
 }  // namespace
 
-void add_threads_option(CLI::App& app, int& threads) {
-    app.add_option("--threads", threads,
-                   "threads to compute with; the result does not depend on it (default: physical cores)")
-        ->check(CLI::Range(1, 1024));
+void add_threads_option(Command app, int& threads) {
+    app.option("--threads", threads,
+               "threads to compute with; the result does not depend on it (default: physical cores)")
+        .within(1, 1024);
 }
 
 void use_threads(int threads) {
     if (threads > 0) set_thread_count(threads);
-}
-
-CLI::Validator not_empty() {
-    return {
-        [](const std::string& text) { return text.empty() ? std::string("expected a path, found an empty text") : ""; },
-        "", "not empty"};
 }
 
 const std::atomic<int>& watch_signals() {

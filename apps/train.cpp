@@ -8,10 +8,11 @@
 #include "apps/run_setup.h"
 #include "data/text.h"
 #include "tensor/kernels/parallel.h"
-#include "train/forecast.h"
-#include "train/legacy_names.h"
-#include "train/run_report.h"
-#include "train/training_schedule.h"
+#include "train/run/legacy_names.h"
+#include "train/session/forecast.h"
+#include "train/session/run_findings.h"
+#include "train/session/run_report.h"
+#include "train/step/training_schedule.h"
 
 namespace solobox {
 namespace {
@@ -256,24 +257,23 @@ ExitCode branch(const Arguments& a, const CommandLine& line) {
     return start(a, config, line, Json{{"run", a.run}, {"changes", changes}});
 }
 
-void add_common(CLI::App& app, Arguments& a) {
+void add_common(Command app, Arguments& a) {
     add_threads_option(app, a.threads);
-    app.add_flag("--json", a.json, "one JSON object on standard output");
-    app.add_flag("-q,--quiet", a.quiet, "no progress");
+    app.flag("--json", a.json, "one JSON object on standard output");
+    app.flag("-q,--quiet", a.quiet, "no progress");
 }
 
 }  // namespace
 
-Verb add_train(CLI::App& app, const CommandLine& line) {
+Verb add_train(Command app, const CommandLine& line) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("words", a->words, "CONFIG.yaml and key=value words, see `solobox config --schema`")->required();
-    app.add_option("--out", a->out, "run directory (default PROJECT/NAME)")->check(not_empty());
-    app.add_flag("--exist-ok", a->exist_ok, "--out may exist and hold files");
+    app.option("words", a->words, "CONFIG.yaml and key=value words, see `solobox config --schema`").required();
+    app.option("--out", a->out, "run directory (default PROJECT/NAME)").not_empty();
+    app.flag("--exist-ok", a->exist_ok, "--out may exist and hold files");
     add_common(app, *a);
-    app.add_flag("--skip-bad", a->skip_bad, "leave out pictures and labels that cannot be used");
-    app.add_flag(
-        "--fast-dev-run", a->fast_dev_run,
-        "one batch of training and one of validation through everything, nothing kept; memory forecast and peak");
+    app.flag("--skip-bad", a->skip_bad, "leave out pictures and labels that cannot be used");
+    app.flag("--fast-dev-run", a->fast_dev_run,
+             "one batch of training and one of validation through everything, nothing kept; memory forecast and peak");
     return [a, &line] {
         Config config = training_config(a->words);
         if (a->skip_bad) config.set("skip_bad", "true", "--skip-bad");
@@ -283,9 +283,9 @@ Verb add_train(CLI::App& app, const CommandLine& line) {
     };
 }
 
-Verb add_resume(CLI::App& app) {
+Verb add_resume(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("run", a->run, "directory of a run that was stopped")->required()->check(not_empty());
+    app.option("run", a->run, "directory of a run that was stopped").required().not_empty();
     add_common(app, *a);
     return [a] {
         RunDirectory run = RunDirectory::existing(a->run);
@@ -294,24 +294,20 @@ Verb add_resume(CLI::App& app) {
     };
 }
 
-Verb add_extend(CLI::App& app) {
+Verb add_extend(Command app) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("run", a->run, "directory of a run")->required()->check(not_empty());
-    app.add_option("--epochs", a->epochs, "epochs in all, more than it had")
-        ->required()
-        ->check(CLI::Range(1, 1'000'000));
+    app.option("run", a->run, "directory of a run").required().not_empty();
+    app.option("--epochs", a->epochs, "epochs in all, more than it had").required().within(1, 1'000'000);
     add_common(app, *a);
     return [a] { return extend(*a); };
 }
 
-Verb add_branch(CLI::App& app, const CommandLine& line) {
+Verb add_branch(Command app, const CommandLine& line) {
     auto a = std::make_shared<Arguments>();
-    app.add_option("run", a->run, "directory of the run whose best weights the new one starts from")
-        ->required()
-        ->check(not_empty());
-    app.add_option("words", a->words, "key=value words: what the new run does differently");
-    app.add_option("--out", a->out, "run directory (default PROJECT/NAME-branch)")->check(not_empty());
-    app.add_flag("--exist-ok", a->exist_ok, "--out may exist and hold files");
+    app.option("run", a->run, "directory of the run whose best weights the new one starts from").required().not_empty();
+    app.option("words", a->words, "key=value words: what the new run does differently");
+    app.option("--out", a->out, "run directory (default PROJECT/NAME-branch)").not_empty();
+    app.flag("--exist-ok", a->exist_ok, "--out may exist and hold files");
     add_common(app, *a);
     return [a, &line] { return branch(*a, line); };
 }

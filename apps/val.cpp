@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/draw.h"
-#include "data/image.h"
-#include "train/run_report.h"
-#include "train/single_box_task.h"
+#include "data/image/draw.h"
+#include "data/image/image.h"
+#include "train/session/run_report.h"
+#include "train/tasks/single_box_task.h"
 
 namespace solobox {
 namespace {
@@ -118,11 +118,11 @@ ExitCode predict_boxes(const ValArguments& a, const RunDirectory& run, const Con
     return ExitCode::done;
 }
 
-void add_common(CLI::App& app, ValArguments& a) {
-    app.add_option("run", a.run, "directory of a run")->required()->check(not_empty());
-    app.add_option("--weights", a.weights, "best (default) | last | a safetensors file")->check(not_empty());
+void add_common(Command app, ValArguments& a) {
+    app.option("run", a.run, "directory of a run").required().not_empty();
+    app.option("--weights", a.weights, "best (default) | last | a safetensors file").not_empty();
     add_threads_option(app, a.threads);
-    app.add_flag("--json", a.json, "one JSON object on standard output");
+    app.flag("--json", a.json, "one JSON object on standard output");
 }
 
 ExitCode val(const ValArguments& a) {
@@ -147,22 +147,22 @@ std::string weights_file(const RunDirectory& run, const std::string& which) {
     return which == "best" ? run.best_weights() : which == "last" ? run.last_weights() : which;
 }
 
-Verb add_val(CLI::App& app) {
+Verb add_val(Command app) {
     auto a = std::make_shared<ValArguments>();
     add_common(app, *a);
-    app.add_option("--data", a->data, "another data set than the run's")->check(not_empty());
-    app.add_option("--split", a->split, "val (default) or train")->check(CLI::IsMember({"val", "train"}));
-    app.add_option("--out", a->out, "a PNG of the worst pictures")->check(not_empty());
-    app.add_flag("--skip-bad", a->skip_bad, "leave out pictures and labels that cannot be used");
-    app.add_flag("-q,--quiet", a->quiet, "no talk");
+    app.option("--data", a->data, "another data set than the run's").not_empty();
+    app.option("--split", a->split, "val (default) or train").one_of({"val", "train"});
+    app.option("--out", a->out, "a PNG of the worst pictures").not_empty();
+    app.flag("--skip-bad", a->skip_bad, "leave out pictures and labels that cannot be used");
+    app.flag("-q,--quiet", a->quiet, "no talk");
     return [a] { return val(*a); };
 }
 
-Verb add_predict(CLI::App& app) {
+Verb add_predict(Command app) {
     auto a = std::make_shared<ValArguments>();
     add_common(app, *a);
-    app.add_option("images", a->images, "pictures")->required();
-    app.add_option("--out", a->out, "directory for the pictures with their boxes")->check(not_empty());
+    app.option("images", a->images, "pictures").required();
+    app.option("--out", a->out, "directory for the pictures with their boxes").not_empty();
     return [a] { return predict(*a); };
 }
 

@@ -7,9 +7,9 @@
 #include <numeric>
 
 #include "apps/val.h"
-#include "data/image.h"
+#include "data/image/image.h"
 #include "data/text.h"
-#include "train/class_task.h"
+#include "train/tasks/class_task.h"
 
 namespace solobox {
 namespace {

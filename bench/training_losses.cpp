@@ -11,9 +11,9 @@
 
 #include "nn/checkpoint.h"
 #include "tensor/tape.h"
-#include "train/config_setup.h"
-#include "train/session.h"
-#include "train/single_box_task.h"
+#include "train/config/setup.h"
+#include "train/session/session.h"
+#include "train/tasks/single_box_task.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {

@@ -3,7 +3,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/solobox)
 
 install(TARGETS solobox RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS solobox_common solobox_f32 solobox_f64 solobox_third_party EXPORT solobox_targets
+install(TARGETS solobox_common solobox_product solobox_f32 solobox_f64 solobox_run_f32 solobox_third_party EXPORT solobox_targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 foreach(room tensor nn optim data train)
   install(DIRECTORY ${room} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/solobox FILES_MATCHING PATTERN "*.h")

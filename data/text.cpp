@@ -153,6 +153,8 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
     return value;
 }
 
+std::string number_text(double value) { return fmt::format("{}", value); }
+
 std::size_t find_bad_utf8(std::string_view text) {
     for (std::size_t i = 0; i < text.size();) {
         const std::size_t length = utf8_length(text, i);

@@ -45,6 +45,9 @@ std::vector<std::string_view> split_blanks(std::string_view line);
 std::optional<double> parse_double(std::string_view text);
 std::optional<std::int64_t> parse_integer(std::string_view text);
 
+// A number as CSV and JSON want it: the shortest text that reads back the same, '.' in every locale.
+std::string number_text(double value);
+
 // Offset of the first byte that is no UTF-8, or npos. Surrogates and overlong forms are no UTF-8.
 std::size_t find_bad_utf8(std::string_view text);
 // Offset of the first control character other than tab, LF, CR, or npos.

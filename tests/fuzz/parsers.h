@@ -12,16 +12,16 @@
 #include <string_view>
 #include <vector>
 
-#include "data/coco.h"
-#include "data/image.h"
+#include "data/image/image.h"
+#include "data/sets/coco.h"
+#include "data/sets/tiny_imagenet.h"
+#include "data/sets/voc.h"
+#include "data/sets/yaml_guard.h"
+#include "data/sets/yolo.h"
 #include "data/text.h"
-#include "data/tiny_imagenet.h"
-#include "data/voc.h"
-#include "data/yaml_guard.h"
-#include "data/yolo.h"
 #include "nn/safetensors.h"
 #include "tensor/check.h"
-#include "train/config.h"
+#include "train/config/config.h"
 
 namespace solobox::fuzz {
 

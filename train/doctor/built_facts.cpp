@@ -2,12 +2,12 @@
 #include <chrono>
 #include <cmath>
 
-#include "train/class_task.h"
 #include "train/doctor/probes.h"
-#include "train/make_task.h"
-#include "train/parameter_groups.h"
-#include "train/single_box_setup.h"
-#include "train/single_box_task.h"
+#include "train/step/parameter_groups.h"
+#include "train/tasks/class_task.h"
+#include "train/tasks/make_task.h"
+#include "train/tasks/single_box_setup.h"
+#include "train/tasks/single_box_task.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {

@@ -6,9 +6,9 @@
 #include <cctype>
 
 #include "tensor/check.h"
-#include "train/config.h"
-#include "train/names.h"
-#include "train/training_schedule.h"
+#include "train/config/config.h"
+#include "train/config/names.h"
+#include "train/step/training_schedule.h"
 
 namespace solobox::doctor {
 namespace {

@@ -10,8 +10,8 @@
 
 #include "tensor/check.h"
 #include "train/doctor/rules.h"
-#include "train/report.h"
-#include "train/run.h"
+#include "train/report/report.h"
+#include "train/run/run.h"
 
 namespace solobox::doctor {
 

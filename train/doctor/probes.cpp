@@ -5,9 +5,9 @@
 #include <cstring>
 
 #include "nn/init.h"
-#include "train/diagnosis.h"
-#include "train/parameter_groups.h"
-#include "train/run_parts.h"
+#include "train/step/diagnosis.h"
+#include "train/step/parameter_groups.h"
+#include "train/step/run_parts.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {

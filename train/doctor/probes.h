@@ -5,9 +5,9 @@
 #include <functional>
 #include <memory>
 
-#include "train/config.h"
+#include "train/config/config.h"
 #include "train/doctor/facts.h"
-#include "train/task.h"
+#include "train/step/task.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "train/config.h"
+#include "train/config/config.h"
 #include "train/doctor/facts.h"
 
 namespace solobox::doctor {

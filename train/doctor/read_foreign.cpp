@@ -8,8 +8,8 @@
 #include <regex>
 #include <set>
 
+#include "data/sets/yaml_guard.h"
 #include "data/text.h"
-#include "data/yaml_guard.h"
 #include "train/doctor/sources.h"
 
 namespace solobox::doctor {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "data/text.h"
+#include "train/config/names.h"
 #include "train/doctor/sources.h"
-#include "train/names.h"
 
 namespace solobox::doctor {
 namespace {

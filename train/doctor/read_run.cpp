@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "train/doctor/sources.h"
-#include "train/table.h"
+#include "train/run/table.h"
 
 namespace solobox::doctor {
 namespace {

@@ -7,15 +7,15 @@
 #include <map>
 #include <thread>
 
-#include "data/dataset.h"
+#include "data/sets/dataset.h"
 #include "nn/safetensors.h"
 #include "optim/schedule.h"
 #include "tensor/check.h"
-#include "train/data_setup.h"
+#include "train/config/names.h"
 #include "train/doctor/read_config.h"
 #include "train/doctor/sources.h"
-#include "train/names.h"
-#include "train/run_rate.h"
+#include "train/step/data_setup.h"
+#include "train/step/run_rate.h"
 
 namespace solobox::doctor {
 namespace {

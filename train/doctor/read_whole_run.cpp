@@ -9,10 +9,10 @@
 #include <nlohmann/json.hpp>
 
 #include "nn/safetensors.h"
-#include "train/config_setup.h"
+#include "train/config/setup.h"
 #include "train/doctor/read_config.h"
 #include "train/doctor/sources.h"
-#include "train/training_schedule.h"
+#include "train/step/training_schedule.h"
 
 namespace solobox::doctor {
 namespace {

@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "tensor/check.h"
-#include "train/config.h"
-#include "train/names.h"
+#include "train/config/config.h"
+#include "train/config/names.h"
 
 namespace solobox::doctor {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "train/doctor/facts.h"
-#include "train/run.h"
+#include "train/run/run.h"
 
 namespace solobox::doctor {
 

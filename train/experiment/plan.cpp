@@ -9,10 +9,10 @@
 #include <map>
 #include <set>
 
+#include "data/sets/yaml_guard.h"
 #include "data/text.h"
-#include "data/yaml_guard.h"
 #include "tensor/check.h"
-#include "train/names.h"
+#include "train/config/names.h"
 
 namespace solobox::experiment {
 namespace {

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "tensor/check.h"
-#include "train/config_file.h"
-#include "train/config_setup.h"
+#include "train/config/file.h"
+#include "train/config/setup.h"
 #include "train/experiment/plan.h"
 
 namespace solobox::experiment {

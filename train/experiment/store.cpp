@@ -12,7 +12,7 @@
 #include "nn/safetensors.h"
 #include "tensor/check.h"
 #include "tensor/kernels/dispatch.h"
-#include "train/json_text.h"
+#include "train/config/json_text.h"
 
 namespace solobox::experiment {
 namespace {

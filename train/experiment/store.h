@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "train/config.h"
-#include "train/run_scores.h"
+#include "train/config/config.h"
+#include "train/run/scores.h"
 
 namespace solobox::experiment {
 

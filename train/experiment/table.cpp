@@ -7,7 +7,7 @@
 #include <cmath>
 #include <map>
 
-#include "train/run.h"
+#include "train/run/run.h"
 
 namespace solobox::experiment {
 namespace {

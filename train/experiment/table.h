@@ -10,7 +10,7 @@
 #include "train/experiment/plan.h"
 #include "train/experiment/statistics.h"
 #include "train/experiment/store.h"
-#include "train/report.h"
+#include "train/report/report.h"
 
 namespace solobox::experiment {
 

@@ -1,0 +1,57 @@
+# What the rooms of the top-level CMakeLists.txt are made of.
+
+# solobox_room(FOLDER KIND [KIND SOURCE ...] ...): adds the folder's sources to SOLOBOX_<KIND>, KIND one of
+# ONCE, TWICE, PRODUCT, SINGLE; those named behind a further word (without .cpp) to that list instead.
+function(solobox_room folder kind)
+  file(GLOB sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+  if(NOT sources)
+    message(FATAL_ERROR "solobox_room: ${folder} has no sources")
+  endif()
+  set(list ${kind})
+  foreach(word ${ARGN})
+    if(word MATCHES "^(ONCE|TWICE|PRODUCT|SINGLE)$")
+      set(list ${word})
+      continue()
+    endif()
+    set(source ${folder}/${word}.cpp)
+    if(NOT source IN_LIST sources)
+      message(FATAL_ERROR "solobox_room: there is no ${source}")
+    endif()
+    list(REMOVE_ITEM sources ${source})
+    list(APPEND SOLOBOX_${list} ${source})
+  endforeach()
+  list(APPEND SOLOBOX_${kind} ${sources})
+  foreach(list ONCE TWICE PRODUCT SINGLE)
+    set(SOLOBOX_${list} ${SOLOBOX_${list}} PARENT_SCOPE)
+  endforeach()
+endfunction()
+
+# A source with options of its own. A header compiled under other options would not fit it, nor may it read more than
+# its few includes: see the house test.
+function(solobox_isa source)
+  set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${ARGN}" SKIP_PRECOMPILE_HEADERS ON
+                                                   SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
+# What people wait for is its compiler, not its speed.
+function(solobox_quick target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
+# Half of a source's time went into reading these.
+function(solobox_precompile target)
+  if(SOLOBOX_PCH)
+    target_precompile_headers(${target} PRIVATE <algorithm> <array> <chrono> <cmath> <cstdint> <filesystem> <fstream>
+      <functional> <map> <memory> <optional> <set> <span> <string> <utility> <vector> <fmt/format.h> <fmt/ranges.h> ${ARGN})
+  endif()
+endfunction()
+
+function(solobox_library name)
+  add_library(${name} STATIC ${ARGN})
+  add_library(solobox::${name} ALIAS ${name})
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>
+                                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/solobox>)
+  target_compile_features(${name} PUBLIC cxx_std_20)
+  target_link_libraries(${name} PRIVATE $<BUILD_INTERFACE:solobox_flags>)
+  solobox_precompile(${name})
+endfunction()

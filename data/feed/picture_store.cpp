@@ -1,0 +1,99 @@
+#include "data/feed/picture_store.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "data/image/image.h"
+#include "data/text.h"
+#include "tensor/check.h"
+#include "tensor/kernels/parallel.h"
+
+namespace solobox {
+namespace {
+
+std::uint32_t bytes_sum(std::uint32_t start, const void* data, std::size_t size) {
+    return checksum({static_cast<const char*>(data), size}, start);
+}
+
+}  // namespace
+
+Image PictureStore::load(std::size_t source) const {
+    if (!options_.keep_aspect) return resize_bilinear(read_(source), options_.side, options_.side, options_.antialias);
+    Image whole = read_(source);
+    const int shorter = std::min(whole.width, whole.height);
+    if (std::max(whole.width, whole.height) / 64 > shorter)
+        throw DataError(
+            fmt::format("a picture of {}x{} pixels: too narrow to be seen at one size", whole.width, whole.height));
+    if (shorter <= options_.side) return whole;
+    const auto shrunk = [&](int length) {
+        return static_cast<int>(static_cast<std::int64_t>(length) * options_.side / shorter);
+    };
+    return resize_bilinear(whole, shrunk(whole.width), shrunk(whole.height), options_.antialias);
+}
+
+PictureStore::PictureStore(std::vector<StoredTarget> targets, Read read, const Options& options,
+                           std::vector<Tally>& tallies)
+    : read_(std::move(read)), options_(options) {
+    const std::size_t n = targets.size();
+    std::atomic<std::int64_t> kept{0};
+    std::vector<Image> images(n);
+    std::vector<std::string> errors(n);
+    std::vector<std::uint32_t> sums(n);
+    parallel_for(static_cast<std::int64_t>(n), [&](std::int64_t tile) {
+        const auto i = static_cast<std::size_t>(tile);
+        try {
+            Image image = load(i);
+            sums[i] = bytes_sum(0, image.rgb.data(), image.rgb.size());
+            const auto bytes = static_cast<std::int64_t>(image.rgb.size());
+            if (kept.fetch_add(bytes) + bytes <= options.cache_bytes)
+                images[i] = std::move(image);
+            else
+                kept.fetch_sub(bytes);
+        } catch (const DataError& e) {
+            errors[i] = e.what();
+        }
+    });
+    for (std::size_t i = 0; i < n; ++i) {
+        if (!errors[i].empty()) {
+            if (!options.skip_bad)
+                throw DataError(fmt::format(
+                    "{}\nThis picture cannot be used: mend or remove it, or leave such pictures out with --skip-bad.",
+                    errors[i]));
+            count(tallies, "pictures that do not decode left out", errors[i]);
+            continue;
+        }
+        const UnitBox& b = targets[i].box;
+        const double target[5] = {b.cx, b.cy, b.w, b.h, static_cast<double>(targets[i].class_id)};
+        fingerprint_ = bytes_sum(bytes_sum(fingerprint_, &sums[i], sizeof sums[i]), target, sizeof target);
+        entries_.push_back({std::move(targets[i]), i, std::move(images[i])});
+    }
+}
+
+std::vector<UnitBox> PictureStore::boxes() const {
+    std::vector<UnitBox> out;
+    for (const Entry& e : entries_) out.push_back(e.target.box);
+    return out;
+}
+
+PictureStore PictureStore::some(std::size_t n) const {
+    PictureStore part;
+    part.read_ = read_, part.options_ = options_;
+    n = std::min(n, size());
+    for (std::size_t k = 0; k < n; ++k) part.entries_.push_back(entries_[k * size() / n]);
+    part.fingerprint_ = fingerprint_;
+    return part;
+}
+
+Image PictureStore::image(std::size_t i) const {
+    const Entry& e = entries_[i];
+    return e.image.rgb.empty() ? load(e.source) : e.image;
+}
+
+Image PictureStore::picture(std::size_t i) const { return read_(entries_[i].source); }
+
+std::size_t PictureStore::cached() const {
+    return static_cast<std::size_t>(
+        std::count_if(entries_.begin(), entries_.end(), [](const Entry& e) { return !e.image.rgb.empty(); }));
+}
+
+}  // namespace solobox

@@ -1,0 +1,338 @@
+// See lint.h.
+#include "data/sets/lint.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <numeric>
+
+#include "data/image/image.h"
+#include "data/sets/write_set.h"
+#include "data/sets/yolo.h"
+#include "data/text.h"
+#include "tensor/kernels/parallel.h"
+
+namespace solobox {
+namespace {
+
+// Of the decoded pixels: equal pictures are found whatever file format they were saved in without loss.
+using Fingerprint = std::array<std::uint64_t, 2>;
+
+Fingerprint fingerprint(const Image& image) {
+    Fingerprint out{0x9E3779B97F4A7C15ULL ^ static_cast<std::uint64_t>(image.width),
+                    0xC2B2AE3D27D4EB4FULL ^ static_cast<std::uint64_t>(image.height)};
+    const auto mix = [&](std::uint64_t word) {
+        out[0] = (out[0] ^ word) * 0xFF51AFD7ED558CCDULL;
+        out[0] ^= out[0] >> 32U;
+        out[1] = (out[1] + word) * 0xC4CEB9FE1A85EC53ULL;
+        out[1] ^= out[1] >> 29U;
+    };
+    for (std::size_t i = 0; i < image.rgb.size(); i += 8) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, image.rgb.data() + i, std::min<std::size_t>(8, image.rgb.size() - i));
+        mix(word);
+    }
+    return out;
+}
+
+// "FILE: line 7: text" -> place FILE:7 and text; "FILE: text" -> FILE and text.
+Finding from_message(const std::string& message, bool error, const std::string& kind) {
+    Finding out{error, kind, message, ""};
+    const std::size_t line = message.find(": line ");
+    if (line != std::string::npos) {
+        const std::size_t end = message.find(": ", line + 7);
+        if (end != std::string::npos && parse_integer(std::string_view(message).substr(line + 7, end - line - 7))) {
+            out.place = message.substr(0, line) + ":" + message.substr(line + 7, end - line - 7);
+            out.message = message.substr(end + 2);
+            return out;
+        }
+    }
+    if (const std::size_t colon = message.find(": "); colon != std::string::npos) {
+        out.place = message.substr(0, colon);
+        out.message = message.substr(colon + 2);
+    }
+    return out;
+}
+
+class Linter {
+public:
+    Linter(const std::string& path, const OpenOptions& options) : options_(options), lenient_(options.skip_bad) {
+        options_.skip_bad = true;  // all flaws, not the first
+        options_.strictness = Strictness::lenient;
+        out_.set = open_dataset(path, options_);
+    }
+
+    LintReport run(const std::function<void(std::int64_t, std::int64_t)>& progress) {
+        from_tallies();
+        if (out_.set.format == "yolo") labels_without_picture();
+        if (out_.set.format == "coco") pictures_not_listed();
+        decode(progress);
+        for (auto* samples : {&out_.set.train, &out_.set.val})
+            std::erase_if(*samples, [&](const Sample& s) { return out_.unusable.contains(s.path); });
+        count_split(out_.set.train, out_.train);
+        count_split(out_.set.val, out_.val);
+        equal_pictures();
+        measure_boxes();
+        measure_baseline();
+        std::stable_sort(out_.findings.begin(), out_.findings.end(),
+                         [](const Finding& a, const Finding& b) { return a.error > b.error; });
+        return std::move(out_);
+    }
+
+private:
+    void from_tallies() {
+        for (const Tally& tally : out_.set.tallies) {
+            const auto is = [&](const char* part) { return tally.what.find(part) != std::string::npos; };
+            const bool refused = is("cannot be used");
+            const bool box = tally.what.starts_with("boxes ") && tally.what.ends_with(" skipped");
+            const bool missing = is("names in ImageSets");
+            const bool error = !lenient_ && (refused || box || missing);
+            for (const std::string& note : tally.notes) {
+                if (refused) {
+                    out_.findings.push_back(from_message(note, error, "unusable"));
+                    if (out_.set.format == "yolo") other_lines(out_.findings.back());
+                } else {
+                    out_.findings.push_back({error, box ? "box" : "label", note, tally.what});
+                }
+            }
+        }
+    }
+
+    // A reader stops at the first bad line of a label file; here are the others.
+    void other_lines(const Finding first) {
+        const std::size_t colon = first.place.rfind(':');
+        const std::string file = first.place.substr(0, colon);
+        if (colon == std::string::npos || !file.ends_with(".txt") || !is_file(file)) return;
+        const auto begin = parse_integer(std::string_view(first.place).substr(colon + 1)).value_or(0);
+        const std::string text = read_whole(file, std::size_t{64} << 20);
+        const std::string_view body = strip_bom(text);
+        if (find_control(body) != std::string_view::npos || find_bad_utf8(body) != std::string_view::npos) return;
+        const bool named = !is_directory(out_.set.root) || !find_yolo_yaml(out_.set.root).empty();
+        const int classes = named ? static_cast<int>(out_.set.classes.size()) : -1;
+        LineReader lines(body);
+        int found = 0;
+        for (std::string_view line; lines.next(line) && found < 1000;) {
+            if (lines.number() <= begin) continue;
+            std::vector<Tally> unused;
+            try {
+                parse_yolo(line, file, Strictness::lenient, unused, classes);
+            } catch (const DataError& error) {
+                Finding finding = from_message(error.what(), first.error, first.kind);
+                finding.place = fmt::format("{}:{}", file, lines.number());
+                out_.findings.push_back(std::move(finding));
+                ++found;
+            }
+        }
+    }
+
+    std::set<std::string> picture_folders() const {
+        std::set<std::string> out;
+        for (const auto* samples : {&out_.set.train, &out_.set.val})
+            for (const Sample& sample : *samples) out.insert(parent_path(sample.path));
+        return out;
+    }
+
+    void labels_without_picture() {
+        std::set<std::string> expected, folders;
+        for (const std::string& folder : picture_folders())
+            for (const std::string& name : list_directory(folder).files) {
+                if (!has_picture_ending(name)) continue;
+                const std::string label = yolo_label_path(join_path(folder, name));
+                // Beside the pictures lie other texts, too.
+                if (parent_path(label) != folder) folders.insert(parent_path(label));
+                expected.insert(label);
+            }
+        for (const std::string& folder : folders) {
+            if (!is_directory(folder)) continue;
+            for (const std::string& name : list_directory(folder).files)
+                if (name.ends_with(".txt") && name != "classes.txt" && !expected.contains(join_path(folder, name)))
+                    out_.findings.push_back({!lenient_, "label", printable(join_path(folder, name), 300),
+                                             "a label file without its picture"});
+        }
+    }
+
+    void pictures_not_listed() {
+        std::set<std::string> listed;
+        for (const auto* samples : {&out_.set.train, &out_.set.val})
+            for (const Sample& sample : *samples) listed.insert(sample.path);
+        for (const std::string& folder : picture_folders())
+            for (const std::string& name : list_directory(folder).files) {
+                const std::string path = join_path(folder, name);
+                if (!has_picture_ending(name) || listed.contains(path)) continue;
+                try {
+                    (void)image_info(path, options_.limits);
+                } catch (const DataError&) {
+                    continue;  // listed, and named as unusable already
+                }
+                out_.findings.push_back({false, "label", printable(path, 300), "a picture that no COCO file lists"});
+            }
+    }
+
+    void decode(const std::function<void(std::int64_t, std::int64_t)>& progress) {
+        for (const auto* samples : {&out_.set.train, &out_.set.val})
+            for (const Sample& sample : *samples) all_.push_back(&sample);
+        prints_.resize(all_.size());
+        std::vector<std::string> flaws(all_.size());
+        const auto n = static_cast<std::int64_t>(all_.size());
+        constexpr std::int64_t block = 64;  // pictures between two words of progress
+        for (std::int64_t begin = 0; begin < n; begin += block) {
+            if (progress) progress(begin, n);
+            parallel_for(std::min(block, n - begin), [&](std::int64_t tile) {
+                const auto i = static_cast<std::size_t>(begin + tile);
+                const Sample& sample = *all_[i];
+                try {
+                    const Image image = read_image(sample.path, options_.limits);
+                    if (sample.width > 0 && (image.width != sample.width || image.height != sample.height))
+                        fail_data(printable(sample.path, 300), "{} x {} pixels, but its labels are for {} x {}",
+                                  image.width, image.height, sample.width, sample.height);
+                    prints_[i] = fingerprint(image);
+                } catch (const DataError& error) {
+                    flaws[i] = error.what();
+                }
+            });
+        }
+        for (std::size_t i = 0; i < all_.size(); ++i) {
+            if (flaws[i].empty()) {
+                by_print_[prints_[i]].push_back({i < out_.set.train.size(), all_[i]->path});
+                continue;
+            }
+            out_.unusable.insert(all_[i]->path);
+            out_.findings.push_back(from_message(flaws[i], !lenient_, "picture"));
+        }
+    }
+
+    void equal_pictures() {
+        for (const auto& [print, pictures] : by_print_) {
+            std::vector<std::string> train, val;
+            for (const auto& [in_train, path] : pictures) (in_train ? train : val).push_back(path);
+            for (const std::string& path : train)
+                if (!val.empty()) {
+                    out_.leaks.push_back({path, val.front()});
+                    out_.findings.push_back({true, "leak", printable(path, 300),
+                                             "the same picture is in val: " + printable(val.front(), 300)});
+                }
+            for (auto* same : {&train, &val})
+                if (same->size() > 1) out_.duplicates.push_back(*same);
+        }
+        std::sort(out_.leaks.begin(), out_.leaks.end());
+        std::sort(out_.duplicates.begin(), out_.duplicates.end());
+        for (const auto& same : out_.duplicates)
+            for (std::size_t i = 1; i < same.size(); ++i)
+                out_.findings.push_back({false, "duplicate", printable(same[i], 300),
+                                         "the same picture as " + printable(same.front(), 300)});
+    }
+
+    void count_split(const std::vector<Sample>& samples, SplitCounts& counts) const {
+        const std::size_t classes = out_.set.classes.size();
+        counts.boxes_of_class.assign(classes, 0);
+        counts.pictures_of_class.assign(classes, 0);
+        for (const Sample& sample : samples) {
+            ++counts.pictures;
+            counts.background += sample.objects.empty() && sample.class_id < 0;
+            std::set<int> here;
+            if (sample.class_id >= 0) here.insert(sample.class_id);
+            for (const Object& object : sample.objects) {
+                ++counts.boxes;
+                counts.crowds += object.crowd;
+                ++counts.boxes_of_class.at(static_cast<std::size_t>(object.class_id));
+                here.insert(object.class_id);
+            }
+            for (const int id : here) ++counts.pictures_of_class.at(static_cast<std::size_t>(id));
+        }
+    }
+
+    static Spread spread(std::vector<double> values) {
+        if (values.empty()) return {};
+        std::sort(values.begin(), values.end());
+        const std::size_t n = values.size();
+        return {values.front(), (values[(n - 1) / 2] + values[n / 2]) / 2,
+                std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(n), values.back()};
+    }
+
+    void measure_boxes() {
+        std::vector<double> w, h, area, w_pixels, h_pixels;
+        for (const auto* samples : {&out_.set.train, &out_.set.val})
+            for (const Sample& sample : *samples)
+                for (const Object& o : sample.objects) {
+                    w_pixels.push_back(o.x2 - o.x1);
+                    h_pixels.push_back(o.y2 - o.y1);
+                    w.push_back((o.x2 - o.x1) / sample.width);
+                    h.push_back((o.y2 - o.y1) / sample.height);
+                    area.push_back(w.back() * h.back());
+                }
+        out_.box_width = spread(std::move(w));
+        out_.box_height = spread(std::move(h));
+        out_.box_area = spread(std::move(area));
+        out_.box_width_pixels = spread(std::move(w_pixels));
+        out_.box_height_pixels = spread(std::move(h_pixels));
+    }
+
+    void measure_baseline() {
+        std::vector<Tally> unused;
+        const auto boxes = [&](const std::vector<Sample>& samples) {
+            std::vector<UnitBox> out;
+            for (const Target& target : usable(samples, BoxPolicy::largest, unused)) out.push_back(target.box);
+            return out;
+        };
+        const std::vector<UnitBox> train = boxes(out_.set.train), val = boxes(out_.set.val);
+        out_.val_targets = static_cast<std::int64_t>(val.size());
+        if (train.empty() || val.empty()) return;
+        out_.mean_box_iou = mean_unit_iou(mean_box(train), val);
+        out_.constant_box_iou = mean_unit_iou(best_constant_box(train), val);
+    }
+
+    OpenOptions options_;
+    bool lenient_;
+    LintReport out_;
+    std::vector<const Sample*> all_;
+    std::vector<Fingerprint> prints_;
+    std::map<Fingerprint, std::vector<std::pair<bool, std::string>>> by_print_;  // in train?, path
+};
+
+}  // namespace
+
+std::int64_t LintReport::errors() const {
+    return std::count_if(findings.begin(), findings.end(), [](const Finding& f) { return f.error; });
+}
+std::int64_t LintReport::warnings() const { return static_cast<std::int64_t>(findings.size()) - errors(); }
+
+LintReport lint(const std::string& path, OpenOptions options,
+                const std::function<void(std::int64_t, std::int64_t)>& progress) {
+    return Linter(path, options).run(progress);
+}
+
+std::string mend(const LintReport& report, const std::string& directory, std::vector<std::string>& what,
+                 const std::function<void()>& between) {
+    const DataSet& set = report.set;
+    if (set.format == "folder")
+        throw ConfigError("--fix: a set of class folders has no boxes to write, and no label that could be mended");
+    const bool writable = set.format == "voc" || set.format == "coco";
+    const std::string format = writable ? set.format : "yolo";
+    SetWriter writer(directory, set_format(format), set.classes, &set);
+    std::set<std::string> leaked, repeated;
+    for (const auto& [train, val] : report.leaks) leaked.insert(train);
+    for (const auto& same : report.duplicates) repeated.insert(same.begin() + 1, same.end());
+    std::int64_t unlabelled = 0;
+    for (const bool val : {false, true})
+        for (const Sample& sample : val ? set.val : set.train) {
+            if (between) between();
+            if (leaked.contains(sample.path) || repeated.contains(sample.path)) continue;
+            // Of a known class but without a box: not background, there is something in it.
+            if (sample.class_id >= 0 && sample.objects.empty())
+                ++unlabelled;
+            else
+                writer.add(val, sample);
+        }
+    writer.finish();
+    const auto say = [&](std::size_t n, const char* text) {
+        if (n > 0) what.push_back(fmt::format("{} {}", n, text));
+    };
+    say(report.unusable.size(), "pictures that do not decode left out");
+    say(leaked.size(), "training pictures that are in val left out of train");
+    say(repeated.size(), "repeated pictures left out (the first stays)");
+    say(static_cast<std::size_t>(unlabelled), "pictures of a class but without a box left out");
+    say(static_cast<std::size_t>(writer.crowds_left_out()), "crowds left out: only COCO has them");
+    return format;
+}
+
+}  // namespace solobox

@@ -1,0 +1,183 @@
+// The text of one YOLO label file. The directories are in yolo_set.cpp.
+#include "data/sets/yolo.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+#include <tuple>
+
+#include "data/text.h"
+
+namespace solobox {
+namespace {
+
+constexpr double slack = 0.01;  // beyond the picture by more than this is no rounding
+constexpr std::int64_t max_classes = 100000;
+
+class LabelParser {
+public:
+    LabelParser(const std::string& file, Strictness strictness, std::vector<Tally>& tallies, int class_count)
+        : file_(file), strict_(strictness == Strictness::strict), tallies_(tallies), class_count_(class_count) {}
+
+    std::vector<YoloBox> parse(std::string_view text) {
+        LineReader lines(text);
+        for (std::string_view line; lines.next(line);) {
+            line_ = lines.number();
+            split(line);
+            if (!words_.empty()) row();
+        }
+        return std::move(boxes_);
+    }
+
+private:
+    template <class... Args>
+    [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
+        fail_line(file_, line_, format, std::forward<Args>(args)...);
+    }
+
+    void split(std::string_view line) {
+        words_.clear();
+        std::size_t i = 0;
+        while (i < line.size()) {
+            const std::size_t start = line.find_first_not_of(" \t\r\v\f", i);
+            if (start == std::string_view::npos) break;
+            i = std::min(line.find_first_of(" \t\r\v\f", start), line.size());
+            words_.push_back(line.substr(start, i - start));
+        }
+    }
+
+    void row() {
+        const std::size_t n = words_.size();
+        const bool polygon = n >= 7 && n % 2 == 1;
+        if (n == 1 && words_[0].find(',') != std::string_view::npos)
+            fail("wrong number of fields: they are separated by commas, expected blanks");
+        if (n != 5 && !polygon)
+            fail("wrong number of fields: {} (\"{}\"), expected 5: class cx cy w h{}", n, printable(words_[0], 20),
+                 n == 6 ? " (is the last one a confidence? remove it)" : "");
+        YoloBox out;
+        out.line = line_;
+        out.class_id = class_id(words_[0]);
+        numbers_.clear();
+        for (std::size_t i = 1; i < n; ++i) numbers_.push_back(number(words_[i]));
+        const bool finite = std::all_of(numbers_.begin(), numbers_.end(), [](double v) { return std::isfinite(v); });
+        if (!finite) {
+            if (strict_) fail("a number is not finite: expected 5 finite numbers");
+            return tally("boxes that are not finite skipped");
+        }
+        if (polygon) {
+            if (!from_polygon(out.box)) return;
+        } else if (!from_box(out.box)) {
+            return;
+        }
+        const auto key = std::tuple(out.class_id, out.box.cx, out.box.cy, out.box.w, out.box.h);
+        if (!seen_.insert(key).second) return tally("repeated boxes dropped");
+        if (polygon) tally("polygons turned into boxes");
+        boxes_.push_back(out);
+    }
+
+    int class_id(std::string_view word) const {
+        auto id = parse_integer(word);
+        if (!id) {  // some exporters write 0.0
+            const auto real = parse_double(word);
+            if (real && std::isfinite(*real) && std::abs(*real) < 1e9 && *real == std::floor(*real))
+                id = static_cast<std::int64_t>(*real);
+        }
+        if (!id) {
+            const bool text = word.find_first_of("0123456789") == std::string_view::npos;
+            fail("class id \"{}\" is not a whole number{}", printable(word),
+                 text ? " (ids, not names, are expected)" : "");
+        }
+        if (*id < 0) fail("class id {} is negative", *id);
+        if (class_count_ >= 0 && *id >= class_count_)
+            fail("class id {} is out of range: the set has {} classes (0 to {})", *id, class_count_, class_count_ - 1);
+        if (*id >= max_classes) fail("class id {} is out of range", *id);
+        return static_cast<int>(*id);
+    }
+
+    double number(std::string_view word) const {
+        const auto value = parse_double(word);
+        if (value) return *value;
+        double ignored = 0;
+        const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), ignored);
+        if (error == std::errc::result_out_of_range && end == word.data() + word.size())
+            fail("\"{}\" is out of range for a number", printable(word));
+        fail("\"{}\" is not a number{}", printable(word),
+             word.find(',') != std::string_view::npos ? ": write the decimal mark as a dot" : "");
+    }
+
+    void within(double value, const char* what) const {
+        if (value < -slack || value > 1 + slack)
+            fail("{} {} is out of range 0 to 1: coordinates must be normalised by the picture's size", what, value);
+    }
+
+    bool from_box(UnitBox& box) {
+        const double cx = numbers_[0], cy = numbers_[1], w = numbers_[2], h = numbers_[3];
+        if (w < 0 || h < 0) {
+            if (strict_)
+                fail("{} {} is negative: expected a box with an area", w < 0 ? "width" : "height", w < 0 ? w : h);
+            tally("boxes of negative size skipped");
+            return false;
+        }
+        within(cx, "centre x");
+        within(cy, "centre y");
+        within(w, "width");
+        within(h, "height");
+        return cut(cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, box, numbers_);
+    }
+
+    bool from_polygon(UnitBox& box) {
+        double x1 = 2, y1 = 2, x2 = -2, y2 = -2;
+        for (std::size_t i = 0; i + 1 < numbers_.size(); i += 2) {
+            within(numbers_[i], "polygon x");
+            within(numbers_[i + 1], "polygon y");
+            x1 = std::min(x1, numbers_[i]);
+            x2 = std::max(x2, numbers_[i]);
+            y1 = std::min(y1, numbers_[i + 1]);
+            y2 = std::max(y2, numbers_[i + 1]);
+        }
+        return cut(x1, y1, x2, y2, box, {});
+    }
+
+    // Cuts corners to the picture. A box that lies within keeps its numbers to the bit.
+    bool cut(double x1, double y1, double x2, double y2, UnitBox& box, const std::vector<double>& as_written) {
+        constexpr double rounding = 1e-9;
+        const double l = std::clamp(x1, 0.0, 1.0), t = std::clamp(y1, 0.0, 1.0);
+        const double r = std::clamp(x2, 0.0, 1.0), b = std::clamp(y2, 0.0, 1.0);
+        if (!(r > l) || !(b > t)) {
+            if (strict_) fail("empty box: it covers no part of the picture");
+            tally("boxes without area skipped");
+            return false;
+        }
+        const bool inside = std::max({l - x1, t - y1, x2 - r, y2 - b}) <= rounding;
+        if (!inside) tally("boxes cut at the picture's edge");
+        if (inside && !as_written.empty())
+            box = {as_written[0], as_written[1], as_written[2], as_written[3]};
+        else
+            box = {(l + r) / 2, (t + b) / 2, r - l, b - t};
+        return true;
+    }
+
+    void tally(const char* what) { count(tallies_, what, fmt::format("{}:{}", file_, line_)); }
+
+    const std::string& file_;
+    bool strict_;
+    std::vector<Tally>& tallies_;
+    int class_count_;
+    std::int64_t line_ = 0;
+    std::vector<std::string_view> words_;
+    std::vector<double> numbers_;
+    std::vector<YoloBox> boxes_;
+    std::set<std::tuple<int, double, double, double, double>> seen_;
+};
+
+}  // namespace
+
+std::vector<YoloBox> parse_yolo(std::string_view text, const std::string& file, Strictness strictness,
+                                std::vector<Tally>& tallies, int class_count) {
+    text = strip_bom(text);
+    require_text(text, file);
+    return LabelParser(file, strictness, tallies, class_count).parse(text);
+}
+
+}  // namespace solobox

@@ -1,0 +1,194 @@
+// The occupancy head in the jobs that use it: overfit, training and resuming, predicting from what was saved; and the
+// keys that one head would ignore.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "data/baseline.h"
+#include "nn/checkpoint.h"
+#include "tests/support/small_runs.h"
+#include "train/config/setup.h"
+#include "train/session/overfit.h"
+#include "train/tasks/single_box_task.h"
+
+namespace solobox {
+namespace {
+
+using namespace fixtures;
+
+TEST(OccupancyHead, OverfitsEightShapes) {
+    const TemporaryDirectory dir;
+    for (const char* norm : {"norm=group", "norm=batch"}) {
+        Config config;
+        config.set_words({"head=occupancy", "image=64", "hidden=64", norm}, "command line");
+        apply_overfit_settings(config, 8);
+        apply_model_defaults(config);
+        EXPECT_EQ(config.text("iou_type"), "giou");
+        OverfitOptions options;
+        options.steps = 300;
+        const OverfitResult r =
+            overfit(load_overfit_pictures("", "", 8, false, config), config, fresh(dir / norm), options);
+        EXPECT_TRUE(r.pass) << norm << ": " << r.verdict_text;
+        EXPECT_GE(r.min_iou, 0.9) << norm;
+    }
+}
+
+TEST(OccupancyHead, ABrokenOneFailsAndIsDiagnosed) {
+    const TemporaryDirectory dir;
+    Config config;
+    config.set_words({"head=occupancy", "image=64", "hidden=16", "fault=cut"}, "command line");
+    apply_overfit_settings(config, 4);
+    apply_model_defaults(config);
+    OverfitOptions options;
+    options.steps = 10;
+    const OverfitResult r =
+        overfit(load_overfit_pictures("", "", 4, false, config), config, fresh(dir / "run"), options);
+    EXPECT_FALSE(r.pass);
+    ASSERT_FALSE(r.findings.empty());
+    EXPECT_EQ(r.findings.front().id, "detached");
+}
+
+TEST(OccupancyHead, TrainsResumesAndPredictsFromItsFile) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 20, 5);
+    const Config config = small_config(dir, {"head=occupancy", "occupancy_cells=8", "accumulate=2"});
+    const RunDirectory whole = fresh(dir / "whole");
+    run(config, whole);
+    for (const char* column : {"train/bce", "train/iou", "metrics/iou"})
+        EXPECT_TRUE(Table(whole.file("results.csv")).has(column)) << column;
+    const RunDirectory broken = fresh(dir / "broken");
+    int said = 0;
+    SessionOptions options;
+    options.talk = [&](const std::string&, bool) {
+        if (++said == 7) throw Interrupted();
+    };
+    EXPECT_THROW(run(config, broken, options), Interrupted);
+    options = {};
+    options.resume = true;
+    run(config, broken, options);
+    expect_same(whole, broken, "occupancy");
+
+    const SingleBoxData data = load_single_box_data(config);
+    SingleBoxTask task(config, data);
+    load_weights(task, whole.best_weights());
+    const BoxScores scores = *task.measure(*data.val, {});
+    double best = 0;
+    for (const double v : Table(whole.file("results.csv")).numbers("metrics/iou")) best = std::max(best, v);
+    EXPECT_NEAR(scores.mean, best, 1e-5);
+    set_training(task, false);
+    task.model().freeze();
+    EXPECT_EQ(task.predict(Tensor::full({2, 32, 32, 3}, Real(0.5))).size(), 2U);
+}
+
+std::string complaint(const std::vector<std::string>& words) {
+    try {
+        Config config;
+        config.set_words(words, "command line");
+        apply_model_defaults(config);
+        check_config(config);
+    } catch (const ConfigError& e) {
+        return e.what();
+    }
+    return "";
+}
+
+TEST(OccupancyHead, KeysOfTheOtherHeadAreErrors) {
+    for (const char* key : {"decode=identity", "loss=mse", "lambda_coord=1", "lambda_wh=1", "prior_w=0.5",
+                            "prior_h=0.5", "head_bias=zero", "clamp_before_loss=true"}) {
+        const std::string said = complaint({"data=synthetic", "head=occupancy", key});
+        EXPECT_NE(said.find(key), std::string::npos) << key << ": " << said;
+        EXPECT_NE(said.find("head=regression"), std::string::npos) << key << ": " << said;
+    }
+    for (const char* key : {"occupancy_cells=8", "lambda_bce=2"}) {
+        const std::string said = complaint({"data=synthetic", key});
+        EXPECT_NE(said.find(key), std::string::npos) << key << ": " << said;
+        EXPECT_NE(said.find("head=occupancy"), std::string::npos) << key << ": " << said;
+    }
+    EXPECT_NE(complaint({"data=synthetic", "model=resnet18", "head=occupancy"}), "");
+    EXPECT_EQ(complaint({"data=synthetic", "head=occupancy", "occupancy_cells=8", "lambda_bce=2", "lambda_iou=1",
+                         "iou_type=ciou", "reduction=sum", "head_init=normal"}),
+              "");
+    EXPECT_EQ(complaint({"data=synthetic", "head=regression", "decode=sigmoid_exp"}), "");
+}
+
+// The auxiliary class loss, with either head.
+TEST(ClassLoss, TrainsBesideTheBoxAndIsGoneInPrediction) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 24, 6);
+    for (const char* head : {"head=regression", "head=occupancy"}) {
+        const Config config = small_config(dir, {head, "class_weight=0.5", "epochs=2", "accumulate=2"});
+        const RunDirectory place = fresh(dir / head);
+        run(config, place);
+        EXPECT_TRUE(Table(place.file("results.csv")).has("train/class")) << head;
+        const SafetensorsFile file = read_safetensors(place.best_weights());
+        EXPECT_EQ(file.tensors.at("model.aux_class.weight").shape, (std::vector<std::int64_t>{6, 16}));
+
+        const SingleBoxData data = load_single_box_data(config);
+        SingleBoxTask with(config, data);
+        load_weights(with, place.best_weights());
+        // To predict needs no data set, and so no classes.
+        SingleBoxData none;
+        none.train = none.val = std::make_shared<PictureStore>();
+        SingleBoxTask without(config, none);
+        EXPECT_EQ(without.model().config().classes, 0);
+        load_weights(without, place.best_weights());
+        const Tensor x = Tensor::full({2, 32, 32, 3}, Real(0.4));
+        set_training(with, false), set_training(without, false);
+        const auto a = with.predict(x), b = without.predict(x);
+        for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(unit_iou(a[i], b[i]), unit_iou(a[i], a[i])) << head;
+        // Other weights may start from it, with the head or without.
+        const Config bare = small_config(dir, {head});
+        const auto plain = make_task(bare);
+        EXPECT_TRUE(start_from(*plain, place.best_weights()).empty());
+    }
+    // A run that has the head may start from one that had none.
+    const RunDirectory bare = fresh(dir / "bare");
+    run(small_config(dir, {"epochs=1"}), bare);
+    const Config classes = small_config(dir, {"class_weight=1"});
+    const auto again = make_task(classes);
+    const auto notes = start_from(*again, bare.best_weights());
+    ASSERT_EQ(notes.size(), 2U);
+    EXPECT_NE(notes[0].find("aux_class"), std::string::npos);
+}
+
+TEST(ClassLoss, ItsTermIsTheCrossEntropyTimesTheWeight) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 4);
+    for (const char* reduction : {"reduction=mean", "reduction=sum"}) {
+        const Config config = small_config(dir, {"class_weight=0.25", "dropout=0", "fliplr=0", reduction});
+        const auto task = make_task(config);
+        const auto batch = task->make_batch(0, 0);
+        const NoGrad quiet;
+        const LossValue loss = task->losses(*batch, 1, {}).at(0).loss();
+        EXPECT_EQ(loss.terms.back().name, "class");
+        EXPECT_EQ(loss.terms.back().weight, 0.25);
+        double total = 0;
+        for (const LossTerm& t : loss.terms) total += t.weight * static_cast<double>(t.value.value().item());
+        EXPECT_NEAR(static_cast<double>(loss.total.value().item()), total, 1e-4 * total) << reduction;
+        const double each = static_cast<double>(loss.terms.back().value.value().item()) /
+                            (std::string(reduction) == "reduction=sum" ? 6 : 1);
+        EXPECT_NEAR(each, std::log(6.0), 0.7) << reduction;  // six classes, nothing learned yet
+    }
+}
+
+TEST(ClassLoss, IsRefusedWhereItCouldTeachNothing) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 8, 2);
+    dir.write("set/data.yaml", "train: images/train\nval: images/val\nnames: [only]\n");
+    for (int i = 0; i < 10; ++i)
+        dir.write(fmt::format("set/labels/{}/{:03}.txt", i < 8 ? "train" : "val", i), "0 0.5 0.5 0.4 0.3\n");
+    try {
+        (void)make_task(small_config(dir, {"class_weight=1"}));
+        ADD_FAILURE() << "one class was taken";
+    } catch (const ConfigError& e) {
+        EXPECT_NE(std::string(e.what()).find("class_weight=1"), std::string::npos) << e.what();
+        EXPECT_NE(std::string(e.what()).find("one class"), std::string::npos) << e.what();
+    }
+    EXPECT_NE(complaint({"data=synthetic", "class_weight=1", "mosaic=0.5"}).find("mosaic"), std::string::npos);
+    EXPECT_NE(complaint({"data=synthetic", "class_weight=1", "model=resnet18"}).find("class_weight"),
+              std::string::npos);
+    EXPECT_EQ(complaint({"data=synthetic", "class_weight=1", "head=occupancy"}), "");
+}
+
+}  // namespace
+}  // namespace solobox

@@ -1,0 +1,221 @@
+// Training runs: going on after a stop at any moment to the same bits and the same tables; what a run refuses, writes
+// and reports; its verbs.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+
+#include "data/sets/synthetic.h"
+#include "nn/safetensors.h"
+#include "tests/support/small_runs.h"
+#include "train/session/run_report.h"
+#include "train/session/session.h"
+#include "train/tasks/single_box_task.h"
+
+namespace solobox {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace fixtures;
+
+TEST(Train, GoesOnAfterDyingAtAnyMoment) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 20, 5);
+    for (const char* special : {"schedule=cosine", "schedule=plateau", "optimizer=SGD", "norm=batch"}) {
+        const Config config = small_config(dir, {special});
+        const std::string name = std::string(special).substr(std::string(special).find('=') + 1);
+        const RunDirectory whole = fresh(dir / ("whole-" + name));
+        run(config, whole);
+        for (const int death : {1, 2, 5, 7, 12, 15}) {  // what is said then is never heard: the process is gone
+            const RunDirectory broken = fresh(dir / fmt::format("broken-{}-{}", name, death));
+            int said = 0;
+            SessionOptions options;
+            options.talk = [&](const std::string&, bool) {
+                if (++said == death) throw Interrupted();
+            };
+            EXPECT_THROW(run(config, broken, options), Interrupted);
+            options = {};
+            options.resume = true;
+            run(config, broken, options);
+            expect_same(whole, broken, fmt::format("{} {}", special, death));
+        }
+    }
+}
+
+TEST(Train, StopsBetweenStepsAndInValidation) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 20, 5);
+    const Config config = small_config(dir);
+    const RunDirectory whole = fresh(dir / "whole");
+    run(config, whole);
+    for (const int steps : {1, 3, 4, 5, 9}) {
+        const RunDirectory stopped = fresh(dir / fmt::format("stopped-{}", steps));
+        std::atomic<int> signal{0};
+        SessionOptions options;
+        int seen = 0;
+        options.stop_signal = &signal;
+        options.talk = [&](const std::string&, bool live) {
+            if (live && ++seen == steps) signal = SIGINT;
+        };
+        const SessionResult r = run(config, stopped, options);
+        EXPECT_EQ(r.stopped_by, SIGINT);
+        EXPECT_EQ(r.steps, steps);
+        options = {};
+        options.resume = true;
+        run(config, stopped, options);
+        expect_same(whole, stopped, std::to_string(steps));
+    }
+}
+
+TEST(Train, WorkersChangeNothing) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 20, 5);
+    const RunDirectory none = fresh(dir / "none");
+    run(small_config(dir, {"workers=0", "mosaic=0.3", "mixup=0.3", "degrees=20", "hsv_h=0.1"}), none);
+    for (const char* workers : {"workers=1", "workers=4"}) {
+        const RunDirectory some = fresh(dir / workers);
+        run(small_config(dir, {workers, "mosaic=0.3", "mixup=0.3", "degrees=20", "hsv_h=0.1", "cache_mb=0"}), some);
+        expect_same(none, some, workers);
+    }
+}
+
+TEST(Train, RefusesAnotherModelDataOrConfiguration) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 4);
+    const RunDirectory place = fresh(dir / "run");
+    run(small_config(dir, {"epochs=1"}), place);
+    SessionOptions resume;
+    resume.resume = true;
+    EXPECT_THROW(run(small_config(dir, {"epochs=2", "lr0=0.5"}), place, resume), DataError);
+    write_shapes(dir, 13, 4);
+    EXPECT_THROW(run(small_config(dir, {"epochs=2"}), place, resume), DataError);
+}
+
+TEST(Train, OneWriterOnly) {
+    const TemporaryDirectory dir;
+    RunDirectory one = fresh(dir / "run");
+    one.write_text("args.yaml", "");
+    one.lock();
+    RunDirectory two = RunDirectory::existing(dir / "run");
+    EXPECT_THROW(two.lock(), ConfigError);
+}
+
+TEST(Train, PatienceEndsARun) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 4);
+    const RunDirectory place = fresh(dir / "run");
+    const SessionResult r = run(small_config(dir, {"epochs=30", "lr0=0", "patience=3", "ema_decay=0"}), place);
+    EXPECT_TRUE(r.early);  // a rate of 0 learns nothing
+    EXPECT_EQ(r.best_epoch, 1);
+    EXPECT_EQ(r.epochs, 4);
+}
+
+TEST(Train, AccumulationEqualsTheWholeBatchNearly) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 4);
+    const std::vector<std::string> common{"epochs=1", "dropout=0", "multi_scale=", "optimizer=SGD"};
+    auto parts = common;
+    parts.push_back("accumulate=3");
+    const RunDirectory a = fresh(dir / "a"), b = fresh(dir / "b");
+    const SessionResult whole = run(small_config(dir, common), a), split = run(small_config(dir, parts), b);
+    EXPECT_NEAR(whole.last.loss, split.last.loss, 1e-4 * whole.last.loss);
+}
+
+TEST(Train, AReportComesFromWhatTheRunWrote) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 4);
+    const Config config = small_config(dir);
+    const RunDirectory place = fresh(dir / "run");
+    place.write_inputs({"solobox", "train"}, config);
+    run(config, place);
+    const Report report = read_run_report(place);
+    EXPECT_EQ(report.layer_steps.size(), report.layers.at(0).grad_norm.size());
+    ASSERT_GE(report.plots.size(), 4U);
+    EXPECT_EQ(report.plots[0].curves.at(0).x.size(), 3U);  // epochs
+    const std::string page = render_report(report);
+    EXPECT_NE(page.find("best constant box"), std::string::npos);
+    EXPECT_LT(page.size(), std::size_t{2} << 20);
+    EXPECT_EQ(read_config(place.file("args.yaml")).at("batch").value, "6");
+    EXPECT_EQ(read_config(place.file("args.yaml")).at("batch").origin, "test");
+    EXPECT_EQ(judge_lift(0.60, 0.62).severity, "WARN");
+    EXPECT_EQ(judge_lift(0.70, 0.62).severity, "PASS");
+}
+
+int shell(const std::string& command) {
+    const int status = std::system(command.c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+TEST(TrainCli, TrainValPredictCompareBranchExtend) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 20, 5);
+    const std::string tool = SOLOBOX_BINARY, home = "cd " + dir.path() + " && " + tool + " ", quiet = " >out 2>err";
+    dir.write("c.yaml", "image: 32\nbatch: 6\nepochs: 2\nhidden: 16\n");
+    ASSERT_EQ(shell(home + "train c.yaml data=set --json" + quiet), 0) << text_at(dir / "err");
+    EXPECT_NE(text_at(dir / "out").find("\"constant_box_iou\""), std::string::npos);
+    for (const char* name :
+         {"args.yaml", "cmd.txt", "env.json", "results.csv", "steps.csv", "layers.csv", "events.jsonl", "report.html",
+          "val_pred.png", "worst.png", "weights/best.safetensors", "weights/last.safetensors"})
+        EXPECT_TRUE(fs::exists(dir / (std::string("runs/train/set/") + name))) << name;
+    EXPECT_TRUE(fs::exists(dir / "runs/latest/report.html"));
+    EXPECT_EQ(shell(home + "val runs/train/set --json" + quiet), 0) << text_at(dir / "err");
+    EXPECT_NE(text_at(dir / "out").find("\"lift\""), std::string::npos);
+    EXPECT_EQ(shell(home + "predict runs/train/set set/images/val/020.png --out boxes" + quiet), 0)
+        << text_at(dir / "err");
+    EXPECT_TRUE(fs::exists(dir / "boxes/020.png"));
+    EXPECT_EQ(shell(home + "extend runs/train/set --epochs 3" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "extend runs/train/set --epochs 3" + quiet), 2);
+    EXPECT_EQ(shell(home + "branch runs/train/set lr0=5e-4" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "compare runs/train/set runs/train/set-branch --out cmp.html" + quiet), 0)
+        << text_at(dir / "err");
+    EXPECT_NE(text_at(dir / "out").find("lr0: 0.001 | 0.0005"), std::string::npos) << text_at(dir / "out");
+    EXPECT_EQ(shell(home + "report runs/train/set" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "resume runs/train/set" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "lr-find c.yaml data=set --steps 12 --json" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "config c.yaml" + quiet), 0) << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "train c.yaml data=nowhere" + quiet), 3);
+    EXPECT_EQ(shell(home + "train c.yaml" + quiet), 2);
+    EXPECT_EQ(
+        shell(home +
+              "train c.yaml data=set lr0=100 optimizer=SGD clip=0 epochs=9 loss=mse decode=identity warmup_steps=0" +
+              quiet),
+        5)
+        << text_at(dir / "err");
+    EXPECT_EQ(shell(home + "completion bash > c.sh && bash -n c.sh"), 0);
+}
+
+// Whichever write, fsync or rename fails: an exit code and the system's words, and no damaged checkpoint.
+TEST(TrainCli, SurvivesEveryFailingWrite) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a preloaded library and the sanitizer's do not go together";
+#endif
+    const TemporaryDirectory dir;
+    write_shapes(dir, 6, 2);
+    dir.write("c.yaml", "image: 32\nbatch: 6\nepochs: 2\nhidden: 4\nworkers: 0\n");
+    const std::string train = std::string(SOLOBOX_BINARY) + " train c.yaml data=set --threads 1 --out ";
+    int failed = 0;
+    for (int at = 1; at < 2000; ++at) {
+        const bool full = at % 2 == 0;
+        const std::string run = "run" + std::to_string(at);
+        const int code =
+            shell("cd " + dir.path() + " && LD_PRELOAD=" SOLOBOX_FAILING_WRITES " FAIL_AT=" + std::to_string(at) +
+                  " FAIL_WITH=" + std::to_string(full ? ENOSPC : EIO) + " " + train + run + " >out 2>err");
+        const std::string said = text_at(dir / "err");
+        const std::string last = dir / (run + "/weights/last.safetensors");
+        if (fs::exists(last)) {
+            EXPECT_NO_THROW((void)read_safetensors(last)) << at;
+        }
+        if (code == 0) break;  // fewer writes than that
+        ++failed;
+        EXPECT_EQ(code, 1) << at << ": " << said;
+        EXPECT_NE(said.find(full ? "No space left on device" : "Input/output error"), std::string::npos)
+            << at << ": " << said;
+        fs::remove_all(dir / run);
+    }
+    EXPECT_GT(failed, 20);
+}
+
+}  // namespace
+}  // namespace solobox

@@ -1,0 +1,91 @@
+// Which parameters an optimizer has, and how fast each goes: groups from a configuration, members that come and go.
+#include <gtest/gtest.h>
+
+#include "nn/models/single_box.h"
+#include "nn/visit.h"
+#include "train/step/parameter_groups.h"
+#include "train/step/run_rate.h"
+#include "train/step/training_schedule.h"
+
+namespace solobox {
+namespace {
+
+Config config_of(const std::vector<std::string>& words) {
+    Config config;
+    config.set_words(words, "test");
+    return config;
+}
+
+SingleBox small() {
+    SingleBoxConfig c = tiny_config();
+    c.image = 32, c.hidden = 8;
+    return SingleBox(c, 1);
+}
+
+TEST(Groups, TheBackboneHasItsOwnRate) {
+    SingleBox net = small();
+    const auto params = parameters_of(net);
+    for (const Member& m : optimizer_members(config_of({"backbone_lr=0.1"}), params)) {
+        const bool trunk = m.param.name.starts_with("feat.");
+        EXPECT_EQ(in_backbone({}, m.param.name), trunk) << m.param.name;
+        EXPECT_EQ(m.lr_scale, trunk ? 0.1 : 1) << m.param.name;
+    }
+    EXPECT_FALSE(in_backbone({}, "aux_layer3.weight"));
+    EXPECT_TRUE(in_backbone({}, "layer1.0.conv1.weight"));
+    EXPECT_FALSE(in_backbone({}, "fc.bias"));
+    // One step of plain SGD on gradients of 1: the factor is what differs.
+    const auto sgd =
+        make_optimizer(config_of({"optimizer=SGD", "momentum=0", "weight_decay=0", "backbone_lr=0.25"}), params);
+    std::vector<double> before;
+    for (const auto& p : params) {
+        before.push_back(static_cast<double>(p.param->value[0]));
+        p.param->grad = Tensor::full(p.param->value.shape(), 1);
+    }
+    sgd->step(0.5);
+    for (std::size_t i = 0; i < params.size(); ++i)
+        EXPECT_NEAR(before[i] - static_cast<double>(params[i].param->value[0]),
+                    params[i].name.starts_with("feat.") ? 0.125 : 0.5, 1e-6);
+}
+
+TEST(Groups, MembersComeAndGo) {
+    SingleBox net = small();
+    const auto params = parameters_of(net);
+    const auto adam = make_optimizer({}, params);
+    const std::size_t all = adam->members().size();
+    EXPECT_THROW(adam->add(optimizer_members({}, {params[2]})), ConfigError);
+    params[2].param->trainable = false;
+    adam->drop_frozen();
+    EXPECT_EQ(adam->members().size(), all - 1);
+    params[2].param->trainable = true;
+    adam->add(optimizer_members({}, {params[2]}));
+    EXPECT_EQ(adam->members().size(), all);
+    EXPECT_EQ(adam->members().back().param.name, params[2].name);
+}
+
+TEST(Groups, AScheduleMayBeShorterThanTheRun) {
+    for (const std::string name : {"cosine", "linear", "exponential", "onecycle"}) {
+        const auto common = {"schedule=" + name, std::string("warmup_steps=3"), std::string("cycle_momentum=true")};
+        std::vector<std::string> words(common);
+        if (name != "onecycle") words.pop_back();
+        Config shorter = config_of(words), longer = shorter;
+        shorter.set("epochs", "2", "test");
+        longer.set("epochs", "5", "test");
+        longer.set("schedule_epochs", "2", "test");
+        const auto a = make_training_schedule(shorter, 10).rate, b = make_training_schedule(longer, 10).rate;
+        for (std::int64_t t = 0; t < 20; ++t) EXPECT_EQ(a(t), b(t)) << name << t;
+        for (std::int64_t t = 21; t < 50; ++t) EXPECT_EQ(b(t), b(20)) << name << t;
+        EXPECT_LE(b(20), a(19)) << name;
+    }
+    EXPECT_THROW(make_training_schedule(config_of({"schedule=constant", "schedule_epochs=2"}), 10), ConfigError);
+}
+
+TEST(Groups, TheRateHasAFactorFromTheSwitchOn) {
+    const RunRate rate(config_of({"schedule=constant", "warmup_steps=0", "lr0=0.5", "freeze=backbone",
+                                  "unfreeze_epoch=3", "unfreeze_lr=0.1"}),
+                       10);
+    EXPECT_EQ(rate(19), 0.5);
+    EXPECT_EQ(rate(20), 0.05);
+}
+
+}  // namespace
+}  // namespace solobox

@@ -1,0 +1,29 @@
+// What a configuration settles before anything is built from it: values that are usual for its model, when a frozen
+// part begins to train, keys that would be ignored.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "train/config/config.h"
+
+namespace solobox {
+
+// Fills the keys that the user left alone with what is usual for training on more than a handful of pictures.
+void apply_training_defaults(Config& config);
+
+// Fills the keys that the user left alone with what is usual for the model (toy: 448 px, 4096 features, no norm;
+// resnets: 224 px, colours as they are).
+void apply_model_defaults(Config& config);
+
+// Learning rate by step of the overfit job. The cosine falls once over `cycle_steps` and then starts again (warm
+// restarts).
+std::function<double(std::int64_t)> make_schedule(const Config& config, std::int64_t cycle_steps);
+
+// The step, from 0, with which unfreeze_epoch begins; one that never comes without it.
+std::int64_t unfreeze_step(const Config& config, std::int64_t steps_per_epoch);
+
+// ConfigError for keys of a frozen trunk, its stages and the weights of validation that nothing would look at.
+void refuse_ignored_stages(const Config& config);
+
+}  // namespace solobox

@@ -1,0 +1,168 @@
+#include "train/session/run_watch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "data/text.h"
+#include "train/doctor/probes.h"
+#include "train/doctor/read_config.h"
+#include "train/doctor/sources.h"
+#include "train/session/forecast.h"
+#include "train/step/parameter_groups.h"
+
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
+namespace {
+
+using doctor::Facts;
+using doctor::Texts;
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+std::uint32_t bits_of(const Tensor& t) {
+    return checksum({reinterpret_cast<const char*>(t.data()), static_cast<std::size_t>(t.numel()) * sizeof(Real)});
+}
+
+// What a run leaves for `doctor RUN`: it has no model and no data at hand then.
+const char* const lasting_numbers[] = {"train_images",   "val_images",      "steps_per_epoch", "classes",
+                                       "data_classes",   "head_outputs",    "parameters",      "convolutions",
+                                       "smallest_map",   "gmacs_per_image", "group_ratio",     "weight_decay_built",
+                                       "decoded_outside"};
+const char* const lasting_texts[] = {"optimizer_built", "norm"};
+
+}  // namespace
+
+RunWatch::RunWatch(Task& task, RunParts& parts, const RunDirectory& run, std::function<void(const std::string&)> talk)
+    : task_(task), parts_(parts), run_(run), talk_(std::move(talk)) {}
+
+void RunWatch::begin(bool resumed) {
+    const Config& c = parts_.config;
+    Facts known;
+    const auto [train, val] = task_.pictures();
+    known.set("train_images", static_cast<double>(train)), known.set("val_images", static_cast<double>(val));
+    known.set("steps_per_epoch", static_cast<double>(task_.batches_per_epoch()));
+    if (const auto names = task_.class_names(); !names.empty())
+        known.set("data_classes", static_cast<double>(names.size()));
+    read_built_facts(task_, c, known);
+    planned_ = doctor::planned_rate(c, task_.batches_per_epoch());
+    if (resumed) {
+        Facts before = doctor::read_whole_run(run_, c, false);
+        before.merge(known);
+        known = before;
+        // What the average held before is not known here.
+        average_known_ = false;
+    } else {
+        known = doctor::read_settings_facts(c, known, 0);
+        // The real shares are counted here, not forecast.
+        known.forget("ema_share_first"), known.forget("ema_share_last");
+    }
+    known.set("memory_bytes", static_cast<double>(available_memory()) + 1e6 * doctor::resident_memory_mb());
+    if (c.integer("unfreeze_epoch") > 0) known.set("switch_step", static_cast<double>(parts_.unfreeze_at + 1));
+    Json event{{"event", "facts"}};
+    for (const char* name : lasting_numbers)
+        if (const double* v = known.number(name)) event[name] = *v;
+    for (const char* name : lasting_texts)
+        if (const std::string* v = known.text(name)) event[name] = *v;
+    event["decayed_tensors"] = *known.texts("decayed_tensors");
+    run_.event(event);
+    monitor_ = std::make_unique<doctor::Monitor>(std::move(known), c.text("thresholds"), doctor::tell(run_, talk_));
+    averaged_ = parts_.ema ? parts_.ema->updates() : 0;
+    if (c.text("freeze") == "backbone" && parts_.trainer->steps_done() < parts_.unfreeze_at)
+        for (const NamedParameter& p : parts_.params)
+            if (in_backbone(c, p.name)) frozen_bits_.push_back(bits_of(p.param->value));
+}
+
+void RunWatch::step(const StepReport& r, const TaskBatch& batch) {
+    const auto start = Clock::now();
+    ++steps_;
+    bad_targets_ += task_.bad_targets(batch);
+    if (parts_.ema && parts_.ema->updates() > averaged_) {
+        averaged_ = parts_.ema->updates();
+        log_share_ +=
+            std::log(ema_decay({parts_.config.number("ema_decay"), parts_.config.number("ema_tau")}, averaged_));
+    }
+    monitor_->step({static_cast<double>(r.step), r.loss, r.grad_norm, r.lr, planned_(r.step - 1)});
+    seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Once an epoch: who is held by the optimizer, who stood still, who should have.
+void RunWatch::look_at_parameters() {
+    const Config& c = parts_.config;
+    std::set<const Parameter*> held;
+    for (const Member& m : parts_.optimizer->members()) held.insert(m.param.param);
+    Texts unoptimised, starved, moved;
+    std::set<std::string> still;
+    const bool frozen = !frozen_bits_.empty() && parts_.trainer->steps_done() <= parts_.unfreeze_at;
+    std::size_t k = 0;
+    for (const NamedParameter& p : parts_.params) {
+        const bool meant_frozen = frozen && in_backbone(c, p.name);
+        if (meant_frozen) {
+            if (bits_of(p.param->value) != frozen_bits_[k++] || held.contains(p.param)) moved.push_back(p.name);
+            continue;
+        }
+        if (!p.param->trainable) continue;
+        if (!held.contains(p.param)) unoptimised.push_back(p.name);
+        if (p.param->grad.defined() && max_abs(p.param->grad) > 0) continue;
+        still.insert(p.name);
+        if (still_.contains(p.name)) starved.push_back(p.name);
+    }
+    still_ = std::move(still);
+    monitor_->set("unoptimised", unoptimised), monitor_->set("starved", starved);
+    if (frozen) monitor_->set("frozen_moved", moved);
+}
+
+void RunWatch::epoch(const Epoch& e) {
+    const auto start = Clock::now();
+    look_at_parameters();
+    monitor_->set("bad_targets", static_cast<double>(bad_targets_));
+    Json event{{"event", "facts"},
+               {"at_epoch", e.position},
+               {"rss", doctor::resident_memory_mb()},
+               {"bad_targets", bad_targets_}};
+    if (parts_.ema) {
+        Texts missing;
+        const auto averages = parts_.ema->averages();
+        for (const NamedTensor& t : tensors_of(task_))
+            if (std::none_of(averages.begin(), averages.end(), [&](const auto& a) { return a.first == t.name; }))
+                missing.push_back(t.name);
+        monitor_->set("ema_missing", missing);
+        const double skipped = static_cast<double>(parts_.trainer->steps_done() - parts_.ema->updates());
+        monitor_->set("ema_skipped", skipped);
+        event["ema_missing"] = missing, event["ema_skipped"] = skipped;
+        if (e.validation && average_known_) {
+            const double share = std::exp(log_share_);
+            if (!validated_) monitor_->set("ema_share_first", share), event["ema_share_first"] = share;
+            monitor_->set("ema_share_last", share), event["ema_share_last"] = share;
+            validated_ = true;
+        }
+    }
+    for (const char* list : {"unoptimised", "starved", "frozen_moved"})
+        if (const Texts* names = monitor_->facts().texts(list)) event[list] = *names;
+
+    std::vector<std::pair<std::string, double>> values{{"elapsed_seconds", e.seconds}, {"train_loss", e.train_loss}};
+    for (const auto& [name, v] : e.terms)
+        values.emplace_back(name == "acc1" ? "train_accuracy" : "train_term." + name, v);
+    if (e.validation) {
+        const bool classes = task_.score_name() == "acc1";
+        values.emplace_back("val_loss", e.validation->loss);
+        values.emplace_back("metric", classes ? e.validation->score / 100 : e.validation->score);
+        for (const auto& [name, v] : e.validation->columns) {
+            if (name == "metrics/spread") values.emplace_back("spread", v);
+            if (name == "val/acc1") values.emplace_back("accuracy", v);
+            if (name.starts_with("val/aux_")) values.emplace_back("val_term." + name.substr(4), v);
+        }
+    }
+    run_.event(event);
+    seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
+    monitor_->epoch(e.position, values);
+}
+
+void RunWatch::diverged(const std::string& what) {
+    if (!monitor_) return;
+    monitor_->set("nonfinite", Texts{what});
+    monitor_->look();
+}
+
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

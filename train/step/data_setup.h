@@ -1,0 +1,36 @@
+// From configuration keys to a data set: what both kinds of task share.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "data/sets/dataset.h"
+#include "train/config/config.h"
+
+namespace solobox {
+
+OpenOptions open_options(const Config& config);
+void check_enough(std::size_t wanted, std::size_t there, const char* key);
+
+// The pictures of data=synthetic, by number: far apart, so that no validation picture is ever trained on.
+struct SyntheticPart {
+    std::uint64_t first = 0, count = 0;
+};
+inline constexpr SyntheticPart synthetic_training_part{0, 2000}, synthetic_validation_part{1'000'000, 400};
+// As many as train_images and val_images ask for.
+SyntheticPart synthetic_part(const Config& config, bool training);
+
+// train_images, val_images: so many of them, evenly spread over the order of the paths, so that a set that is sorted by
+// class keeps its classes. ConfigError when there are fewer.
+template <class T>
+std::vector<T> limited(std::vector<T> all, const Config& config, const char* key) {
+    const auto n = static_cast<std::size_t>(config.integer(key));
+    if (n == 0 || n == all.size()) return all;
+    check_enough(n, all.size(), key);
+    std::vector<T> some;
+    for (std::size_t i = 0; i < n; ++i) some.push_back(std::move(all[i * all.size() / n]));
+    return some;
+}
+
+}  // namespace solobox

@@ -1,0 +1,45 @@
+#include "train/step/parameter_groups.h"
+
+#include <algorithm>
+
+#include "train/config/faults.h"
+
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
+
+bool in_backbone(const Config&, const std::string& name) {
+    return !name.starts_with("fc.") && !name.starts_with("aux_");
+}
+
+// fault=frozen_trains: requires_grad was set on a copy, and the run says "frozen" all the same.
+bool starts_frozen(const Config& config) {
+    return config.text("freeze") == "backbone" && !has_fault(config, "frozen_trains");
+}
+
+std::vector<Member> optimizer_members(const Config& config, const std::vector<NamedParameter>& params) {
+    std::vector<GroupRule> rules;
+    // fault=flat_groups: the groups were built, and the optimizer was given model.parameters().
+    if (const double scale = config.number("backbone_lr"); scale != 1 && !has_fault(config, "flat_groups")) {
+        for (const char* head : {"fc.", "aux_"})
+            if (std::any_of(params.begin(), params.end(), [&](const auto& p) { return p.name.starts_with(head); }))
+                rules.push_back({head, 1, {}});
+        rules.push_back({"", scale, {}});
+    }
+    return decay_weights_only(params, config.number("weight_decay"), rules, config.flag("decay_all"));
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params) {
+    auto members = optimizer_members(config, params);
+    const std::string& other = config.text("optimizer_override");
+    const std::string& name = other == "none" ? config.text("optimizer") : other;
+    if (name == "SGD")
+        return std::make_unique<Sgd>(std::move(members),
+                                     Sgd::Config{config.number("momentum"), 0, config.flag("nesterov")});
+    if (config.flag("nesterov"))
+        throw ConfigError(fmt::format("nesterov=true applies to optimizer=SGD only, not to {}", name));
+    return std::make_unique<Adam>(
+        std::move(members), Adam::Config{config.number("momentum"), config.number("beta2"), 1e-8, name == "AdamW"});
+}
+
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -1,0 +1,25 @@
+// Which parameters of a model train, from when on and how fast: the backbone, the optimizer's groups.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "optim/optimizer.h"
+#include "train/config/config.h"
+
+namespace solobox {
+inline namespace SOLOBOX_PRECISION {
+
+// In front of the head, by the name of the parameter: neither fc nor an auxiliary head.
+bool in_backbone(const Config& config, const std::string& parameter_name);
+// Whether a run begins with a backbone that does not train.
+bool starts_frozen(const Config& config);
+
+// The parameters with their decay and their factor on the learning rate.
+std::vector<Member> optimizer_members(const Config& config, const std::vector<NamedParameter>& params);
+// With all of them as members.
+std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params);
+
+}  // namespace SOLOBOX_PRECISION
+}  // namespace solobox

@@ -1,0 +1,35 @@
+// The learning rate of a run by step: what the schedule says, times the plateau's factor, times unfreeze_lr from
+// unfreeze_epoch on.
+#pragma once
+
+#include <cstdint>
+
+#include "train/config/config.h"
+#include "train/step/training_schedule.h"
+
+namespace solobox {
+
+class RunRate {
+public:
+    RunRate(const Config& config, std::int64_t steps_per_epoch);
+    double operator()(std::int64_t step) const;
+    // The momentum by step, where it moves with the rate; else empty.
+    const std::function<double(std::int64_t)>& momentum() const { return schedule_.momentum; }
+
+    void see(double loss);  // of a validation
+    const schedule::Plateau::State& state() const { return plateau_.state(); }
+    bool halved() const { return halved_; }
+    void restore(const schedule::Plateau::State& state, bool halved) { plateau_.restore(state), halved_ = halved; }
+
+private:
+    double scheduled(std::int64_t step) const;
+    std::int64_t per_epoch_, unfreeze_;
+    Schedule schedule_;
+    schedule::Plateau plateau_;
+    bool lowers_;  // schedule=plateau
+    double min_lr_, unfreeze_lr_;
+    bool second_writer_, stale_, burst_;  // planted faults
+    bool halved_ = false;                 // by the second writer
+};
+
+}  // namespace solobox
