@@ -21,7 +21,7 @@
 namespace solobox {
 namespace {
 
-struct Arguments {
+struct BenchArguments {
     std::string workload = "tiny-gn", layers_of = "tiny-gn";
     int steps = 20, threads = 0;
     std::int64_t batch = 0;
@@ -34,12 +34,6 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-std::int64_t page_faults() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_minflt + usage.ru_majflt;
-}
-
 std::int64_t peak_mb() {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
@@ -50,7 +44,7 @@ using Clock = std::chrono::steady_clock;
 const Clock::time_point process_start = Clock::now();  // before main
 
 // One picture through the trained form of the model: running statistics, no dropout, no tape.
-ExitCode predict(const Arguments& a) {
+ExitCode predict(const BenchArguments& a) {
     Workload w = make_workload(a.workload);
     {
         const Tape tape;  // running statistics of something, not the 0 and 1 that they start as
@@ -93,7 +87,7 @@ ExitCode predict(const Arguments& a) {
     return ExitCode::done;
 }
 
-ExitCode run(const Arguments& a) {
+ExitCode run(const BenchArguments& a) {
     use_threads(a.threads);
     fast::set_winograd(!a.direct);
     if (a.predict) return predict(a);
@@ -159,8 +153,14 @@ ExitCode run(const Arguments& a) {
 
 }  // namespace
 
+std::int64_t page_faults() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt + usage.ru_majflt;
+}
+
 Verb add_bench(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<BenchArguments>();
     app.option("workload", a->workload,
                "tiny-gn (default) | tiny-bn | toy-quarter | toy448 | resnet18 | resnet50, or kernels: each kernel "
                "against this machine's peaks");

@@ -24,7 +24,7 @@ namespace solobox {
 namespace {
 
 // One line of the table. Figures are per call.
-struct Row {
+struct KernelRow {
     std::string kernel, pass, shape, path;
     int count = 1;  // layers of the workload that are like this one
     double min_s = 0, median_s = 0;
@@ -36,13 +36,7 @@ struct Row {
     double error = -1;  // rms of the difference to double over the rms of the value, on samples; -1: not asked
 };
 
-std::int64_t page_faults() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_minflt + usage.ru_majflt;
-}
-
-void time_calls(Row& row, int repeats, const std::function<void()>& call) {
+void time_calls(KernelRow& row, int repeats, const std::function<void()>& call) {
     call();  // fills the pool and the caches of code
     fast::take_winograd_product_seconds();
     const std::int64_t faults = page_faults();
@@ -165,7 +159,7 @@ const char* conv_path(const ConvShape& s) {
     return s.kh == 1 && s.kw == 1 && s.stride_h == 1 ? "pointwise" : "direct";
 }
 
-void conv_rows(const ConvClass& layer, int repeats, std::vector<Row>& rows) {
+void conv_rows(const ConvClass& layer, int repeats, std::vector<KernelRow>& rows) {
     const ConvShape& s = layer.shape;
     // ReLU-like inputs and weights of He's size, as in training.
     const Tensor x = random_numbers({s.n, s.h, s.w, s.c}, 1, 0, 1);
@@ -179,7 +173,7 @@ void conv_rows(const ConvClass& layer, int repeats, std::vector<Row>& rows) {
                     s.groups > 1 ? fmt::format(" g{}", s.groups) : "", s.c, s.o, s.out_h(), s.out_w());
     const std::string path = conv_path(s);
     const auto add = [&](const char* pass, double wrong, const std::function<void()>& call) {
-        Row row{"conv", pass, shape, path, layer.count};
+        KernelRow row{"conv", pass, shape, path, layer.count};
         time_calls(row, repeats, call);
         row.gflop = 2e-9 * static_cast<double>(s.macs());
         row.executed_gflop = row.gflop;
@@ -207,7 +201,7 @@ void conv_rows(const ConvClass& layer, int repeats, std::vector<Row>& rows) {
     add("grad-weight", error.grad_weight(dw.data()), grad_weight);
 }
 
-void linear_rows(const Workload& w, int repeats, std::vector<Row>& rows) {
+void linear_rows(const Workload& w, int repeats, std::vector<KernelRow>& rows) {
     for (const LayerRow& l : w.layers) {
         if (l.type != "linear") continue;
         const std::int64_t m = w.batch, k = l.in[-1], n = l.out[-1];
@@ -215,7 +209,7 @@ void linear_rows(const Workload& w, int repeats, std::vector<Row>& rows) {
         const Tensor dy = random_numbers({m, n}, 3, -1, 1);
         Tensor y({m, n}), dx({m, k}), dw({n, k});
         const auto add = [&](const char* pass, const std::function<void()>& call) {
-            Row row{"gemm", pass, fmt::format("{}: {}x{} -> {}", l.name, m, k, n), "blas"};
+            KernelRow row{"gemm", pass, fmt::format("{}: {}x{} -> {}", l.name, m, k, n), "blas"};
             time_calls(row, repeats, call);
             row.gflop = row.executed_gflop = 2e-9 * static_cast<double>(m * n * k);
             row.bytes = sizeof(Real) * static_cast<double>(m * k + n * k + m * n);
@@ -228,7 +222,7 @@ void linear_rows(const Workload& w, int repeats, std::vector<Row>& rows) {
 }
 
 // Passes over memory, at the workload's largest map.
-void memory_rows(const Workload& w, int repeats, std::vector<Row>& rows) {
+void memory_rows(const Workload& w, int repeats, std::vector<KernelRow>& rows) {
     std::int64_t h = 0, c = 0;
     for (const LayerRow& l : w.layers)
         if (l.kernel > 0 && l.out.numel() > h * h * c) h = l.out[0], c = l.out[2];
@@ -241,7 +235,7 @@ void memory_rows(const Workload& w, int repeats, std::vector<Row>& rows) {
     const std::string shape = fmt::format("{}x{}x{}x{}", w.batch, h, h, c);
     const ChannelRows all{1, n / c, c};
     const auto add = [&](const char* kernel, const char* pass, double floats, const std::function<void()>& call) {
-        Row row{kernel, pass, shape, active_kernels() == Kernels::reference ? "reference" : "rows"};
+        KernelRow row{kernel, pass, shape, active_kernels() == Kernels::reference ? "reference" : "rows"};
         time_calls(row, repeats, call);
         row.bytes = sizeof(Real) * floats;
         rows.push_back(row);
@@ -273,7 +267,7 @@ void memory_rows(const Workload& w, int repeats, std::vector<Row>& rows) {
     std::int64_t parameters = 0;
     for (const auto& p : w.params) parameters += p.param->value.numel();
     Tensor p = Tensor::zeros({parameters}), g = Tensor::zeros({parameters}), m = Tensor::zeros({parameters});
-    Row row{"sgd", "update", fmt::format("{} parameters", parameters), "loop"};
+    KernelRow row{"sgd", "update", fmt::format("{} parameters", parameters), "loop"};
     time_calls(row, repeats, [&] {
         sgd_update(parameters, {1e-3, 1e-4, 0.9, 0, false, false}, g.data(), m.mutable_data(), p.mutable_data());
     });
@@ -281,16 +275,17 @@ void memory_rows(const Workload& w, int repeats, std::vector<Row>& rows) {
     rows.push_back(row);
 }
 
-struct Report {
+struct KernelReport {
     Peaks peaks;
-    std::vector<Row> rows;
+    std::vector<KernelRow> rows;
     bool steady = false;
 };
 
 // The share of the FMA peak that a kind of convolution reaches, weighted by time over the layers of the workload.
-double time_weighted_share(const Report& r, const std::function<bool(const Row&)>& chosen, bool products_only) {
+double time_weighted_share(const KernelReport& r, const std::function<bool(const KernelRow&)>& chosen,
+                           bool products_only) {
     double work = 0, seconds = 0;
-    for (const Row& row : r.rows) {
+    for (const KernelRow& row : r.rows) {
         if (!chosen(row)) continue;
         work += row.count * row.executed_gflop;
         seconds += row.count * (products_only ? row.product_s / thread_count() : row.median_s);
@@ -302,20 +297,20 @@ struct Shares {
     double direct, products, winograd;
 };
 
-Shares shares(const Report& r) {
-    const auto with = [](const char* path) { return [path](const Row& row) { return row.path == path; }; };
+Shares shares(const KernelReport& r) {
+    const auto with = [](const char* path) { return [path](const KernelRow& row) { return row.path == path; }; };
     return {time_weighted_share(
-                r, [](const Row& row) { return row.path != "winograd"; }, false),
+                r, [](const KernelRow& row) { return row.path != "winograd"; }, false),
             time_weighted_share(r, with("winograd"), true), time_weighted_share(r, with("winograd"), false)};
 }
 
-void print(const KernelBench& bench, const Report& r) {
+void print(const KernelBench& bench, const KernelReport& r) {
     fmt::print("peaks with {} threads: FMA {:.1f} GFLOP/s, sgemm {:.1f} GFLOP/s, stream {:.1f} GB/s{}\n\n",
                thread_count(), r.peaks.fma_gflops, r.peaks.sgemm_gflops, r.peaks.stream_gbs,
                r.steady ? "" : "   unsteady");
     fmt::print("{:<9} {:<13} {:<30} {:<10} {:>2} {:>9} {:>9} {:>8} {:>6} {:>6} {:>6} {:>7}\n", "kernel", "pass",
                "shape", "path", "n", "min ms", "median", "GFLOP/s", "% FMA", "GB/s", "faults", "error");
-    for (const Row& row : r.rows) {
+    for (const KernelRow& row : r.rows) {
         const bool computes = row.gflop > 0;
         fmt::print("{:<9} {:<13} {:<30} {:<10} {:>2} {:>9.3f} {:>9.3f} {:>8} {:>6} {:>6} {:>6.1f} {:>7}\n", row.kernel,
                    row.pass, row.shape, row.path, row.count, 1e3 * row.min_s, 1e3 * row.median_s,
@@ -333,7 +328,7 @@ void print(const KernelBench& bench, const Report& r) {
     fmt::print("\n");
 }
 
-void print_json(const KernelBench& bench, const Report& r) {
+void print_bench_json(const KernelBench& bench, const KernelReport& r) {
     nlohmann::ordered_json j{{"workload", bench.workload},
                              {"threads", thread_count()},
                              {"kernels", name_of(active_kernels())},
@@ -345,7 +340,7 @@ void print_json(const KernelBench& bench, const Report& r) {
     j["direct_share"] = s.direct;
     j["winograd_product_share"] = s.products;
     j["winograd_share"] = s.winograd;
-    for (const Row& row : r.rows) {
+    for (const KernelRow& row : r.rows) {
         nlohmann::ordered_json line{
             {"kernel", row.kernel},     {"pass", row.pass},    {"shape", row.shape},
             {"path", row.path},         {"count", row.count},  {"min_s", row.min_s},
@@ -362,7 +357,7 @@ void print_json(const KernelBench& bench, const Report& r) {
 
 ExitCode bench_kernels(const KernelBench& bench) {
     const Workload w = make_workload(bench.workload);
-    Report report;
+    KernelReport report;
     // A machine whose peak moved meanwhile was busy with something else: measured again, three times at most.
     for (int attempt = 0; attempt < 3 && !report.steady; ++attempt) {
         report = {measure_peaks(), {}, false};
@@ -371,7 +366,7 @@ ExitCode bench_kernels(const KernelBench& bench) {
         memory_rows(w, bench.repeats, report.rows);
         report.steady = drift(report.peaks, measure_peaks()) <= 0.05;
     }
-    bench.json ? print_json(bench, report) : print(bench, report);
+    bench.json ? print_bench_json(bench, report) : print(bench, report);
     return ExitCode::done;
 }
 

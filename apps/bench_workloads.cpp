@@ -7,7 +7,7 @@
 
 #include "nn/models/resnet.h"
 #include "train/config/names.h"
-#include "train/tasks/single_box_setup.h"
+#include "train/tasks/single_box.h"
 
 namespace solobox {
 

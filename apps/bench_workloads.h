@@ -37,4 +37,6 @@ std::vector<std::string> workload_names();
 // Numbers without meaning, the same every time.
 Tensor random_numbers(const Shape& shape, std::uint32_t op, double low, double high);
 
+std::int64_t page_faults();  // of this process so far, without disk
+
 }  // namespace solobox

@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
+struct CheckArguments {
     std::string file, as, image;
     bool json = false;
 };
@@ -143,7 +143,7 @@ Checked check_safetensors(const std::string& path) {
     return out;
 }
 
-ExitCode check_file(const Arguments& a) {
+ExitCode check_file(const CheckArguments& a) {
     const std::string kind = find_kind(a.file, a.as);
     const bool labels = kind == "yolo" || kind == "voc" || kind == "coco";
     if (!a.image.empty() && !labels)
@@ -167,7 +167,7 @@ ExitCode check_file(const Arguments& a) {
 }  // namespace
 
 Verb add_check(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<CheckArguments>();
     app.option("FILE", a->file, "labels, a picture, a configuration or a checkpoint").required().not_empty();
     app.option("--as", a->as, "what it is, instead of finding out").one_of(kinds);
     app.option("--image", a->image, "the picture that belongs to the labels").not_empty();

@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t max_bytes = std::size_t{64} << 20;
+constexpr std::size_t max_label_bytes = std::size_t{64} << 20;
 constexpr std::size_t max_lines = 50;     // boxes shown to people
 constexpr std::size_t max_boxes = 10000;  // boxes in JSON; a file may have millions
 
@@ -53,25 +53,25 @@ std::string plural(std::size_t n, const char* one, const char* many) {
 }
 
 // The size the labels refer to: of the stored pixels, unless the label's own size tells otherwise.
-struct Frame {
+struct LabelFrame {
     int width = 0, height = 0;
 };
 
-Frame frame_of(const std::string& image, int width, int height) {
+LabelFrame frame_of(const std::string& image, int width, int height) {
     const ImageInfo info = image_info(image);
     (void)read_image(image);  // labels of a picture that does not decode are of no use
     const bool upright = info.orientation >= 5 && width == info.width && height == info.height;
-    return upright ? Frame{info.width, info.height} : Frame{info.stored_width, info.stored_height};
+    return upright ? LabelFrame{info.width, info.height} : LabelFrame{info.stored_width, info.stored_height};
 }
 
 Checked check_yolo(const std::string& path, const std::string& image) {
     std::vector<Tally> tallies;
-    const auto rows = parse_yolo(read_whole(path, max_bytes), printable(path, 300), Strictness::strict, tallies);
+    const auto rows = parse_yolo(read_whole(path, max_label_bytes), printable(path, 300), Strictness::strict, tallies);
     Checked out;
     out.json["kind"] = "yolo";
     out.lines.push_back(rows.empty() ? "YOLO labels: no box, so background"
                                      : "YOLO labels: " + plural(rows.size(), "box", "boxes"));
-    const Frame frame = image.empty() ? Frame{} : frame_of(image, 0, 0);
+    const LabelFrame frame = image.empty() ? LabelFrame{} : frame_of(image, 0, 0);
     if (!image.empty()) {
         out.json["width"] = frame.width;
         out.json["height"] = frame.height;
@@ -99,10 +99,10 @@ Checked check_yolo(const std::string& path, const std::string& image) {
 
 Checked check_voc(const std::string& path, const std::string& image) {
     std::vector<Tally> tallies;
-    const std::string file = printable(path, 300), text = read_whole(path, max_bytes);
+    const std::string file = printable(path, 300), text = read_whole(path, max_label_bytes);
     VocFile voc = parse_voc(text, file, Strictness::strict, tallies);
     if (!image.empty()) {
-        const Frame frame = frame_of(image, voc.width, voc.height);
+        const LabelFrame frame = frame_of(image, voc.width, voc.height);
         if (voc.width == 0 || voc.height == 0)
             count(tallies, "label files without a size (the picture decides)", file);
         else if (voc.width != frame.width || voc.height != frame.height)
@@ -173,7 +173,7 @@ Checked check_coco(const std::string& path, const std::string& image) {
 }
 
 Checked check_tiny(const std::string& path) {
-    const std::string file = printable(path, 300), text = read_whole(path, max_bytes), name = base_name(path);
+    const std::string file = printable(path, 300), text = read_whole(path, max_label_bytes), name = base_name(path);
     Checked out;
     out.json["kind"] = "tiny-imagenet";
     // Three lists, told apart by their names, else by the fields of the first line.

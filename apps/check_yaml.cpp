@@ -12,11 +12,11 @@
 namespace solobox {
 namespace {
 
-constexpr std::size_t max_bytes = std::size_t{1} << 20;
+constexpr std::size_t max_yaml_bytes = std::size_t{1} << 20;
 
 // What cannot be read at all is the user's to mend, like a wrong key.
 std::vector<YamlEntry> load(const std::string& path) {
-    const std::string text = read_whole(path, max_bytes);
+    const std::string text = read_whole(path, max_yaml_bytes);
     try {
         return yaml_entries(text, printable(path, 300));
     } catch (const DataError& error) {

@@ -17,16 +17,15 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Row {
+struct ComparedRun {
     std::string run;
     RunScores scores;
-    std::string score() const { return scores.classes ? "acc1" : "iou"; }
     std::string epochs() const { return scores.rows ? number_text(scores.epochs) : ""; }
     std::string best_epoch() const { return scores.best_epoch > 0 ? number_text(scores.best_epoch) : ""; }
     double lift() const { return scores.best - scores.blind; }
 };
 
-Row read_row(const std::string& path) {
+ComparedRun read_row(const std::string& path) {
     (void)RunDirectory::existing(path);
     return {std::filesystem::path(path).lexically_normal().string(), read_run_scores(path)};
 }
@@ -45,25 +44,24 @@ std::vector<std::pair<std::string, std::vector<std::string>>> differences(const 
     return out;
 }
 
-struct Arguments {
+struct CompareArguments {
     std::vector<std::string> runs;
     std::string run, out;
     bool json = false;
     int threads = 0;
 };
 
-ExitCode compare(const Arguments& a) {
-    std::vector<Row> rows;
+ExitCode compare(const CompareArguments& a) {
+    std::vector<ComparedRun> rows;
     for (const auto& r : a.runs) rows.push_back(read_row(r));
     const auto keys = differences(a.runs);
     if (!a.out.empty()) {
         Report report = compare_report(a.runs);
         for (const auto& [key, values] : keys)
             report.summary.emplace_back(key, fmt::format("{}", fmt::join(values, " | ")));
-        for (const Row& r : rows)
+        for (const ComparedRun& r : rows)
             report.summary.emplace_back(
-                r.run, fmt::format("best {} {:.4f}, lift {:+.4f}", r.score() == "iou" ? "IoU" : "top-1", r.scores.best,
-                                   r.lift()));
+                r.run, fmt::format("best {} {:.4f}, lift {:+.4f}", r.scores.info.title, r.scores.best, r.lift()));
         const std::string page = render_report(report);
         const auto* begin = reinterpret_cast<const std::byte*>(page.data());
         write_file_atomically(a.out, {begin, begin + page.size()});
@@ -71,13 +69,13 @@ ExitCode compare(const Arguments& a) {
     if (a.json) {
         Json list = Json::array(), differ;
         const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
-        for (const Row& r : rows)
+        for (const ComparedRun& r : rows)
             list.push_back({{"run", r.run},
                             {"epochs", r.epochs()},
-                            {"best_" + r.score(), number(r.scores.best)},
+                            {"best_" + r.scores.info.name, number(r.scores.best)},
                             {"best_epoch", r.best_epoch()},
-                            {"last_" + r.score(), number(r.scores.last)},
-                            {r.scores.classes ? "blind_acc1" : "constant_box_iou", number(r.scores.blind)},
+                            {"last_" + r.scores.info.name, number(r.scores.last)},
+                            {r.scores.info.blind_name(), number(r.scores.blind)},
                             {"lift", number(r.lift())},
                             {"val_loss", number(r.scores.loss)},
                             {"seconds", r.scores.seconds}});
@@ -85,13 +83,18 @@ ExitCode compare(const Arguments& a) {
         print_json({{"runs", list}, {"differences", differ}});
         return ExitCode::done;
     }
-    const bool boxes = std::all_of(rows.begin(), rows.end(), [](const Row& r) { return !r.scores.classes; });
+    // Of one kind, the columns can say what they are.
+    const TaskInfo& info = rows.front().scores.info;
+    const bool one_kind =
+        std::all_of(rows.begin(), rows.end(), [&](const ComparedRun& r) { return r.scores.info.kind == info.kind; });
+    const std::string blind = info.blind_title.substr(info.blind_title.starts_with("best ") ? 5 : 0);
     std::size_t width = 4;
-    for (const Row& r : rows) width = std::max(width, r.run.size());
+    for (const ComparedRun& r : rows) width = std::max(width, r.run.size());
     fmt::print("{:<{}} {:>7} {:>9} {:>6} {:>9} {:>13} {:>8} {:>9} {:>9}\n", "run", width, "epochs",
-               boxes ? "best IoU" : "best", "epoch", boxes ? "last IoU" : "last",
-               boxes ? "constant box" : "never looks", "lift", "val loss", "seconds");
-    for (const Row& r : rows)
+               one_kind && !info.percent() ? "best " + info.title : "best", "epoch",
+               one_kind && !info.percent() ? "last " + info.title : "last",
+               one_kind && !info.percent() ? blind : "never looks", "lift", "val loss", "seconds");
+    for (const ComparedRun& r : rows)
         fmt::print("{:<{}} {:>7} {:>9.4f} {:>6} {:>9.4f} {:>13.4f} {:>+8.4f} {:>9.4f} {:>9.1f}\n", r.run, width,
                    r.epochs(), r.scores.best, r.best_epoch(), r.scores.last, r.scores.blind, r.lift(), r.scores.loss,
                    r.scores.seconds);
@@ -99,12 +102,12 @@ ExitCode compare(const Arguments& a) {
     return ExitCode::done;
 }
 
-ExitCode report(const Arguments& a) {
+ExitCode report(const CompareArguments& a) {
     const RunDirectory run = RunDirectory::existing(a.run);
     const Config config = read_config(run.file("args.yaml"));
     set_up_compute(config, a.threads);
-    const std::unique_ptr<Task> task = make_task(config);
-    finish_run(*task, run, task->judge(read_row(a.run).scores.best).text());
+    const std::unique_ptr<Learner> learner = make_learner(config);
+    (void)finish_run(*learner, run, learner->judge(read_row(a.run).scores.best).text());
     fmt::print("{}\n", run.file("report.html"));
     return ExitCode::done;
 }
@@ -112,7 +115,7 @@ ExitCode report(const Arguments& a) {
 }  // namespace
 
 Verb add_compare(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<CompareArguments>();
     app.option("runs", a->runs, "directories of runs").required().not_empty();
     app.option("--out", a->out, "an HTML page with their curves over each other").not_empty();
     app.flag("--json", a->json, "one JSON object on standard output");
@@ -120,7 +123,7 @@ Verb add_compare(Command app) {
 }
 
 Verb add_report(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<CompareArguments>();
     app.option("run", a->run, "directory of a run; its data set must be where it was").required().not_empty();
     add_threads_option(app, a->threads);
     return [a] { return report(*a); };

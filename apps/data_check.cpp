@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
+struct DataCheckArguments {
     DataArguments in;
     std::string fix;
 };
@@ -33,7 +33,7 @@ Json split_json(const SplitCounts& counts, const std::vector<std::string>& class
             {"classes", per_class}};
 }
 
-void print_json(const LintReport& r, const Arguments& a, const std::string& fixed_as) {
+void print_lint_json(const LintReport& r, const DataCheckArguments& a, const std::string& fixed_as) {
     Json findings = Json::array();
     for (const Finding& f : r.findings)
         findings.push_back({{"severity", f.error ? "error" : "warning"},
@@ -68,7 +68,7 @@ void print_json(const LintReport& r, const Arguments& a, const std::string& fixe
                  {"leaks", r.leaks},
                  {"tallies", tallies},
                  {"fixed", a.fix.empty() ? Json() : Json{{"directory", a.fix}, {"format", fixed_as}}}};
-    solobox::print_json(j);
+    print_json(j);
 }
 
 void print_spread(const char* name, const Spread& s) {
@@ -106,7 +106,7 @@ void print_text(const LintReport& r) {
     fmt::print("{}: {} errors, {} warnings\n", r.errors() == 0 ? "clean" : "not clean", r.errors(), r.warnings());
 }
 
-ExitCode check_data(const Arguments& a) {
+ExitCode check_data(const DataCheckArguments& a) {
     use_threads(a.in.threads);
     if (!a.fix.empty()) require_new_directory(a.fix);  // before the long part
     const auto stop = stop_on_signal();
@@ -124,7 +124,7 @@ ExitCode check_data(const Arguments& a) {
         for (const std::string& line : what) talk.line("  " + line);
     }
     if (a.in.json)
-        print_json(report, a, fixed_as);
+        print_lint_json(report, a, fixed_as);
     else
         print_text(report);
     return report.errors() == 0 ? ExitCode::done : ExitCode::data;
@@ -133,7 +133,7 @@ ExitCode check_data(const Arguments& a) {
 }  // namespace
 
 Verb add_data_check(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<DataCheckArguments>();
     add_data_arguments(app, a->in);
     app.option("--fix", a->fix, "write a copy without the bad items to this new directory").not_empty();
     add_threads_option(app, a->in.threads);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int cell = 256, caption = 16, gap = 8;  // pixels
 
-struct Arguments {
+struct DataShowArguments {
     DataArguments in;
     std::string out = "contact_sheet.png", split = "train";
     std::int64_t n = 16;
@@ -55,7 +55,7 @@ std::string caption_of(const Sample& sample, const DataSet& set) {
                                : name + " (" + set.classes.at(static_cast<std::size_t>(sample.class_id)) + ")";
 }
 
-ExitCode show(const Arguments& a) {
+ExitCode show(const DataShowArguments& a) {
     const auto stop = stop_on_signal();
     Talk talk(a.in.quiet);
     const DataSet set = open_dataset(a.in.data, open_options(a.in));
@@ -107,7 +107,7 @@ ExitCode show(const Arguments& a) {
 }  // namespace
 
 Verb add_data_show(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<DataShowArguments>();
     add_data_arguments(app, a->in);
     app.option("--out", a->out, "PNG to write (default contact_sheet.png)").not_empty();
     app.option("-n", a->n, "pictures, spread over the split (default 16)").within(1, 1024);

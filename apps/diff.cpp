@@ -11,12 +11,12 @@
 namespace solobox {
 namespace {
 
-struct Arguments {
+struct DiffArguments {
     std::string a, b;
     bool json = false;
 };
 
-ExitCode run(const Arguments& a) {
+ExitCode run(const DiffArguments& a) {
     const RunDiff d = diff_runs(a.a, a.b);
     if (a.json) {
         const nlohmann::ordered_json j{
@@ -34,7 +34,7 @@ ExitCode run(const Arguments& a) {
 }  // namespace
 
 Verb add_diff(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<DiffArguments>();
     app.option("run", a->a, "directory of one run").required().not_empty();
     app.option("other", a->b, "directory of the other").required().not_empty();
     app.flag("--json", a->json, "one JSON object on standard output");

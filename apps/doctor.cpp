@@ -32,7 +32,7 @@ using doctor::Threshold;
 using doctor::Verdict;
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
+struct DoctorArguments {
     std::vector<std::string> words, columns, facts, thresholds;
     std::string log, dialect = "solobox", baseline, baseline_config, rules, reference;
     bool strict = false, json = false, json_lines = false, ascii = false, no_probes = false, overfit = false,
@@ -97,12 +97,12 @@ struct Patient {
     doctor::Facts facts;
     std::string phases, title;
     bool probed = false;
-    std::vector<std::string> details;  // of the five tests
+    std::vector<ProbeTest> tests;
     std::vector<std::string> notes;
     std::string thresholds;  // of the configuration
 };
 
-Patient look_at_config(const Arguments& a, const Config& config, bool probes) {
+Patient look_at_config(const DoctorArguments& a, const Config& config, bool probes) {
     Patient p;
     p.phases = probes ? "CP" : "C";
     p.thresholds = config.text("thresholds");
@@ -110,33 +110,33 @@ Patient look_at_config(const Arguments& a, const Config& config, bool probes) {
     for (const std::string& word : a.facts) known.set_word(word);
     p.facts = doctor::read_settings_facts(config, known, a.threads);
     Config settings;
-    const std::unique_ptr<Task> task = make_patient(config, settings);
-    read_built_facts(*task, config, p.facts);
+    const std::unique_ptr<Learner> learner = make_patient(config, settings);
+    read_built_facts(*learner, config, p.facts);
     if (config.text("data").empty())
         p.notes.emplace_back("no data given: rules about its size say SKIP (data=DIRECTORY, or --fact train_images=N)");
     if (!probes) return p;
     p.probed = true;
     {
         const std::int64_t memory = available_memory();
-        const MemoryForecast f = forecast_memory(*task, settings, true, memory);
+        const MemoryForecast f = forecast_memory(*learner, true, memory);
         const double batch = config.number("batch") / config.number("accumulate");
         p.facts.set("memory_bytes", static_cast<double>(memory));
         p.facts.set("peak_bytes", static_cast<double>(f.before + f.optimizer + f.checkpoint) +
                                       static_cast<double>(f.per_picture) * batch);
     }
-    run_probes(*task, settings, p.facts, [&](const std::string& line) { p.details.push_back(line); });
+    p.tests = run_probes(*learner, settings, p.facts);
     if (a.overfit) overfit_facts(config, p.facts);
     return p;
 }
 
-Config words_config(const Arguments& a) {
+Config words_config(const DoctorArguments& a) {
     Config config = training_config(a.words);
     if (!a.reference.empty()) config.set("reference", a.reference, "--reference");
     return config;
 }
 
 // The directory of a run among the words; "" when there is none.
-std::string run_among(const Arguments& a) {
+std::string run_among(const DoctorArguments& a) {
     std::error_code error;
     if (a.words.size() == 1 && a.words[0].find('=') == std::string::npos &&
         std::filesystem::is_directory(a.words[0], error))
@@ -144,7 +144,7 @@ std::string run_among(const Arguments& a) {
     return "";
 }
 
-Patient look_at(const Arguments& a) {
+Patient look_at(const DoctorArguments& a) {
     const std::string directory = run_among(a);
     std::error_code error;
     for (const std::string& word : a.words)
@@ -185,7 +185,15 @@ Patient look_at(const Arguments& a) {
 
 // ---- the baseline ----
 
-void add_baseline(const Arguments& a, doctor::Facts& facts, const std::map<std::string, std::string>& own) {
+// Not where, on what or with which random numbers: those may differ between a run and its baseline.
+bool differs_in_kind(const std::string& key) {
+    if (key == "seed" || key == "data" || key == "save_dir") return false;
+    for (const ConfigKey& k : config_schema())
+        if (k.name == key) return k.decides != Decides::nothing;
+    return true;
+}
+
+void add_baseline(const DoctorArguments& a, doctor::Facts& facts, const std::map<std::string, std::string>& own) {
     std::map<std::string, std::string> other;
     if (!a.baseline.empty()) {
         std::error_code error;
@@ -217,12 +225,10 @@ void add_baseline(const Arguments& a, doctor::Facts& facts, const std::map<std::
         for (const auto& [name, gain] : base.family("gain.")) facts.set("baseline_gain." + name, *gain);
     }
     if (other.empty() || own.empty()) return;
-    static const std::set<std::string> names{"name",     "project", "seed",    "exist_ok",
-                                             "save_dir", "data",    "workers", "cache_mb"};
     Texts changed;
     for (const auto& [key, value] : own)
         if (const auto found = other.find(key);
-            !names.contains(key) && (found == other.end() || found->second != value))
+            differs_in_kind(key) && (found == other.end() || found->second != value))
             changed.push_back(key.substr(key.rfind('.') + 1));
     facts.set("changed_keys", changed);
 }
@@ -237,28 +243,29 @@ void say_finding(const Page& page, const Verdict& v) {
     if (!v.fix.empty()) fmt::print("     try: {}{}\n", v.fix, r.key.empty() ? "" : fmt::format("   [{}]", r.key));
 }
 
+// The fourth test needs no model.
+void say_hyperparameters(const doctor::Facts& facts) {
+    const auto n = [&](const char* fact) { return facts.number(fact) ? *facts.number(fact) : NAN; };
+    const double batch = n("batch_per_step") * n("accumulation"), per_sample = n("lr") / batch;
+    fmt::print(
+        "Test 4: Hyperparameters\n  Batch size                {:g}\n  Accumulation steps        {:g}\n"
+        "  Effective batch           {:g}\n  Learning rate             {:g}\n  Effective LR per sample   {:.8f}\n",
+        n("batch_per_step"), n("accumulation"), batch, n("lr"), per_sample);
+    if (!facts.has("reference_lr")) {
+        fmt::print("  No run known to be good is given (reference=batch=8,lr0=0.00025)\n");
+        return;
+    }
+    const double known = n("reference_lr") / n("reference_batch"), r = per_sample / known;
+    fmt::print("  Known good                {:g}, {:g}, {:.8f}\n", n("reference_batch"), n("reference_lr"), known);
+    fmt::print("  Batch size ratio          {:.2f}x\n  LR per sample ratio       {:.2f}x ({:.3f})\n",
+               batch / n("reference_batch"), r, r);
+}
+
 void say_preflight(const Page& page, const Patient& p, const std::vector<Verdict>& verdicts) {
-    for (const std::string& line : p.details) {
-        if (line == "Test 5: EMA") {
-            fmt::print("Test 4: Hyperparameters\n");
-            const auto n = [&](const char* fact) { return p.facts.number(fact) ? *p.facts.number(fact) : NAN; };
-            const double batch = n("batch_per_step") * n("accumulation"), per_sample = n("lr") / batch;
-            fmt::print(
-                "  Batch size                {:g}\n  Accumulation steps        {:g}\n  Effective batch           "
-                "{:g}\n",
-                n("batch_per_step"), n("accumulation"), batch);
-            fmt::print("  Learning rate             {:g}\n  Effective LR per sample   {:.8f}\n", n("lr"), per_sample);
-            if (p.facts.has("reference_lr")) {
-                const double known = n("reference_lr") / n("reference_batch"), r = per_sample / known;
-                fmt::print("  Known good                {:g}, {:g}, {:.8f}\n", n("reference_batch"), n("reference_lr"),
-                           known);
-                fmt::print("  Batch size ratio          {:.2f}x\n  LR per sample ratio       {:.2f}x ({:.3f})\n",
-                           batch / n("reference_batch"), r, r);
-            } else {
-                fmt::print("  No run known to be good is given (reference=batch=8,lr0=0.00025)\n");
-            }
-        }
-        fmt::print("{}\n", line);
+    for (const ProbeTest& t : p.tests) {
+        if (t.test == 5) say_hyperparameters(p.facts);
+        fmt::print("Test {}: {}\n", t.test, t.title);
+        for (const std::string& line : t.lines) fmt::print("{}\n", line);
     }
     fmt::print("\n");
     const Verdict* rate = nullptr;
@@ -274,7 +281,7 @@ void say_preflight(const Page& page, const Patient& p, const std::vector<Verdict
                *p.facts.number("lr") / r);
 }
 
-ExitCode examine_and_say(const Arguments& a) {
+ExitCode examine_and_say(const DoctorArguments& a) {
     if (a.docs) {
         fmt::print("{}", doctor::rules_markdown());
         return ExitCode::done;
@@ -370,7 +377,7 @@ ExitCode examine_and_say(const Arguments& a) {
 }  // namespace
 
 Verb add_doctor(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<DoctorArguments>();
     app.option("what", a->words, "CONFIG.yaml and key=value words, or the directory of a run");
     app.option("--log", a->log, "a log of any program: CSV, JSON, JSON lines").not_empty();
     app.option("--columns", a->columns, "columns of the log by fact: metric=mAP50,val_loss=val/total")

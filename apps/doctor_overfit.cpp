@@ -6,11 +6,11 @@
 
 #include <cmath>
 #include <filesystem>
-#include <set>
 
 #include "apps/apps.h"
+#include "train/config/setup.h"
 #include "train/session/overfit.h"
-#include "train/session/overfit_classes.h"
+#include "train/tasks/kinds.h"
 
 namespace solobox {
 namespace {
@@ -23,11 +23,9 @@ void leave_if_interrupted(int signal) {
 
 void overfit_facts(const Config& asked, doctor::Facts& facts) {
     // overfit settles itself what training decides: the model, the loss and the rate are what is tried.
-    static const std::set<std::string> own{"dropout",  "weight_decay", "batch",     "label_smoothing",
-                                           "schedule", "warmup_steps", "accumulate"};
     Config config;
     for (const auto& [key, v] : asked.all())
-        if (!config_key(key).training_only && !asked.is_default(key) && !own.contains(key))
+        if (const ConfigKey& k = config_key(key); !k.training_only && !k.settled && !asked.is_default(key))
             config.set(key, v.value, v.origin);
     const std::filesystem::path place =
         std::filesystem::temp_directory_path() / fmt::format("solobox-doctor-{}", ::getpid());
@@ -44,20 +42,16 @@ void overfit_facts(const Config& asked, doctor::Facts& facts) {
     const std::int64_t n = 8;
     const std::string format = asked.text("format") == "detect" ? "" : asked.text("format");
     const std::string data = asked.text("data") == "synthetic" ? "" : asked.text("data");
-    if (is_classifier(config)) {
-        config.set("classes", "0", "default");
-        const ClassPictures pictures = load_class_pictures(data, format, n, false, config);
-        apply_overfit_settings(config, std::ssize(pictures.pictures));
-        const ClassOverfitResult r = overfit_classes(pictures, config, run, options);
-        leave_if_interrupted(r.stopped_by);
-        facts.set("overfit_loss_share", r.loss / std::log(static_cast<double>(pictures.names.size())));
-        return;
-    }
+    if (config.at("classes").origin != "default") config.set("classes", "0", "default");
     apply_overfit_settings(config, n);
-    const OverfitPictures pictures = load_overfit_pictures(data, format, n, false, config);
+    const auto task = make_task(config);
+    const OverfitData pictures = open_overfit(config, *task, data, format, n, false);
     const OverfitResult r = overfit(pictures, config, run, options);
     leave_if_interrupted(r.stopped_by);
-    facts.set("overfit_iou", r.mean_iou);
+    if (const auto classes = task->class_names(pictures.split); !classes.empty())
+        facts.set("overfit_loss_share", r.learned.loss / std::log(static_cast<double>(classes.size())));
+    else
+        facts.set("overfit_iou", r.learned.score);
 }
 
 }  // namespace solobox

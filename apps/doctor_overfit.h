@@ -2,7 +2,7 @@
 #pragma once
 
 #include "train/config/config.h"
-#include "train/doctor/facts.h"
+#include "train/run/facts.h"
 
 namespace solobox {
 

@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 using experiment::State;
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct ExperimentArguments {
     std::string file, out, seeds;
     std::vector<std::string> words;
     int jobs = 1, threads = 0;
@@ -125,7 +125,7 @@ Json table_json(const experiment::Plan& plan, const std::vector<experiment::Tabl
                  {"done", r.done},
                  {"diverged", r.diverged},
                  {"failed", r.failed},
-                 {r.classes ? "acc1" : "iou", estimate_json(r.score)},
+                 {r.info.name, estimate_json(r.score)},
                  {"lift", estimate_json(r.lift)},
                  {"difference", r.arm == plan.control ? Json(nullptr) : estimate_json(r.control)},
                  {"words", r.arm == plan.control ? "control" : experiment::difference_words(r.control)}};
@@ -140,7 +140,8 @@ std::size_t count(const std::vector<experiment::Result>& results, State state) {
         results.begin(), results.end(), [&](const experiment::Result& r) { return r.outcome.state == state; }));
 }
 
-void print_plan(const experiment::Plan& plan, const ExperimentQueue& queue, double seconds, const Arguments& a) {
+void print_plan(const experiment::Plan& plan, const ExperimentQueue& queue, double seconds,
+                const ExperimentArguments& a) {
     if (a.json) {
         Json runs = Json::array();
         for (const experiment::Result& r : queue.results())
@@ -166,7 +167,7 @@ void print_plan(const experiment::Plan& plan, const ExperimentQueue& queue, doub
     fmt::print("{} of {} runs are open: about {}\n", queue.open(), queue.different(), duration(seconds));
 }
 
-ExitCode run_experiment(const Arguments& a) {
+ExitCode run_experiment(const ExperimentArguments& a) {
     experiment::Plan plan = experiment::read_plan(a.file);
     std::vector<std::string> notes;
     experiment::Changes changes{a.words, {}, a.smoke};
@@ -238,7 +239,7 @@ ExitCode run_experiment(const Arguments& a) {
 }  // namespace
 
 Verb add_experiment(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<ExperimentArguments>();
     app.option("file", a->file, "the experiment: base, arms or factors, sets, seeds (docs/experiments.md)")
         .required()
         .not_empty();

@@ -16,7 +16,7 @@
 #include "train/session/forecast.h"
 #include "train/session/session.h"
 #include "train/session/time_forecast.h"
-#include "train/tasks/make_task.h"
+#include "train/tasks/kinds.h"
 
 namespace solobox {
 namespace {
@@ -103,11 +103,11 @@ double ExperimentQueue::time_one(std::size_t i) const {
     const double start = now();
     const std::string where = fmt::format("{}: {}: ", plan_.path, label(i));
     try {
-        const std::unique_ptr<Task> task = make_task(config);
+        const std::unique_ptr<Learner> learner = make_learner(config);
         const double loaded = now() - start;
         const std::int64_t available = available_memory();
-        refuse_what_does_not_fit(forecast_memory(*task, config, true, available), config, available);
-        return loaded + forecast_time(*task, config).run(config) + start_and_page;
+        refuse_what_does_not_fit(forecast_memory(*learner, true, available), config, available);
+        return loaded + forecast_time(*learner).run(config) + start_and_page;
     } catch (const ConfigError& e) {
         throw ConfigError(where + e.what());
     } catch (const DataError& e) {
@@ -231,9 +231,8 @@ void ExperimentQueue::ended(const Job& job, int status, Talk& talk) {
     if (!options_.keep_weights && state != State::failed) fs::remove_all(place + "/weights", error);
     const experiment::Outcome& o = results_[job.run].outcome;
     const double score = plan_.best ? o.scores.best : o.scores.last;
-    const std::string said = state == State::done
-                                 ? fmt::format("{} {:.4f} ({:.4f} without looking)", o.scores.classes ? "top-1" : "IoU",
-                                               score, o.scores.blind)
+    const std::string said = state == State::done       ? fmt::format("{} {:.4f} ({:.4f} without looking)",
+                                                                      o.scores.info.title, score, o.scores.blind)
                              : state == State::diverged ? "diverged: " + message
                                                         : fmt::format("failed with exit code {}: {}", code, message);
     talk.line(fmt::format("[{}/{}] {}: {}, {:.1f} s", different() - open(), different(), label(job.run), said,

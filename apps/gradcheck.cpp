@@ -13,14 +13,14 @@
 namespace solobox {
 namespace {
 
-struct Arguments {
+struct GradcheckArguments {
     std::string only;
     std::uint64_t seed = 0;
     int threads = 0;
     bool json = false, list = false;
 };
 
-ExitCode run(const Arguments& a) {
+ExitCode run(const GradcheckArguments& a) {
     use_threads(a.threads);
     if (a.list) {
         for (const OpRow& row : ops_table()) fmt::print("{:<6} {}\n", row.group, row.name);
@@ -59,7 +59,7 @@ ExitCode run(const Arguments& a) {
 }  // namespace
 
 Verb add_gradcheck(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<GradcheckArguments>();
     app.option("name", a->only, "an op or model, or a group: op, loss, model (default: all)");
     app.option("--seed", a->seed, "of the random inputs (default 0)");
     add_threads_option(app, a->threads);

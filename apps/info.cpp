@@ -25,11 +25,11 @@ Verb add_info(Command app) {
 }
 
 Verb add_config(Command app) {
-    struct Arguments {
+    struct InfoArguments {
         bool json = false, schema = false, markdown = false;
         std::vector<std::string> words;
     };
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<InfoArguments>();
     app.flag("--schema", a->schema, "all keys with aliases, type, range, default and meaning");
     app.flag("--markdown", a->markdown, "with --schema: the table as the docs have it");
     app.flag("--json", a->json, "one JSON object on standard output");

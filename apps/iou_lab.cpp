@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
+struct IouLabArguments {
     std::string target, size, rates, losses, schedule = "cosine", out = "runs/iou-lab/iou-lab.html";
     std::int64_t grid = LabSpec{}.grid, steps = LabSpec{}.steps;
     int threads = 0;
@@ -44,7 +44,7 @@ std::vector<std::string> words(const std::string& text) {
     return out;
 }
 
-LabSpec spec_of(const Arguments& a) {
+LabSpec spec_of(const IouLabArguments& a) {
     LabSpec spec;
     if (!a.target.empty()) {
         const auto t = numbers("--target", a.target, 4, "cx,cy,w,h");
@@ -148,7 +148,7 @@ void print_table(const IouLab& lab) {
         lab.spec.width, lab.spec.height, fmt::join(lab_thresholds, " / "), lab.spec.rates.size(), lab.spec.steps);
 }
 
-ExitCode run(const Arguments& a) {
+ExitCode run(const IouLabArguments& a) {
     const LabSpec spec = spec_of(a);
     use_threads(a.threads);
     prepare(a.out);
@@ -172,7 +172,7 @@ ExitCode run(const Arguments& a) {
 }  // namespace
 
 Verb add_iou_lab(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<IouLabArguments>();
     app.option("--target", a->target, "cx,cy,w,h of the box to be found, sides up to 0.5 (default 0.5,0.5,0.4,0.3)")
         .not_blank("cx,cy,w,h");
     app.option("--size", a->size, "w,h of the box that is moved over the picture (default 0.2,0.1)").not_blank("w,h");

@@ -13,7 +13,7 @@
 namespace solobox {
 namespace {
 
-struct Arguments {
+struct LrFindArguments {
     std::vector<std::string> words;
     std::string out;
     double low = 1e-6, high = 1;
@@ -30,23 +30,28 @@ struct Curve {
 constexpr double memory = 0.9;  // of the moving average
 constexpr double too_much = 4;  // times the best: the test has seen enough
 
-Curve sweep(Task& task, const Config& config, const Arguments& a, Talk& talk) {
-    const auto params = parameters_of(task);
-    const auto optimizer = make_optimizer(config, params);
+Curve sweep(Learner& learner, const LrFindArguments& a, Talk& talk) {
+    const Config& config = learner.config();
+    const auto params = parameters_of(learner);
+    const auto optimizer = make_optimizer(config, params, learner.model().heads());
     const auto rate = [&](std::int64_t t) {
         return a.low * std::pow(a.high / a.low,
                                 static_cast<double>(t) / static_cast<double>(std::max<std::int64_t>(a.steps - 1, 1)));
     };
-    Trainer trainer(params, *optimizer, TrainerConfig{rate, config.number("clip")});
+    Trainer trainer(params, *optimizer, [&] {
+        TrainerConfig how{rate, config.number("clip")};
+        how.sometimes = learner.model().sometimes();
+        return how;
+    }());
     Curve c;
     double average = 0, best = 1e300;
     const auto& stop = watch_signals();
     for (std::int64_t t = 0; t < a.steps && stop.load() == 0; ++t) {
-        const auto batch = task.make_batch(t / task.batches_per_epoch(), t % task.batches_per_epoch());
+        const Batch batch = learner.make_batch(t / learner.batches_per_epoch(), t % learner.batches_per_epoch());
         StepReport s;
         try {
-            s = trainer.step(task.losses(
-                *batch, config.integer("accumulate"),
+            s = trainer.step(learner.losses(
+                batch, config.integer("accumulate"),
                 {static_cast<std::uint64_t>(config.integer("seed")), Stream::dropout, static_cast<std::uint32_t>(t)}));
         } catch (const NonFiniteError&) {
             c.diverged = true;
@@ -90,15 +95,15 @@ Advice advise(const Curve& c) {
     return a;
 }
 
-ExitCode lr_find(const Arguments& a) {
+ExitCode lr_find(const LrFindArguments& a) {
     if (!(a.low < a.high)) throw ConfigError(fmt::format("--low {} and --high {}: expected low < high", a.low, a.high));
     const Config config = training_config(a.words);
     set_up_compute(config, a.threads);
     check_config(config);
     Talk talk(a.quiet);
-    const std::unique_ptr<Task> task = make_task(config);
-    introduce(talk, config, *task);
-    const Curve c = sweep(*task, config, a, talk);
+    const std::unique_ptr<Learner> learner = make_learner(config);
+    introduce(talk, *learner);
+    const Curve c = sweep(*learner, a, talk);
     if (const int stopped = watch_signals().load()) return static_cast<ExitCode>(128 + stopped);
     const Advice advice = advise(c);
     if (!a.out.empty()) {
@@ -142,7 +147,7 @@ ExitCode lr_find(const Arguments& a) {
 }  // namespace
 
 Verb add_lr_find(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<LrFindArguments>();
     app.option("words", a->words, "CONFIG.yaml and key=value words, as for train").required();
     app.option("--low", a->low, "first rate (default 1e-6)").between(1e-12, 100.0);
     app.option("--high", a->high, "last rate (default 1)").between(1e-12, 1000.0);

@@ -3,92 +3,29 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "apps/apps.h"
 #include "apps/onnx_file.h"
 #include "nn/checkpoint.h"
 #include "train/config/setup.h"
 #include "train/run/run.h"
-#include "train/tasks/class_task.h"
-#include "train/tasks/single_box_setup.h"
+#include "train/tasks/kinds.h"
 
 namespace solobox {
 namespace {
 
-struct Arguments {
+struct ModelArguments {
     std::string name, weights, format, out;
     std::int64_t image = 0, classes = 0;
     std::vector<std::string> words;
     bool json = false, onnx = false;
 };
 
-// A model by name, or the one of a run with its weights, without its type.
-struct AnyModel {
-    std::string name;
-    std::int64_t image = 0;
-    std::vector<LayerRow> layers;
-    // Only what is asked for is built: a model of a billion parameters has a table, too.
-    std::function<void(const std::string& weights)> build;
-    std::function<Graph()> graph;
-    std::function<void(SafetensorsFile& file)> save;
-};
+bool is_run(const ModelArguments& a) { return std::filesystem::is_directory(a.name); }
 
-// Ours have a prefix, those of torch.save have none.
-template <class Model>
-void load_weights(Model& model, const std::string& path) {
-    if (path.empty()) return;
-    const SafetensorsFile file = read_safetensors(path);
-    const bool prefixed = std::any_of(file.tensors.begin(), file.tensors.end(),
-                                      [](const auto& t) { return t.first.starts_with("model."); });
-    load_state(model, file, path, prefixed ? "model." : "");
-}
-
-bool is_run(const Arguments& a) { return std::filesystem::is_directory(a.name); }
-
-AnyModel any_resnet(const Arguments& a, const Config& settings) {
-    ResNetConfig config = class_model_config(settings, a.classes                     ? a.classes
-                                                       : settings.integer("classes") ? settings.integer("classes")
-                                                                                     : 1000);
-    AnyModel any{settings.text("model"), config.image, describe(config), {}, {}, {}};
-    const std::string of_run = is_run(a) ? a.name + "/weights/last.safetensors" : "";
-    const auto model = std::make_shared<std::optional<ResNet>>();
-    any.build = [=](const std::string& weights) {
-        model->emplace(config, 0);
-        load_weights(**model, weights.empty() ? of_run : weights);
-    };
-    any.graph = [=] {
-        GraphBuilder graph("images", {-1, 3, config.image, config.image});
-        const std::string logits = (*model)->append_to(graph);
-        return graph.finish(logits, "logits", {-1, config.classes});
-    };
-    any.save = [=](SafetensorsFile& file) { save_state(**model, file, ""); };
-    return any;
-}
-
-AnyModel any_single_box(const Arguments& a, const Config& config) {
-    if (a.classes) throw ConfigError("--classes applies to residual networks: one box has no classes");
-    const bool run = is_run(a);
-    AnyModel any{config.text("model"), config.integer("image"), describe(model_config(config)), {}, {}, {}};
-    const auto model = std::make_shared<std::unique_ptr<SingleBox>>();
-    any.build = [=, of_run = run ? a.name + "/weights/last.safetensors" : ""](const std::string& weights) {
-        *model = make_single_box(config, {});
-        load_weights(**model, weights.empty() ? of_run : weights);
-    };
-    any.graph = [=] {
-        const std::int64_t image = config.integer("image");
-        GraphBuilder graph("images", {-1, 3, image, image});
-        const std::string raw = (*model)->append_to(graph);
-        return graph.finish(decode_boxes(graph, raw, decode_spec(config)), "boxes", {-1, 4});
-    };
-    any.save = [=](SafetensorsFile& file) { save_state(**model, file, ""); };
-    return any;
-}
-
-AnyModel any_model(const Arguments& a) {
+Config configuration(const ModelArguments& a) {
     Config config;
     if (is_run(a))
         for (const auto& [key, value] : read_settings(a.name + "/args.yaml")) config.set(key, value, "run");
@@ -98,14 +35,29 @@ AnyModel any_model(const Arguments& a) {
     config.set_words(words, "command line");
     if (!is_run(a)) apply_model_defaults(config);  // those of a run are resolved already
     if (!is_run(a)) refuse_keys_of_other_tasks(config);
-    return is_classifier(config) ? any_resnet(a, config) : any_single_box(a, config);
+    if (a.classes && !task_of(config).picture_classes)
+        throw ConfigError(fmt::format("--classes applies to networks that put out classes: model={} puts out {}",
+                                      config.text("model"), task_of(config).puts_out));
+    if (a.classes) config.set("classes", std::to_string(a.classes), "--classes");
+    return config;
+}
+
+// Ours have a prefix, those of torch.save have none.
+void load(Model& model, const std::string& path) {
+    const SafetensorsFile file = read_safetensors(path);
+    const bool prefixed = std::any_of(file.tensors.begin(), file.tensors.end(),
+                                      [](const auto& t) { return t.first.starts_with("model."); });
+    load_state(model, file, path, prefixed ? "model." : "");
 }
 
 std::vector<std::int64_t> dims(const Shape& s) { return s.dims(); }
 
-ExitCode show(const Arguments& a) {
-    const AnyModel model = any_model(a);
-    const auto& rows = model.layers;
+ExitCode show(const ModelArguments& a) {
+    const Config config = configuration(a);
+    const std::string& name = config.text("model");
+    const std::int64_t image = config.integer("image");
+    // From the configuration alone: a model of a billion parameters has a table, too.
+    const std::vector<LayerRow> rows = make_task(config)->layers(0);
     std::int64_t parameters = 0, macs = 0;
     for (const LayerRow& row : rows) {
         parameters += row.parameters;
@@ -120,8 +72,8 @@ ExitCode show(const Arguments& a) {
                               {"out", dims(row.out)},
                               {"parameters", row.parameters},
                               {"macs", row.macs}});
-        const nlohmann::ordered_json j{{"model", model.name},     {"image", model.image}, {"parameters", parameters},
-                                       {"trainable", parameters}, {"macs", macs},         {"layers", layers}};
+        const nlohmann::ordered_json j{{"model", name},           {"image", image}, {"parameters", parameters},
+                                       {"trainable", parameters}, {"macs", macs},   {"layers", layers}};
         fmt::print("{}\n", j.dump());
         return ExitCode::done;
     }
@@ -131,39 +83,44 @@ ExitCode show(const Arguments& a) {
         fmt::print("{:<12} {:<16} {:>15} {:>15} {:>14} {:>16}\n", row.name, row.type, row.in.str(), row.out.str(),
                    row.parameters, row.macs);
     fmt::print("total: {} parameters, all trainable; {} MACs ({:.3f} G) per {} px picture\n", parameters, macs,
-               static_cast<double>(macs) / 1e9, model.image);
+               static_cast<double>(macs) / 1e9, image);
     return ExitCode::done;
 }
 
-ExitCode export_model(const Arguments& a) {
+ExitCode export_model(const ModelArguments& a) {
     const std::string format = a.onnx ? "onnx" : a.format;
     if (a.onnx && !a.format.empty() && a.format != "onnx")
         throw ConfigError(fmt::format("--onnx and --format {} contradict each other", a.format));
     if (format.empty()) throw ConfigError("which format? --format onnx or --format safetensors");
-    const AnyModel model = any_model(a);
-    model.build(a.weights);
-    const std::string out = a.out.empty() ? model.name + "." + format : a.out;
+    const Config config = configuration(a);
+    const std::string& name = config.text("model");
+    const auto task = make_task(config);
+    const auto model = task->make_model({});
+    const std::string weights = !a.weights.empty() ? a.weights : is_run(a) ? a.name + "/weights/last.safetensors" : "";
+    if (!weights.empty()) load(*model, weights);
+    const std::string out = a.out.empty() ? name + "." + format : a.out;
     if (format == "onnx") {
-        const Graph graph = model.graph();
-        write_file_atomically(
-            out, onnx_bytes(graph, model.name,
-                            {{"input", "RGB, N x 3 x height x width, as the network was trained on it"},
-                             {"output", graph.output.name == "boxes" ? "cx, cy, w, h as fractions of the picture"
-                                                                     : "one score per class"}}));
+        const Extent size = task->recipe(false, 0).size;
+        GraphBuilder graph("images", {-1, 3, size.height, size.width});
+        const std::string answer = model->append_to(graph);
+        write_file_atomically(out,
+                              onnx_bytes(task->finish_graph(graph, answer), name,
+                                         {{"input", "RGB, N x 3 x height x width, as the network was trained on it"},
+                                          {"output", task->graph_says()}}));
     } else {
         SafetensorsFile file;
-        model.save(file);
+        save_state(*model, file, "");
         write_safetensors(out, file);
     }
     std::int64_t parameters = 0;
-    for (const LayerRow& row : model.layers) parameters += row.parameters;
+    for (const LayerRow& row : model->layers()) parameters += row.parameters;
     const auto size = std::filesystem::file_size(out);
     if (a.json) {
         const nlohmann::ordered_json j{
-            {"model", model.name}, {"format", format}, {"file", out}, {"bytes", size}, {"parameters", parameters}};
+            {"model", name}, {"format", format}, {"file", out}, {"bytes", size}, {"parameters", parameters}};
         print_json(j);
     } else {
-        fmt::print("{}: {}, {} parameters, {:.1f} MB\n", out, model.name, parameters, static_cast<double>(size) / 1e6);
+        fmt::print("{}: {}, {} parameters, {:.1f} MB\n", out, name, parameters, static_cast<double>(size) / 1e6);
     }
     return ExitCode::done;
 }
@@ -171,7 +128,7 @@ ExitCode export_model(const Arguments& a) {
 }  // namespace
 
 Verb add_model(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<ModelArguments>();
     app.needs_command();
     const auto common = [&](Command sub) {
         sub.option("words", a->words, "key=value configuration words");

@@ -46,14 +46,16 @@ void set_up_compute(const Config& config, int threads) {
     fast::set_winograd(config.text("conv") != "direct");
 }
 
-void introduce(Talk& talk, const Config& config, Task& task) {
-    for (const std::string& line : task.introduction()) talk.line(line);
-    const std::string norm = is_classifier(config) ? "batch" : config.text("norm");
-    talk.line(fmt::format(
-        "model {} ({} norm), {} px, {} parameters; {} {}, batch {}, {} epochs, seed {}; {} threads, {} kernels",
-        config.text("model"), norm, config.integer("image"), count_parameters(task), config.text("optimizer"),
-        config.at("lr0").value, config.integer("batch"), config.integer("epochs"), config.integer("seed"),
-        thread_count(), name_of(active_kernels())));
+void introduce(Talk& talk, Learner& learner) {
+    const Config& config = learner.config();
+    for (const std::string& line : learner.introduction()) talk.line(line);
+    const TaskKeys& task = task_of(config);
+    const std::string norm = task.norm ? fmt::format(" ({} norm)", task.norm(config)) : "";
+    talk.line(
+        fmt::format("model {}{}, {} px, {} parameters; {} {}, batch {}, {} epochs, seed {}; {} threads, {} kernels",
+                    config.text("model"), norm, config.integer("image"), count_parameters(learner),
+                    config.text("optimizer"), config.at("lr0").value, config.integer("batch"), config.integer("epochs"),
+                    config.integer("seed"), thread_count(), name_of(active_kernels())));
     if (config.text("optimizer_override") != "none")
         talk.line(fmt::format("  warning: optimizer_override={} builds another optimizer than the configured {}",
                               config.text("optimizer_override"), config.text("optimizer")));
@@ -61,20 +63,22 @@ void introduce(Talk& talk, const Config& config, Task& task) {
         if (!config.is_default(key)) talk.line(fmt::format("  {}={}  # {}", key, v.value, v.origin));
 }
 
-Exhibit finish_run(Task& task, const RunDirectory& run, const std::string& verdict_text) {
-    load_weights(task, run.best_weights());
-    Exhibit shown = task.exhibit();
+Measurement finish_run(Learner& learner, const RunDirectory& run, const std::string& verdict_text) {
+    load_weights(learner, run.best_weights());
+    const PictureStore& store = *learner.data().val;
+    Measurement m = *learner.measure(store, {});
     Report report = read_run_report(run);
     report.verdict_text = verdict_text;
-    report.environment.emplace(report.environment.begin(), "data", task.introduction().front());
-    report.pictures = shown.worst;
-    report.tables = shown.tables;
+    report.environment.emplace(report.environment.begin(), "data", learner.introduction().front());
+    report.pictures = shown_pictures(learner, store, m, 24, true);
+    report.tables = m.measured.tables;
     run.write_text("report.html", render_report(report));
-    const std::vector<ReportPicture> some(shown.worst.begin(),
-                                          shown.worst.begin() + std::min<std::ptrdiff_t>(16, std::ssize(shown.worst)));
+    const auto& worst = report.pictures;
+    const std::vector<ReportPicture> some(worst.begin(),
+                                          worst.begin() + std::min<std::ptrdiff_t>(16, std::ssize(worst)));
     write_png(run.file("worst.png"), draw_pictures(some, 4, 224));
-    write_png(run.file("val_pred.png"), draw_pictures(shown.first, 4, 224));
-    return shown;
+    write_png(run.file("val_pred.png"), draw_pictures(shown_pictures(learner, store, m, 16, false), 4, 224));
+    return m;
 }
 
 }  // namespace solobox

@@ -8,7 +8,7 @@
 #include "train/report/report.h"
 #include "train/session/session.h"
 #include "train/step/weights.h"
-#include "train/tasks/make_task.h"
+#include "train/tasks/kinds.h"
 
 namespace solobox {
 
@@ -20,9 +20,9 @@ Config training_config(const std::vector<std::string>& words);
 void set_up_compute(const Config& config, int threads);
 
 // Tells whoever reads along what is about to happen.
-void introduce(Talk& talk, const Config& config, Task& task);
+void introduce(Talk& talk, Learner& learner);
 
 // report.html, val_pred.png and worst.png of the best weights, which the model has from then on.
-Exhibit finish_run(Task& task, const RunDirectory& run, const std::string& verdict_text);
+Measurement finish_run(Learner& learner, const RunDirectory& run, const std::string& verdict_text);
 
 }  // namespace solobox

@@ -52,7 +52,8 @@ int print_and_exit(CLI::App& app, const CLI::Success& e) {
 
 }  // namespace
 
-int tool(int argc, char** argv) {
+int tool(int argc, char** argv, std::vector<TaskKind> kinds) {
+    for (TaskKind& kind : kinds) add_task_kind(std::move(kind));
     std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is then an error of write(), with its reason
     CLI::App app{"solobox: a deep-learning engine for the CPU that says why a network does not learn", "solobox"};
     app.require_subcommand(1);

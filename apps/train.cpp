@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
+struct TrainArguments {
     std::vector<std::string> words;
     std::string run, out;
     std::int64_t epochs = 0;
@@ -27,16 +27,17 @@ struct Arguments {
     bool json = false, exist_ok = false, skip_bad = false, quiet = false, fast_dev_run = false;
 };
 
-void print_result(const Arguments& a, const RunDirectory& run, const SessionResult& r, const Exhibit* shown,
-                  const Task& task, const LiftVerdict& verdict) {
+void print_result(const TrainArguments& a, const RunDirectory& run, const SessionResult& r, const Measurement* shown,
+                  const Learner& learner, const LiftVerdict& verdict) {
+    const TaskInfo info = learner.task().info();
     if (a.json) {
         Json j{{"run_dir", run.path()},
                {"epochs", r.epochs},
                {"steps", r.steps},
                {"best_epoch", r.best_epoch},
-               {"best_" + task.score_name(), r.best_epoch ? Json(r.best_score) : Json(nullptr)}};
-        for (const auto& [name, value] : task.baselines()) j[name] = value;
-        if (task.score_name() == "iou" && r.best_epoch) j["lift"] = r.best_score - j["constant_box_iou"].get<double>();
+               {"best_" + info.name, r.best_epoch ? Json(r.best_score) : Json(nullptr)}};
+        for (const Blind& b : learner.blind()) j[b.name] = b.score;
+        if (!learner.blind().empty() && r.best_epoch) j["lift"] = r.best_score - learner.blind().back().score;
         j.update({{"stopped_early", r.early},
                   {"interrupted_by", r.stopped_by},
                   {"seconds", r.seconds},
@@ -44,8 +45,10 @@ void print_result(const Arguments& a, const RunDirectory& run, const SessionResu
                   {"data_wait_share", r.wait_share},
                   {"watch_share", r.watch_share},
                   {"verdict_text", verdict.text()}});
-        if (shown)
-            for (const auto& [name, value] : shown->figures) j[name] = value;
+        if (shown) {
+            for (const auto& [name, value] : shown->measured.figures) j[name] = value;
+            j["loss"] = shown->evaluation.loss;
+        }
         print_json(j);
         return;
     }
@@ -58,16 +61,16 @@ void print_result(const Arguments& a, const RunDirectory& run, const SessionResu
         return;
     }
     std::string blind;
-    for (const auto& [name, value] : task.baselines())
-        blind += fmt::format("{}{} {:.4f}", blind.empty() ? "" : ", ", name, value);
+    for (const Blind& b : learner.blind())
+        blind += fmt::format("{}{} {:.4f}", blind.empty() ? "" : ", ", b.name, b.score);
     fmt::print("best {} {:.4f} in epoch {} ({}); {} epochs, {:.1f} s, {:.0f} img/s, {:.1f} % of it waiting for data\n",
-               task.score_name() == "iou" ? "IoU" : "top-1", r.best_score, r.best_epoch, blind, r.epochs, r.seconds,
-               r.images_per_second, 100 * r.wait_share);
+               info.title, r.best_score, r.best_epoch, blind, r.epochs, r.seconds, r.images_per_second,
+               100 * r.wait_share);
     fmt::print("run: {}\n", run.path());
 }
 
-ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run, SessionOptions options, Talk& talk,
-              Task& task) {
+ExitCode work(const TrainArguments& a, Learner& learner, const RunDirectory& run, SessionOptions options, Talk& talk) {
+    write_task_info(run, learner.task().info());
     options.stop_signal = &watch_signals();
     options.talk = [&](const std::string& text, bool live) {
         if (!live)
@@ -77,7 +80,7 @@ ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run,
     };
     SessionResult r;
     try {
-        r = train(task, config, run, options);
+        r = train(learner, run, options);
     } catch (const NonFiniteError& e) {
         talk.end_live();
         run.event({{"event", "diverged"}, {"message", e.what()}});
@@ -86,14 +89,15 @@ ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run,
     talk.end_live();
     if (r.stopped_by) {
         run.event({{"event", "interrupted"}, {"signal", r.stopped_by}, {"step", r.steps}});
-        print_result(a, run, r, nullptr, task, {});
+        print_result(a, run, r, nullptr, learner, {});
         return static_cast<ExitCode>(128 + r.stopped_by);
     }
-    const LiftVerdict verdict = task.judge(r.best_score);
+    const LiftVerdict verdict = learner.judge(r.best_score);
     run.event({{"event", "finished"}, {"step", r.steps}, {"epochs", r.epochs}, {"early", r.early}});
-    const Exhibit shown = finish_run(task, run, verdict.text());
+    const Measurement shown = finish_run(learner, run, verdict.text());
+    const Config& config = learner.config();
     if (config.flag("legacy_names"))
-        write_legacy_names(run, config, {task.batches_per_epoch(), r.best_epoch - 1, r.best_score});
+        write_legacy_names(run, config, {learner.batches_per_epoch(), r.best_epoch - 1, r.best_score});
     for (const ReportFinding& f : run_findings(run)) {
         if (r.said.contains(f.id)) continue;  // said while it ran
         run.event(
@@ -101,12 +105,12 @@ ExitCode work(const Arguments& a, const Config& config, const RunDirectory& run,
         if (f.severity == "FAIL" || f.severity == "WARN")
             talk.line(fmt::format("{} {}: {}\n       try: {}", f.severity, f.id, f.message, f.cure));
     }
-    print_result(a, run, r, &shown, task, verdict);
+    print_result(a, run, r, &shown, learner, verdict);
     return ExitCode::done;
 }
 
 // What is wrong with a configuration is said before any file is touched.
-void prepare(const Arguments& a, const Config& config) {
+void prepare(const TrainArguments& a, const Config& config) {
     set_up_compute(config, a.threads);
     check_config(config);
 }
@@ -118,39 +122,39 @@ std::string run_name(const Config& config) {
 }
 
 // What a run needs before its first step, whether it begins or is gone on with before its first checkpoint.
-void begin(Task& task, const Config& config, Talk& talk) {
-    if (!config.text("weights").empty())
-        for (const std::string& note : start_from(task, config.text("weights"))) talk.line("  " + note);
+void begin(Learner& learner, Talk& talk) {
+    const std::string& weights = learner.config().text("weights");
+    if (!weights.empty())
+        for (const std::string& note : start_from(learner, weights)) talk.line("  " + note);
 }
 
-void write_classes(const RunDirectory& run, const Task& task) {
+void write_classes(const RunDirectory& run, const Learner& learner) {
     std::string lines;
-    for (const std::string& name : task.class_names()) lines += printable(name, 200) + "\n";
+    for (const std::string& name : learner.class_names()) lines += printable(name, 200) + "\n";
     if (!lines.empty()) run.write_text("classes.txt", lines);
 }
 
 // What will not fit is refused before it takes the machine down.
-MemoryForecast forecast(Task& task, const Config& config, bool quick) {
+MemoryForecast forecast(Learner& learner, bool quick) {
     const std::int64_t available = available_memory();
-    MemoryForecast f = forecast_memory(task, config, quick, available);
-    refuse_what_does_not_fit(f, config, available);
+    MemoryForecast f = forecast_memory(learner, quick, available);
+    refuse_what_does_not_fit(f, learner.config(), available);
     return f;
 }
 
 // One batch of training and one of validation through everything that a run does, into a directory that goes away.
-ExitCode fast_dev_run(const Arguments& a, Config config) {
+ExitCode fast_dev_run(const TrainArguments& a, Config config) {
     config.set("epochs", "1", "--fast-dev-run");
     prepare(a, config);
     Talk talk(a.quiet);
     (void)watch_signals();
-    const std::unique_ptr<Task> task = make_task(config, true);
-    introduce(talk, config, *task);
-    begin(*task, config, talk);
-    const MemoryForecast f = forecast(*task, config, false);
+    const std::unique_ptr<Learner> learner = make_learner(config, true);
+    introduce(talk, *learner);
+    begin(*learner, talk);
+    const MemoryForecast f = forecast(*learner, false);
     std::string place = (std::filesystem::temp_directory_path() / "solobox-fast-dev-run-XXXXXX").string();
     if (mkdtemp(place.data()) == nullptr) throw IoError(fmt::format("{}: cannot be created", place));
     SessionResult r;
-    Exhibit shown;
     {
         struct Remove {
             std::string path;
@@ -163,9 +167,10 @@ ExitCode fast_dev_run(const Arguments& a, Config config) {
         run.write_inputs({"--fast-dev-run"}, config);
         SessionOptions options;
         options.stop_signal = &watch_signals();
-        r = train(*task, config, run, options);
+        write_task_info(run, learner->task().info());
+        r = train(*learner, run, options);
         if (r.stopped_by) return static_cast<ExitCode>(128 + r.stopped_by);
-        shown = finish_run(*task, run, "");
+        (void)finish_run(*learner, run, "");
     }
     const double forecast_mb = static_cast<double>(f.total()) / 1e6, peak_mb = static_cast<double>(peak_memory()) / 1e6;
     if (a.json) {
@@ -187,35 +192,36 @@ ExitCode fast_dev_run(const Arguments& a, Config config) {
     return ExitCode::done;
 }
 
-ExitCode start(const Arguments& a, Config config, const CommandLine& line, const Json& parent) {
+ExitCode start(const TrainArguments& a, Config config, const CommandLine& line, const Json& parent) {
     prepare(a, config);
     Talk talk(a.quiet);
     (void)watch_signals();
-    const std::unique_ptr<Task> task = make_task(config);
-    if (const auto names = task->class_names(); !names.empty())
+    const std::unique_ptr<Learner> learner = make_learner(config);
+    if (const auto names = learner->class_names(); !names.empty())
         config.set("classes", std::to_string(names.size()), "data set");
-    introduce(talk, config, *task);
-    begin(*task, config, talk);
-    (void)forecast(*task, config, true);
+    introduce(talk, *learner);
+    begin(*learner, talk);
+    (void)forecast(*learner, true);
     RunDirectory run(
         RunDirectory::Place{config.text("project"), run_name(config), a.out, a.exist_ok || config.flag("exist_ok")});
     run.lock();
     run.write_inputs(line.words, config);
     run.write_text("events.jsonl", "");
-    write_classes(run, *task);
+    write_classes(run, *learner);
     if (!parent.is_null()) run.write_text("parent.json", parent.dump(2) + "\n");
-    run.event({{"event", "start"}, {"data", task->introduction().front()}, {"data_hash", task->data_fingerprint()}});
+    run.event(
+        {{"event", "start"}, {"data", learner->introduction().front()}, {"data_hash", learner->data_fingerprint()}});
     talk.line("run: " + run.path());
-    return work(a, config, run, {}, talk, *task);
+    return work(a, *learner, run, {}, talk);
 }
 
-ExitCode go_on(const Arguments& a, const Config& config, RunDirectory& run, bool extend) {
+ExitCode go_on(const TrainArguments& a, const Config& config, RunDirectory& run, bool extend) {
     prepare(a, config);
     Talk talk(a.quiet);
     (void)watch_signals();
     run.lock();
-    const std::unique_ptr<Task> task = make_task(config);
-    introduce(talk, config, *task);
+    const std::unique_ptr<Learner> learner = make_learner(config);
+    introduce(talk, *learner);
     run.event({{"event", extend ? "extend" : "resume"}, {"epochs", config.integer("epochs")}});
     if (extend) {
         run.write_text("args.yaml", config.to_yaml());
@@ -225,13 +231,13 @@ ExitCode go_on(const Arguments& a, const Config& config, RunDirectory& run, bool
     // Killed before the first checkpoint, a run has nothing but its settings: it starts.
     options.resume = std::filesystem::exists(run.last_weights());
     options.extend = extend;
-    if (!options.resume) begin(*task, config, talk);
-    write_classes(run, *task);
-    (void)forecast(*task, config, true);
-    return work(a, config, run, options, talk, *task);
+    if (!options.resume) begin(*learner, talk);
+    write_classes(run, *learner);
+    (void)forecast(*learner, true);
+    return work(a, *learner, run, options, talk);
 }
 
-ExitCode extend(const Arguments& a) {
+ExitCode extend(const TrainArguments& a) {
     RunDirectory run = RunDirectory::existing(a.run);
     Config config = read_config(run.file("args.yaml"));
     if (a.epochs <= config.integer("epochs"))
@@ -241,7 +247,7 @@ ExitCode extend(const Arguments& a) {
     return go_on(a, config, run, true);
 }
 
-ExitCode branch(const Arguments& a, const CommandLine& line) {
+ExitCode branch(const TrainArguments& a, const CommandLine& line) {
     const RunDirectory parent = RunDirectory::existing(a.run);
     const Config before = read_config(parent.file("args.yaml"));
     Config config = before;
@@ -257,7 +263,7 @@ ExitCode branch(const Arguments& a, const CommandLine& line) {
     return start(a, config, line, Json{{"run", a.run}, {"changes", changes}});
 }
 
-void add_common(Command app, Arguments& a) {
+void add_common(Command app, TrainArguments& a) {
     add_threads_option(app, a.threads);
     app.flag("--json", a.json, "one JSON object on standard output");
     app.flag("-q,--quiet", a.quiet, "no progress");
@@ -266,7 +272,7 @@ void add_common(Command app, Arguments& a) {
 }  // namespace
 
 Verb add_train(Command app, const CommandLine& line) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<TrainArguments>();
     app.option("words", a->words, "CONFIG.yaml and key=value words, see `solobox config --schema`").required();
     app.option("--out", a->out, "run directory (default PROJECT/NAME)").not_empty();
     app.flag("--exist-ok", a->exist_ok, "--out may exist and hold files");
@@ -284,7 +290,7 @@ Verb add_train(Command app, const CommandLine& line) {
 }
 
 Verb add_resume(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<TrainArguments>();
     app.option("run", a->run, "directory of a run that was stopped").required().not_empty();
     add_common(app, *a);
     return [a] {
@@ -295,7 +301,7 @@ Verb add_resume(Command app) {
 }
 
 Verb add_extend(Command app) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<TrainArguments>();
     app.option("run", a->run, "directory of a run").required().not_empty();
     app.option("--epochs", a->epochs, "epochs in all, more than it had").required().within(1, 1'000'000);
     add_common(app, *a);
@@ -303,7 +309,7 @@ Verb add_extend(Command app) {
 }
 
 Verb add_branch(Command app, const CommandLine& line) {
-    auto a = std::make_shared<Arguments>();
+    auto a = std::make_shared<TrainArguments>();
     app.option("run", a->run, "directory of the run whose best weights the new one starts from").required().not_empty();
     app.option("words", a->words, "key=value words: what the new run does differently");
     app.option("--out", a->out, "run directory (default PROJECT/NAME-branch)").not_empty();

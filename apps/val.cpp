@@ -1,121 +1,39 @@
 // solobox val and predict: what a run's network says about pictures.
-#include "apps/val.h"
-
 #include <fmt/format.h>
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/run_setup.h"
 #include "data/image/draw.h"
 #include "data/image/image.h"
-#include "train/session/run_report.h"
-#include "train/tasks/single_box_task.h"
+#include "data/text.h"
 
 namespace solobox {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-ExitCode val_boxes(const ValArguments& a, const RunDirectory& run, const Config& config) {
-    Talk talk(a.quiet);
-    const SingleBoxData data = load_single_box_data(config);
-    SingleBoxTask task(config, data);
-    const std::string weights = weights_file(run, a.weights);
-    load_weights(task, weights);
-    const PictureStore& store = a.split == "train" ? *data.train : *data.val;
-    const auto truths = store.boxes();
-    const double constant = mean_unit_iou(data.constant, truths), mean = mean_unit_iou(data.mean, truths);
-    for (const auto& note : data.notes) talk.line("  " + note);
-    std::vector<std::pair<std::string, double>> loss;
-    const BoxScores s = *task.measure(store, {}, &loss);
-    const LiftVerdict verdict = judge_lift(s.mean, constant);
-    if (!a.out.empty()) write_png(a.out, draw_pictures(shown_pictures(store, s, 24, true), 4, 224));
-    const char* coordinates[] = {"cx", "cy", "w", "h"};
-    if (a.json) {
-        Json spread;
-        for (std::size_t k = 0; k < 4; ++k)
-            spread[coordinates[k]] = {{"predicted_mean", s.predicted_mean[k]},
-                                      {"predicted_std", s.predicted_deviation[k]},
-                                      {"truth_mean", s.truth_mean[k]},
-                                      {"truth_std", s.truth_deviation[k]}};
-        print_json({{"run_dir", run.path()},
-                    {"weights", weights},
-                    {"data", data.source},
-                    {"split", a.split},
-                    {"images", store.size()},
-                    {"iou", s.mean},
-                    {"median_iou", s.median},
-                    {"iou50", s.share50},
-                    {"loss", loss.at(0).second},
-                    {"mean_box_iou", mean},
-                    {"constant_box_iou", constant},
-                    {"lift", s.mean - constant},
-                    {"coordinates", spread},
-                    {"verdict_text", verdict.text()}});
-        return ExitCode::done;
-    }
-    fmt::print("{}: {} pictures of {} ({})\n", weights, store.size(), data.source, a.split);
-    fmt::print("mean IoU {:.4f}, median {:.4f}, {:.1f} % above 0.5, loss {:.4f}\n", s.mean, s.median, 100 * s.share50,
-               loss.at(0).second);
-    fmt::print("without looking: mean box {:.4f}, best constant box {:.4f}; lift {:+.4f}\n", mean, constant,
-               s.mean - constant);
-    fmt::print("{:<4} {:>16} {:>16}\n", "", "predicted", "truth");
-    for (std::size_t k = 0; k < 4; ++k)
-        fmt::print("{:<4} {:>8.3f} +-{:.3f} {:>9.3f} +-{:.3f}\n", coordinates[k], s.predicted_mean[k],
-                   s.predicted_deviation[k], s.truth_mean[k], s.truth_deviation[k]);
-    fmt::print("{}\n", verdict.text());
-    return ExitCode::done;
+struct ValArguments {
+    std::string run, weights = "best", data, split = "val", out;
+    std::vector<std::string> images;
+    int threads = 0;
+    bool json = false, skip_bad = false, quiet = false;
+};
+
+std::string weights_file(const RunDirectory& run, const std::string& which) {  // best | last | a file
+    return which == "best" ? run.best_weights() : which == "last" ? run.last_weights() : which;
 }
 
-ExitCode predict_boxes(const ValArguments& a, const RunDirectory& run, const Config& config) {
-    SingleBoxTask task(
-        config, SingleBoxData{std::make_shared<PictureStore>(), std::make_shared<PictureStore>(), {}, {}, {}, {}});
-    load_weights(task, weights_file(run, a.weights));
-    set_training(task, false);
-    task.model().freeze();
-    const int side = static_cast<int>(config.integer("image"));
-    std::error_code error;
-    if (!a.out.empty() && (std::filesystem::create_directories(a.out, error), error))
-        throw IoError(fmt::format("{}: cannot be created: {}", a.out, error.message()));
-    Json rows = Json::array();
-    for (const std::string& path : a.images) {
-        Image picture = read_image(path);
-        const auto pixels = to_float_square(picture, side, config.flag("antialias"));
-        Tensor x(Shape{1, side, side, 3});
-        std::copy(pixels.begin(), pixels.end(), x.mutable_data());
-        const auto start = std::chrono::steady_clock::now();
-        const UnitBox b = task.predict(x).at(0);
-        const double ms = 1e3 * std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-        const double x1 = (b.cx - b.w / 2) * picture.width, y1 = (b.cy - b.h / 2) * picture.height,
-                     x2 = (b.cx + b.w / 2) * picture.width, y2 = (b.cy + b.h / 2) * picture.height;
-        std::string drawn;
-        if (!a.out.empty()) {
-            drawn = (std::filesystem::path(a.out) / (std::filesystem::path(path).stem().string() + ".png")).string();
-            for (int i = 2; std::filesystem::exists(drawn, error); ++i)
-                drawn = (std::filesystem::path(a.out) /
-                         fmt::format("{}-{}.png", std::filesystem::path(path).stem().string(), i))
-                            .string();
-            draw_box(picture, b, {colour::prediction, std::max(2, picture.width / 160)});
-            write_png(drawn, picture);
-        }
-        if (a.json)
-            rows.push_back({{"image", path},
-                            {"width", picture.width},
-                            {"height", picture.height},
-                            {"box", {b.cx, b.cy, b.w, b.h}},
-                            {"pixels", {x1, y1, x2, y2}},
-                            {"ms", ms},
-                            {"drawn", drawn}});
-        else
-            fmt::print(
-                "{}: x {:.1f} to {:.1f}, y {:.1f} to {:.1f} of {}x{} pixels; centre {:.4f} {:.4f}, size {:.4f} "
-                "{:.4f}{}\n",
-                path, x1, x2, y1, y2, picture.width, picture.height, b.cx, b.cy, b.w, b.h,
-                drawn.empty() ? "" : " -> " + drawn);
-    }
-    if (a.json) print_json({{"run_dir", run.path()}, {"predictions", rows}});
-    return ExitCode::done;
+// Of the run, as it printed them; none where the task has none.
+std::vector<std::string> names_of(const RunDirectory& run, bool needed) {
+    std::ifstream in(run.file("classes.txt"));
+    std::vector<std::string> names;
+    for (std::string line; std::getline(in, line);) names.push_back(line);
+    if (needed && names.empty()) throw DataError(fmt::format("{}: no class names", run.file("classes.txt")));
+    return names;
 }
 
 void add_common(Command app, ValArguments& a) {
@@ -130,22 +48,97 @@ ExitCode val(const ValArguments& a) {
     Config config = read_config(run.file("args.yaml"));
     if (!a.data.empty()) config.set("data", a.data, "command line");
     if (a.skip_bad) config.set("skip_bad", "true", "--skip-bad");
+    // Whether the classes are the run's is told by their names.
+    if (config.at("classes").origin == "data set") config.set("classes", "0", "run");
     set_up_compute(config, a.threads);
-    return is_classifier(config) ? val_classes(a, run, config) : val_boxes(a, run, config);
+    Talk talk(a.quiet);
+    const std::unique_ptr<Learner> learner = make_learner(config);
+    std::vector<std::string> printed;
+    for (const std::string& name : learner->class_names()) printed.push_back(printable(name, 200));
+    if (!printed.empty() && printed != names_of(run, true))
+        throw DataError(
+            fmt::format("{}: its classes are not those of the run ({})", config.text("data"), run.file("classes.txt")));
+    const std::string weights = weights_file(run, a.weights);
+    load_weights(*learner, weights);
+    const PictureStore& store = a.split == "train" ? *learner->data().train : *learner->data().val;
+    for (const auto& line : learner->introduction()) talk.line(line);
+    const Measurement m = *learner->measure(store, {});
+    const LiftVerdict verdict = learner->task().judge(m.evaluation.score, m.blind, store.size());
+    if (!a.out.empty()) write_png(a.out, draw_pictures(shown_pictures(*learner, store, m, 24, true), 4, 224));
+    if (a.json) {
+        Json j{{"run_dir", run.path()},
+               {"weights", weights},
+               {"data", learner->data().source},
+               {"split", a.split},
+               {"images", store.size()}};
+        m.meter->add_json(j, m.evaluation.loss);
+        j["verdict_text"] = verdict.text();
+        print_json(j);
+        return ExitCode::done;
+    }
+    fmt::print("{}: {} pictures of {} ({})\n{}{}\n", weights, store.size(), learner->data().source, a.split,
+               m.meter->words(m.evaluation.loss), verdict.text());
+    return ExitCode::done;
+}
+
+// A file below `out` named after the picture, that is not there yet.
+std::string free_name(const std::string& out, const std::string& picture) {
+    const std::filesystem::path place(out);
+    const std::string stem = std::filesystem::path(picture).stem().string();
+    std::string name = (place / (stem + ".png")).string();
+    std::error_code error;
+    for (int i = 2; std::filesystem::exists(name, error); ++i)
+        name = (place / fmt::format("{}-{}.png", stem, i)).string();
+    return name;
+}
+
+void draw(Image& picture, const Prediction& p, bool boxes) {
+    const LineStyle style{colour::prediction, std::max(2, picture.width / 160)};
+    for (const Scored& o : p.objects) {
+        if (boxes) draw_box(picture, o.box, style);
+        for (const KeyPoint& point : o.points) draw_point(picture, point, std::max(4, picture.width / 32), style);
+    }
 }
 
 ExitCode predict(const ValArguments& a) {
     const RunDirectory run = RunDirectory::existing(a.run);
     const Config config = read_config(run.file("args.yaml"));
     set_up_compute(config, a.threads);
-    return is_classifier(config) ? predict_classes(a, run, config) : predict_boxes(a, run, config);
+    const std::unique_ptr<Learner> learner = make_predictor(config, names_of(run, task_of(config).picture_classes));
+    const Task& task = learner->task();
+    if (!a.out.empty() && !task.draws()) throw ConfigError("--out draws boxes: a classifier has none");
+    load_weights(*learner, weights_file(run, a.weights));
+    set_training(*learner, false);
+    learner->model().freeze();
+    std::error_code error;
+    if (!a.out.empty() && (std::filesystem::create_directories(a.out, error), error))
+        throw IoError(fmt::format("{}: cannot be created: {}", a.out, error.message()));
+    Json rows = Json::array();
+    for (const std::string& path : a.images) {
+        Image picture = read_image(path);
+        const auto start = std::chrono::steady_clock::now();
+        const Prediction p = learner->predict(picture);
+        const double ms = 1e3 * std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        const std::string words = task.words(p, picture, learner->data());
+        Json row{{"image", path}};
+        task.add_json(row, p, picture, learner->data());
+        std::string drawn;
+        if (!a.out.empty()) {
+            drawn = free_name(a.out, path);
+            draw(picture, p, task.needs() != Need::points);
+            write_png(drawn, picture);
+        }
+        if (task.draws()) row["ms"] = ms, row["drawn"] = drawn;
+        if (a.json)
+            rows.push_back(std::move(row));
+        else
+            fmt::print("{}: {}{}\n", path, words, drawn.empty() ? "" : " -> " + drawn);
+    }
+    if (a.json) print_json({{"run_dir", run.path()}, {"predictions", rows}});
+    return ExitCode::done;
 }
 
 }  // namespace
-
-std::string weights_file(const RunDirectory& run, const std::string& which) {
-    return which == "best" ? run.best_weights() : which == "last" ? run.last_weights() : which;
-}
 
 Verb add_val(Command app) {
     auto a = std::make_shared<ValArguments>();
@@ -162,7 +155,7 @@ Verb add_predict(Command app) {
     auto a = std::make_shared<ValArguments>();
     add_common(app, *a);
     app.option("images", a->images, "pictures").required();
-    app.option("--out", a->out, "directory for the pictures with their boxes").not_empty();
+    app.option("--out", a->out, "directory for the pictures with what was found").not_empty();
     return [a] { return predict(*a); };
 }
 

@@ -13,7 +13,8 @@
 #include "tensor/tape.h"
 #include "train/config/setup.h"
 #include "train/session/session.h"
-#include "train/tasks/single_box_task.h"
+#include "train/step/open_split.h"
+#include "train/tasks/kinds.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
@@ -25,15 +26,15 @@ RawTensor raw(const char* dtype, std::vector<std::int64_t> shape, const std::vec
     return {dtype, std::move(shape), {bytes.begin(), bytes.end()}};
 }
 
-// The product's task; it writes down every batch that a step asks for.
-class RecordedTask : public SingleBoxTask {
+// Writes down every batch that a step asks for.
+class RecordedLearner : public Learner {
 public:
-    using SingleBoxTask::SingleBoxTask;
+    using Learner::Learner;
 
-    std::vector<BatchPart> losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) override {
-        auto result = SingleBoxTask::losses(batch, parts, dropout);
+    std::vector<BatchPart> losses(const Batch& batch, std::int64_t parts, const RandomKey& dropout) override {
+        auto result = Learner::losses(batch, parts, dropout);
         result.at(0).loss = [this, &batch, inner = result.at(0).loss] {
-            if (Tape::current()) record(pictures(batch));  // a look at the loss outside of a step has no tape
+            if (Tape::current()) record(batch);  // a look at the loss outside of a step has no tape
             return inner();
         };
         return result;
@@ -43,11 +44,15 @@ public:
     std::int64_t steps = 0;
 
 private:
-    void record(const PictureBatch& p) {
-        const auto n = static_cast<std::int64_t>(p.which.size());
+    void record(const Batch& batch) {
+        const auto n = static_cast<std::int64_t>(batch.count());
         std::vector<double> boxes;
-        for (const UnitBox& b : p.boxes) boxes.insert(boxes.end(), {b.cx, b.cy, b.w, b.h});
-        recording.tensors[fmt::format("batch.{}.images", steps)] = raw("F32", {n, p.side, p.side, 3}, p.images);
+        for (const Labels& l : batch.labels) {
+            const UnitBox& b = l.objects.at(0).box;
+            boxes.insert(boxes.end(), {b.cx, b.cy, b.w, b.h});
+        }
+        recording.tensors[fmt::format("batch.{}.images", steps)] =
+            raw("F32", {n, batch.size.height, batch.size.width, 3}, batch.images);
         recording.tensors[fmt::format("batch.{}.boxes", steps)] = raw("F64", {n, 4}, boxes);
         ++steps;
     }
@@ -57,14 +62,16 @@ void run(const std::string& place, const std::vector<std::string>& words) {
     Config config;
     config.set_words(words, "command line");
     apply_model_defaults(config);
-    RecordedTask task(config, load_single_box_data(config));
-    save_state(task, task.recording);
-    for (const auto& [key, v] : config.all()) task.recording.metadata["config." + key] = v.value;
-    task.recording.metadata["batches_per_epoch"] = std::to_string(task.batches_per_epoch());
+    auto task = make_task(config);
+    Split data = open_split(config, *task);
+    RecordedLearner learner(config, std::move(task), std::move(data));
+    save_state(learner, learner.recording);
+    for (const auto& [key, v] : config.all()) learner.recording.metadata["config." + key] = v.value;
+    learner.recording.metadata["batches_per_epoch"] = std::to_string(learner.batches_per_epoch());
     const RunDirectory directory({"", "", place, false});
-    train(task, config, directory, {});
-    task.recording.metadata["steps"] = std::to_string(task.steps);
-    write_safetensors(directory.file("recording.safetensors"), task.recording);
+    train(learner, directory, {});
+    learner.recording.metadata["steps"] = std::to_string(learner.steps);
+    write_safetensors(directory.file("recording.safetensors"), learner.recording);
 }
 
 }  // namespace

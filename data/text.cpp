@@ -204,12 +204,16 @@ bool stays_below(std::string_view relative) {
 }
 
 void count(std::vector<Tally>& tallies, const std::string& what, const std::string& example, std::int64_t n,
-           const std::string& note) {
+           const std::string& note, TallyKind kind) {
     if (n <= 0) return;
     auto tally = std::find_if(tallies.begin(), tallies.end(), [&](const Tally& t) { return t.what == what; });
-    if (tally == tallies.end()) tally = tallies.insert(tally, {what, 0, example});
+    if (tally == tallies.end()) tally = tallies.insert(tally, {what, 0, example, {}, kind});
     tally->count += n;
     if (tally->notes.size() < max_tally_notes) tally->notes.push_back(note.empty() ? example : note);
+}
+
+void count(std::vector<Tally>& tallies, TallyKind kind, const std::string& what, const std::string& example) {
+    count(tallies, what, example, 1, "", kind);
 }
 
 Listing list_directory(const std::string& path) {

@@ -75,7 +75,8 @@ bool stays_below(std::string_view relative);
 
 // Adds to the tally of that kind, or starts one. `note` is kept for each call; "" takes the example.
 void count(std::vector<Tally>& tallies, const std::string& what, const std::string& example, std::int64_t n = 1,
-           const std::string& note = "");
+           const std::string& note = "", TallyKind kind = TallyKind::picture);
+void count(std::vector<Tally>& tallies, TallyKind kind, const std::string& what, const std::string& example);
 
 // Names in a directory in byte order, without "." and "..", hidden files and the "._*" files of macOS.
 struct Listing {

@@ -112,6 +112,8 @@ struct Placement {
     int x1 = 0, y1 = 0, x2 = 0, y2 = 0;  // painted part of the canvas; without area when nothing shows
 };
 Placement plan_mosaic(int quarter, int height, int width, int size, int center_x, int center_y);  // quarter 0 to 3
+// On a canvas of its own height and width.
+Placement plan_mosaic(int quarter, int height, int width, const std::array<int, 2>& canvas, int center_x, int center_y);
 template <class T>
 void paint(Pixels<T>& canvas, const Pixels<T>& image, const Placement& place);
 // Boxes of one picture on the canvas, by the rule of crop_objects with the painted part as the window.

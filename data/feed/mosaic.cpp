@@ -70,16 +70,21 @@ std::vector<double> soft_labels(const std::vector<std::int64_t>& a, const std::v
     return out;
 }
 
-Placement plan_mosaic(int quarter, int height, int width, int size, int center_x, int center_y) {
-    check(quarter >= 0 && quarter < 4 && size > 0, "[mosaic] quarter {} (0 to 3), size {} (positive)", quarter, size);
+Placement plan_mosaic(int quarter, int height, int width, const std::array<int, 2>& canvas, int center_x,
+                      int center_y) {
+    check(quarter >= 0 && quarter < 4 && canvas[0] > 0 && canvas[1] > 0,
+          "[mosaic] quarter {} (0 to 3), canvas {}x{} (positive)", quarter, canvas[0], canvas[1]);
     const bool right = quarter % 2 == 1, below = quarter / 2 == 1;
     Placement p;
     p.dx = right ? center_x : center_x - width;
     p.dy = below ? center_y : center_y - height;
-    const auto cut = [&](int v) { return std::clamp(v, 0, 2 * size); };
-    p.x1 = cut(p.dx), p.x2 = cut(p.dx + width);
-    p.y1 = cut(p.dy), p.y2 = cut(p.dy + height);
+    p.x1 = std::clamp(p.dx, 0, canvas[1]), p.x2 = std::clamp(p.dx + width, 0, canvas[1]);
+    p.y1 = std::clamp(p.dy, 0, canvas[0]), p.y2 = std::clamp(p.dy + height, 0, canvas[0]);
     return p;
+}
+
+Placement plan_mosaic(int quarter, int height, int width, int size, int center_x, int center_y) {
+    return plan_mosaic(quarter, height, width, {2 * size, 2 * size}, center_x, center_y);
 }
 
 template <class T>

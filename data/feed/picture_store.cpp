@@ -15,26 +15,44 @@ std::uint32_t bytes_sum(std::uint32_t start, const void* data, std::size_t size)
     return checksum({static_cast<const char*>(data), size}, start);
 }
 
+std::uint32_t labels_sum(std::uint32_t sum, const Labels& labels) {
+    const auto add = [&](const UnitBox& b, int class_id) {
+        const double numbers[5] = {b.cx, b.cy, b.w, b.h, static_cast<double>(class_id)};
+        sum = bytes_sum(sum, numbers, sizeof numbers);
+    };
+    if (labels.objects.empty()) add({}, labels.class_id);
+    for (const Labelled& o : labels.objects) {
+        add(o.box, o.class_id);
+        for (const KeyPoint& p : o.points) {
+            const double numbers[3] = {p.x, p.y, static_cast<double>(p.visible)};
+            sum = bytes_sum(sum, numbers, sizeof numbers);
+        }
+    }
+    if (labels.mask) sum = bytes_sum(sum, labels.mask->inside.data(), labels.mask->inside.size());
+    return sum;
+}
+
 }  // namespace
 
 Image PictureStore::load(std::size_t source) const {
-    if (!options_.keep_aspect) return resize_bilinear(read_(source), options_.side, options_.side, options_.antialias);
+    if (!options_.keep_aspect)
+        return resize_bilinear(read_(source), options_.width, options_.height, options_.antialias);
     Image whole = read_(source);
     const int shorter = std::min(whole.width, whole.height);
     if (std::max(whole.width, whole.height) / 64 > shorter)
         throw DataError(
             fmt::format("a picture of {}x{} pixels: too narrow to be seen at one size", whole.width, whole.height));
-    if (shorter <= options_.side) return whole;
+    if (shorter <= options_.height) return whole;
     const auto shrunk = [&](int length) {
-        return static_cast<int>(static_cast<std::int64_t>(length) * options_.side / shorter);
+        return static_cast<int>(static_cast<std::int64_t>(length) * options_.height / shorter);
     };
     return resize_bilinear(whole, shrunk(whole.width), shrunk(whole.height), options_.antialias);
 }
 
-PictureStore::PictureStore(std::vector<StoredTarget> targets, Read read, const Options& options,
+PictureStore::PictureStore(std::vector<StoredPicture> pictures, Read read, const Options& options,
                            std::vector<Tally>& tallies)
     : read_(std::move(read)), options_(options) {
-    const std::size_t n = targets.size();
+    const std::size_t n = pictures.size();
     std::atomic<std::int64_t> kept{0};
     std::vector<Image> images(n);
     std::vector<std::string> errors(n);
@@ -62,16 +80,15 @@ PictureStore::PictureStore(std::vector<StoredTarget> targets, Read read, const O
             count(tallies, "pictures that do not decode left out", errors[i]);
             continue;
         }
-        const UnitBox& b = targets[i].box;
-        const double target[5] = {b.cx, b.cy, b.w, b.h, static_cast<double>(targets[i].class_id)};
-        fingerprint_ = bytes_sum(bytes_sum(fingerprint_, &sums[i], sizeof sums[i]), target, sizeof target);
-        entries_.push_back({std::move(targets[i]), i, std::move(images[i])});
+        fingerprint_ = labels_sum(bytes_sum(fingerprint_, &sums[i], sizeof sums[i]), pictures[i].labels);
+        entries_.push_back({std::move(pictures[i]), i, std::move(images[i])});
     }
 }
 
 std::vector<UnitBox> PictureStore::boxes() const {
     std::vector<UnitBox> out;
-    for (const Entry& e : entries_) out.push_back(e.target.box);
+    for (const Entry& e : entries_)
+        for (const Labelled& o : e.known.labels.objects) out.push_back(o.box);
     return out;
 }
 

@@ -136,6 +136,17 @@ void draw_rect(Image& image, const PixelRect& rect, const LineStyle& style) {
     draw_side(image, {r.x2 - tx, r.y1, r.x2, r.y2}, false, style);
 }
 
+void draw_point(Image& image, const KeyPoint& p, int arm, const LineStyle& style) {
+    if (p.visible == 0 || !std::isfinite(p.x) || !std::isfinite(p.y) || style.thickness <= 0) return;
+    const auto at = [](double fraction, int size) {
+        return static_cast<std::int64_t>(std::floor(std::clamp(fraction * size, -1e9, 1e9)));
+    };
+    const std::int64_t x = at(p.x, image.width), y = at(p.y, image.height), half = style.thickness / 2,
+                       rest = style.thickness - half;
+    fill_rect(image, {x - arm, y - half, x + arm + 1, y + rest}, style.colour);
+    fill_rect(image, {x - half, y - arm, x + rest, y + arm + 1}, style.colour);
+}
+
 std::optional<PixelRect> to_pixels(const UnitBox& box, int width, int height) {
     if (!std::isfinite(box.cx) || !std::isfinite(box.cy) || !std::isfinite(box.w) || !std::isfinite(box.h))
         return std::nullopt;

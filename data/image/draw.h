@@ -44,6 +44,8 @@ void draw_rect(Image& image, const PixelRect& rect, const LineStyle& style);
 // number is not finite.
 std::optional<PixelRect> to_pixels(const UnitBox& box, int width, int height);
 void draw_box(Image& image, const UnitBox& box, const LineStyle& style);
+// An upright cross whose arms are `arm` pixels long; a point that is not visible draws nothing.
+void draw_point(Image& image, const KeyPoint& point, int arm, const LineStyle& style);
 
 // Glyphs are 5x8 in a 6x9 cell. Printable ASCII; any other character (one per UTF-8 sequence) is a hollow block.
 int text_width(std::string_view text, int scale);

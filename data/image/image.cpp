@@ -218,17 +218,20 @@ Object orient_object(const Object& stored, int orientation, int stored_width, in
     if (turn.swap) {
         std::swap(out.x1, out.y1);
         std::swap(out.x2, out.y2);
+        for (KeyPoint& p : out.points) std::swap(p.x, p.y);
     }
     const double width = turn.swap ? stored_height : stored_width, height = turn.swap ? stored_width : stored_height;
     if (turn.flip_x) {
         const double x1 = out.x1;
         out.x1 = width - out.x2;
         out.x2 = width - x1;
+        for (KeyPoint& p : out.points) p.x = width - p.x;
     }
     if (turn.flip_y) {
         const double y1 = out.y1;
         out.y1 = height - out.y2;
         out.y2 = height - y1;
+        for (KeyPoint& p : out.points) p.y = height - p.y;
     }
     return out;
 }

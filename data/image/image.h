@@ -56,6 +56,6 @@ std::vector<float> resize_bilinear(const std::vector<float>& in, int height, int
 Image resize_bilinear(const Image& image, int width, int height, bool antialias = true);  // rounded to 8 bits
 
 // (size, size, 3) in [0, 1]; the picture is squeezed, not letterboxed, so unit boxes stay as they are.
-std::vector<float> to_float_square(const Image& image, int size, bool antialias = true);
+std::vector<float> to_float(const Image& image, int height, int width, bool antialias = true);
 
 }  // namespace solobox

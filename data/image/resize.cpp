@@ -148,8 +148,8 @@ Image resize_bilinear(const Image& image, int width, int height, bool antialias)
     return out;
 }
 
-std::vector<float> to_float_square(const Image& image, int size, bool antialias) {
-    std::vector<float> out = resize_plane(image.rgb.data(), image.height, image.width, 3, size, size,
+std::vector<float> to_float(const Image& image, int height, int width, bool antialias) {
+    std::vector<float> out = resize_plane(image.rgb.data(), image.height, image.width, 3, height, width,
                                           Resampling::bilinear, antialias, 1.0F / 255.0F);
     for (float& v : out) v = std::clamp(v, 0.0F, 1.0F);  // weights sum to 1 only up to rounding
     return out;

@@ -28,7 +28,7 @@ bool place(const CocoObject& in, int width, int height, const std::string& file,
             fail_line(file, in.line, "bbox [{}, {}, {}, {}] {}", in.x, in.y, in.w, in.h,
                       in.w > 0 && in.h > 0 ? fmt::format("lies outside the picture of {} x {}", width, height)
                                            : "is empty: width and height must be positive");
-        count(tallies, kind, place);
+        count(tallies, TallyKind::bad_box, kind, place);
         return false;
     }
     const Object cut{in.class_id,
@@ -38,7 +38,7 @@ bool place(const CocoObject& in, int width, int height, const std::string& file,
                      std::min(out.y2, double(height)),
                      in.crowd};
     if (std::max({cut.x1 - out.x1, cut.y1 - out.y1, out.x2 - cut.x2, out.y2 - cut.y2}) > rounding)
-        count(tallies, "boxes cut at the picture's edge", place);
+        count(tallies, TallyKind::box, "boxes cut at the picture's edge", place);
     out = cut;
     return true;
 }
@@ -85,11 +85,11 @@ bool begins_like_coco(const std::string& path) {
     return false;
 }
 
-struct Layout {
+struct CocoLayout {
     std::string train, val;  // files; val "" when the set has no split of its own
 };
 
-Layout by_name(const std::string& dir, std::vector<std::string> names) {
+CocoLayout by_name(const std::string& dir, std::vector<std::string> names) {
     const auto keep = [&](std::string_view part) {
         std::vector<std::string> out;
         for (const std::string& name : names)
@@ -112,7 +112,7 @@ std::string roboflow_file(const std::string& dir, const char* split) {
     return is_file(path) ? path : "";
 }
 
-Layout find_layout(const std::string& dir) {
+CocoLayout find_coco_layout(const std::string& dir) {
     if (std::string train = roboflow_file(dir, "train"); !train.empty()) {
         for (const char* name : {"valid", "val"})
             if (std::string val = roboflow_file(dir, name); !val.empty()) return {train, val};
@@ -125,7 +125,7 @@ Layout find_layout(const std::string& dir) {
         std::vector<std::string> names;
         for (const std::string& name : list_directory(folder).files)
             if (is_json(name) && begins_like_coco(join_path(folder, name))) names.push_back(name);
-        if (const Layout layout = by_name(folder, names); !layout.train.empty()) return layout;
+        if (const CocoLayout layout = by_name(folder, names); !layout.train.empty()) return layout;
     }
     return {};
 }
@@ -188,16 +188,16 @@ CocoPictures find_coco_pictures(const std::string& json, const std::string& root
     };
 }
 
-bool looks_like_coco(const std::string& dir) { return !find_layout(dir).train.empty(); }
+bool looks_like_coco(const std::string& dir) { return !find_coco_layout(dir).train.empty(); }
 
 DataSet open_coco(const std::string& path, const OpenOptions& options) {
     DataSet set;
     set.format = "coco";
     set.root = path;
-    Layout layout{path, ""};
+    CocoLayout layout{path, ""};
     std::string root = path;
     if (is_directory(path)) {
-        layout = find_layout(path);
+        layout = find_coco_layout(path);
         if (layout.train.empty())
             fail_data(printable(path, 300),
                       "no COCO set: expected annotations/instances_train*.json, train/_annotations.coco.json, or one "

@@ -15,7 +15,7 @@
 namespace solobox {
 namespace {
 
-constexpr int max_depth = 64;           // segmentations need six
+constexpr int max_json_depth = 64;      // segmentations need six
 constexpr std::size_t max_keys = 256;   // in one object that we look into
 constexpr double max_coordinate = 1e6;  // pixels; no picture is larger
 constexpr std::size_t max_id_text = 256;
@@ -119,7 +119,8 @@ private:
             fail_line(file_, line, format, std::forward<Args>(args)...);
         } catch (const DataError& error) {
             if (!skip_bad_) throw;
-            count(tallies_, "entries that cannot be used left out", fmt::format("{}:{}", file_, line), 1, error.what());
+            count(tallies_, "entries that cannot be used left out", fmt::format("{}:{}", file_, line), 1, error.what(),
+                  TallyKind::refused);
         }
         row_.flawed = true;
     }
@@ -158,7 +159,7 @@ private:
     }
 
     bool open(Value::Kind kind) {
-        if (depth_ >= max_depth) fail("nesting deeper than {} levels", max_depth);
+        if (depth_ >= max_json_depth) fail("nesting deeper than {} levels", max_json_depth);
         const Value value{kind, 0, 0, nullptr};
         ++depth_;
         if (ignored_from_ != 0) return true;

@@ -36,7 +36,7 @@ void skip_or_rethrow(const OpenOptions& options, std::vector<Tally>& tallies, co
     try {
         throw;
     } catch (const DataError& error) {
-        count(tallies, "pictures or labels that cannot be used left out", example, 1, error.what());
+        count(tallies, "pictures or labels that cannot be used left out", example, 1, error.what(), TallyKind::refused);
     }
 }
 

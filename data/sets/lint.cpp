@@ -82,10 +82,8 @@ public:
 private:
     void from_tallies() {
         for (const Tally& tally : out_.set.tallies) {
-            const auto is = [&](const char* part) { return tally.what.find(part) != std::string::npos; };
-            const bool refused = is("cannot be used");
-            const bool box = tally.what.starts_with("boxes ") && tally.what.ends_with(" skipped");
-            const bool missing = is("names in ImageSets");
+            const bool refused = tally.kind == TallyKind::refused, box = tally.kind == TallyKind::bad_box,
+                       missing = tally.kind == TallyKind::absent;
             const bool error = !lenient_ && (refused || box || missing);
             for (const std::string& note : tally.notes) {
                 if (refused) {

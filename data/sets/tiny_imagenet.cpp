@@ -12,7 +12,7 @@
 namespace solobox {
 namespace {
 
-constexpr std::size_t max_bytes = std::size_t{64} << 20;
+constexpr std::size_t max_tiny_bytes = std::size_t{64} << 20;
 
 bool is_plain_name(std::string_view name) {
     const auto plain = [](char c) {
@@ -63,7 +63,7 @@ std::vector<TinyRow> parse_rows(std::string_view text, const std::string& file, 
         if (ends[2] <= ends[0] || ends[3] <= ends[1]) {
             if (strictness == Strictness::strict)
                 fail_line(file, n, "box {} {} {} {} is swapped or has no area", ends[0], ends[1], ends[2], ends[3]);
-            count(tallies, "boxes without area skipped", fmt::format("{}:{}", file, n));
+            count(tallies, TallyKind::bad_box, "boxes without area skipped", fmt::format("{}:{}", file, n));
             row.has_box = false;
         }
         rows.push_back(std::move(row));
@@ -75,7 +75,7 @@ std::vector<TinyRow> parse_rows(std::string_view text, const std::string& file, 
 std::map<std::string, std::string> read_words(const std::string& path) {
     std::map<std::string, std::string> out;
     if (!is_file(path)) return out;
-    const std::string text = read_whole(path, max_bytes);
+    const std::string text = read_whole(path, max_tiny_bytes);
     require_text(text, path);
     LineReader lines(text);
     for (std::string_view line; lines.next(line);) {
@@ -131,7 +131,8 @@ struct Part {
         const std::set<std::string> in_order(left.begin(), left.end());
         for (const std::string& name : in_order) {
             if (class_id >= 0) to.push_back(bare(join_path(folder, name), class_id));
-            count(set.tallies, class_id >= 0 ? "pictures without a box" : "pictures without a label left out",
+            count(set.tallies, class_id >= 0 ? TallyKind::box : TallyKind::picture,
+                  class_id >= 0 ? "pictures without a box" : "pictures without a label left out",
                   printable(join_path(folder, name), 300));
         }
     }
@@ -194,7 +195,7 @@ DataSet open_tiny_imagenet(const std::string& dir, const OpenOptions& options) {
     set.format = "tiny-imagenet";
     set.root = dir;
     const std::string list = join_path(dir, "wnids.txt");
-    const std::vector<std::string> wnids = parse_wnids(read_whole(list, max_bytes), printable(list, 300));
+    const std::vector<std::string> wnids = parse_wnids(read_whole(list, max_tiny_bytes), printable(list, 300));
     const auto words = read_words(join_path(dir, "words.txt"));
     std::unordered_map<std::string, int> ids;
     for (const std::string& wnid : wnids) {
@@ -210,7 +211,8 @@ DataSet open_tiny_imagenet(const std::string& dir, const OpenOptions& options) {
         const std::string boxes = join_path(home, wnid + "_boxes.txt"), file = printable(boxes, 300);
         std::vector<TinyRow> rows;
         if (is_file(boxes))
-            rows = parse_tiny_boxes(read_whole(boxes, max_bytes), file, options.strictness, set.tallies, part.side);
+            rows =
+                parse_tiny_boxes(read_whole(boxes, max_tiny_bytes), file, options.strictness, set.tallies, part.side);
         part.add(folder, listing, rows, file, ids.at(wnid), set.train);
     }
     const std::string folder = join_path(dir, "val/images"), path = join_path(dir, "val/val_annotations.txt");
@@ -218,9 +220,10 @@ DataSet open_tiny_imagenet(const std::string& dir, const OpenOptions& options) {
         const Listing listing = list_directory(folder);
         const Part part{set, options, ids, side_of(folder, listing, options)};
         const std::string file = printable(path, 300);
-        part.add(folder, listing,
-                 parse_val_annotations(read_whole(path, max_bytes), file, options.strictness, set.tallies, part.side),
-                 file, -1, set.val);
+        part.add(
+            folder, listing,
+            parse_val_annotations(read_whole(path, max_tiny_bytes), file, options.strictness, set.tallies, part.side),
+            file, -1, set.val);
         sort_by_path(set.train);
         sort_by_path(set.val);
     } else {

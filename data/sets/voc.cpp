@@ -14,8 +14,8 @@
 namespace solobox {
 namespace {
 
-constexpr std::size_t max_bytes = std::size_t{16} << 20;
-constexpr double max_coordinate = 1e6;  // pixels; no picture is larger
+constexpr std::size_t max_voc_bytes = std::size_t{16} << 20;
+constexpr double max_voc_coordinate = 1e6;  // pixels; no picture is larger
 
 class VocParser {
 public:
@@ -72,7 +72,7 @@ private:
         const std::string text = text_of(node);
         if (text.empty()) return 0;
         const auto value = parse_double(text);
-        if (!value || !std::isfinite(*value) || *value < 0 || *value > max_coordinate)
+        if (!value || !std::isfinite(*value) || *value < 0 || *value > max_voc_coordinate)
             fail_line(file_, line_of(node), "size: {} is \"{}\", expected pixels", name, printable(text));
         return static_cast<int>(*value);
     }
@@ -92,7 +92,7 @@ private:
         if (!value) fail_line(file_, line_of(node), "{} is \"{}\", expected a number", name, printable(text));
         if (!std::isfinite(*value)) {
             if (strict_) fail_line(file_, line_of(node), "{} is {}, not finite", name, printable(text));
-        } else if (std::abs(*value) > max_coordinate) {
+        } else if (std::abs(*value) > max_voc_coordinate) {
             fail_line(file_, line_of(node), "{} is {}, out of range for pixels", name, printable(text));
         }
         return *value;
@@ -133,11 +133,11 @@ private:
         const std::string place = fmt::format("{}:{}", file_, box.line);
         if (!kind.empty()) {
             if (strict_) fail_line(file_, box.line, "object \"{}\": {}", printable(box.name), flaw);
-            count(tallies_, kind, place);
+            count(tallies_, TallyKind::bad_box, kind, place);
             return false;
         }
         if (width_ > 0 && (box.x1 < 0 || box.y1 < 0 || box.x2 > width_ || box.y2 > height_)) {
-            count(tallies_, "boxes cut at the picture's edge", place);
+            count(tallies_, TallyKind::box, "boxes cut at the picture's edge", place);
             box.x1 = std::clamp(box.x1, 0.0, double(width_));
             box.x2 = std::clamp(box.x2, 0.0, double(width_));
             box.y1 = std::clamp(box.y1, 0.0, double(height_));
@@ -153,7 +153,7 @@ private:
     int width_ = 0, height_ = 0;
 };
 
-struct Layout {
+struct VocLayout {
     std::string annotations, images, sets;  // folders; sets "" when there are none
 };
 
@@ -169,18 +169,18 @@ bool has_ending(const std::vector<std::string>& files, std::string_view ending) 
     return std::any_of(files.begin(), files.end(), [&](const std::string& f) { return lower(f).ends_with(ending); });
 }
 
-std::optional<Layout> find_layout(const std::string& dir) {
+std::optional<VocLayout> find_voc_layout(const std::string& dir) {
     const std::string annotations = folder_named(dir, {"annotations"});
     if (!annotations.empty() && has_ending(list_directory(annotations).files, ".xml")) {
         const std::string images = folder_named(dir, {"jpegimages", "images"});
         std::string sets = folder_named(dir, {"imagesets"});
         if (!sets.empty()) sets = folder_named(sets, {"main"});
-        return Layout{annotations, images.empty() ? dir : images, sets};
+        return VocLayout{annotations, images.empty() ? dir : images, sets};
     }
     const Listing here = list_directory(dir);
     if (has_ending(here.files, ".xml") &&
         std::any_of(here.files.begin(), here.files.end(), [](const std::string& f) { return has_picture_ending(f); }))
-        return Layout{dir, dir, ""};
+        return VocLayout{dir, dir, ""};
     return std::nullopt;
 }
 
@@ -214,7 +214,7 @@ struct Pictures {
 std::optional<std::vector<std::string>> read_set(const std::string& folder, const char* name) {
     const std::string path = join_path(folder, name);
     if (!is_file(path)) return std::nullopt;
-    const std::string text = read_whole(path, max_bytes);
+    const std::string text = read_whole(path, max_voc_bytes);
     require_text(text, path);
     std::vector<std::string> stems;
     LineReader lines(strip_bom(text));
@@ -231,7 +231,7 @@ std::optional<std::vector<std::string>> read_set(const std::string& folder, cons
 Sample read_sample(const std::string& path, const Pictures& pictures, const OpenOptions& options, DataSet& set,
                    std::map<std::string, int>& classes, std::vector<std::string>& object_names) {
     const std::string file = printable(path, 300);
-    const std::string text = read_whole(path, max_bytes);
+    const std::string text = read_whole(path, max_voc_bytes);
     std::vector<Tally> unused;
     const VocFile head = parse_voc(text, file, Strictness::lenient, unused);
     Sample sample;
@@ -269,15 +269,15 @@ VocFile parse_voc(const std::string& text, const std::string& file, Strictness s
 }
 
 std::string find_voc(const std::string& dir) {
-    if (find_layout(dir)) return dir;
+    if (find_voc_layout(dir)) return dir;
     for (const std::string& folder : list_directory(dir).folders)
-        if (find_layout(join_path(dir, folder))) return join_path(dir, folder);
+        if (find_voc_layout(join_path(dir, folder))) return join_path(dir, folder);
     return "";
 }
 
 DataSet open_voc(const std::string& dir, const OpenOptions& options) {
     const std::string root = find_voc(dir);
-    const auto layout = root.empty() ? std::nullopt : find_layout(root);
+    const auto layout = root.empty() ? std::nullopt : find_voc_layout(root);
     if (!layout) fail_data(printable(dir, 300), "no Pascal VOC set: expected Annotations/*.xml and JPEGImages/");
     DataSet set;
     set.format = "voc";
@@ -318,7 +318,7 @@ DataSet open_voc(const std::string& dir, const OpenOptions& options) {
             if (it != by_stem.end()) {
                 to.push_back(it->second);
             } else if (options.skip_bad) {
-                count(set.tallies, "names in ImageSets without a label file", stem);
+                count(set.tallies, TallyKind::absent, "names in ImageSets without a label file", stem);
             } else {
                 fail_data(join_path(layout->sets, list), "\"{}\" has no label file in {}: add it or use --skip-bad",
                           printable(stem), printable(layout->annotations, 200));

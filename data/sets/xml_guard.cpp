@@ -10,7 +10,7 @@
 namespace solobox {
 namespace {
 
-constexpr std::size_t max_depth = 32;  // VOC needs 5
+constexpr std::size_t max_xml_depth = 32;  // VOC needs 5
 
 bool is_name_start(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' ||
@@ -18,9 +18,9 @@ bool is_name_start(char c) {
 }
 bool is_name(char c) { return is_name_start(c) || (c >= '0' && c <= '9') || c == '-' || c == '.'; }
 
-class Guard {
+class XmlGuard {
 public:
-    Guard(std::string_view text, const std::string& file, const std::string& root)
+    XmlGuard(std::string_view text, const std::string& file, const std::string& root)
         : text_(text), file_(file), root_(root) {}
 
     void run() {
@@ -134,8 +134,8 @@ private:
         }
         if (text_[at_] == '>') {
             open_.push_back(tag);
-            if (open_.size() > max_depth)
-                fail("nesting deeper than {} elements (objects are not nested so)", max_depth);
+            if (open_.size() > max_xml_depth)
+                fail("nesting deeper than {} elements (objects are not nested so)", max_xml_depth);
         } else {
             ++at_;
         }
@@ -210,7 +210,7 @@ std::string guard_xml(std::string text, const std::string& file, const std::stri
         fail_line(file, 1, "encoding {} is not supported: save it as UTF-8", printable(encoding));
     if (const std::size_t i = find_bad_utf8(text); i != std::string::npos)
         fail_line(file, line_at(i), "wrong encoding: byte 0x{:02X} is not UTF-8", static_cast<unsigned char>(text[i]));
-    Guard(text, file, root).run();
+    XmlGuard(text, file, root).run();
     return text;
 }
 

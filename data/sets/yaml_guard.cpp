@@ -14,7 +14,7 @@
 namespace solobox {
 namespace {
 
-constexpr int max_depth = 32;
+constexpr int max_yaml_depth = 32;
 
 // yaml-cpp recurses on every level, so the brackets and dashes are counted before it sees them.
 void check_depth(std::string_view text, const std::string& file) {
@@ -28,14 +28,14 @@ void check_depth(std::string_view text, const std::string& file) {
             if (c == '-' || c == '?' || c == ':') ++dashes;
         }
         const auto indent = std::min(line.find_first_not_of(' '), line.size());
-        if (open > max_depth || dashes > 200 || indent > 200)
-            fail_line(file, lines.number(), "nesting deeper than {} levels", max_depth);
+        if (open > max_yaml_depth || dashes > 200 || indent > 200)
+            fail_line(file, lines.number(), "nesting deeper than {} levels", max_yaml_depth);
     }
 }
 
-class Guard : public YAML::EventHandler {
+class YamlGuard : public YAML::EventHandler {
 public:
-    explicit Guard(const std::string& file) : file_(file) {}
+    explicit YamlGuard(const std::string& file) : file_(file) {}
 
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (++documents_ > 1) fail(mark, "a second document: one file, one document");
@@ -92,7 +92,8 @@ private:
     }
 
     void push(const YAML::Mark& mark, bool map) {
-        if (static_cast<int>(levels_.size()) >= max_depth) fail(mark, "nesting deeper than {} levels", max_depth);
+        if (static_cast<int>(levels_.size()) >= max_yaml_depth)
+            fail(mark, "nesting deeper than {} levels", max_yaml_depth);
         levels_.push_back({map, map, {}});
     }
 
@@ -142,7 +143,7 @@ void guard_yaml(std::string_view text, const std::string& file) {
     bool any = false;
     try {
         YAML::Parser parser(in);
-        Guard guard(file);
+        YamlGuard guard(file);
         while (parser.HandleNextDocument(guard)) any = true;
         guard.check_last_quote(text);
     } catch (const YAML::Exception& error) {

@@ -17,8 +17,13 @@ constexpr std::int64_t max_classes = 100000;
 
 class LabelParser {
 public:
-    LabelParser(const std::string& file, Strictness strictness, std::vector<Tally>& tallies, int class_count)
-        : file_(file), strict_(strictness == Strictness::strict), tallies_(tallies), class_count_(class_count) {}
+    LabelParser(const std::string& file, Strictness strictness, std::vector<Tally>& tallies, int class_count,
+                const PointLayout& points)
+        : file_(file),
+          strict_(strictness == Strictness::strict),
+          tallies_(tallies),
+          class_count_(class_count),
+          points_(points) {}
 
     std::vector<YoloBox> parse(std::string_view text) {
         LineReader lines(text);
@@ -49,12 +54,15 @@ private:
 
     void row() {
         const std::size_t n = words_.size();
-        const bool polygon = n >= 7 && n % 2 == 1;
+        const bool pointed = points_.count > 0 && n == 5 + static_cast<std::size_t>(points_.count * points_.numbers);
+        const bool polygon = !pointed && n >= 7 && n % 2 == 1;
         if (n == 1 && words_[0].find(',') != std::string_view::npos)
             fail("wrong number of fields: they are separated by commas, expected blanks");
-        if (n != 5 && !polygon)
-            fail("wrong number of fields: {} (\"{}\"), expected 5: class cx cy w h{}", n, printable(words_[0], 20),
-                 n == 6 ? " (is the last one a confidence? remove it)" : "");
+        if (n != 5 && !polygon && !pointed)
+            fail("wrong number of fields: {} (\"{}\"), expected 5: class cx cy w h{}{}", n, printable(words_[0], 20),
+                 n == 6 ? " (is the last one a confidence? remove it)" : "",
+                 points_.count > 0 ? fmt::format(", or {} with its key points", 5 + points_.count * points_.numbers)
+                                   : "");
         YoloBox out;
         out.line = line_;
         out.class_id = class_id(words_[0]);
@@ -63,17 +71,30 @@ private:
         const bool finite = std::all_of(numbers_.begin(), numbers_.end(), [](double v) { return std::isfinite(v); });
         if (!finite) {
             if (strict_) fail("a number is not finite: expected 5 finite numbers");
-            return tally("boxes that are not finite skipped");
+            return tally("boxes that are not finite skipped", TallyKind::bad_box);
         }
         if (polygon) {
             if (!from_polygon(out.box)) return;
         } else if (!from_box(out.box)) {
             return;
         }
+        if (pointed) read_points(out);
         const auto key = std::tuple(out.class_id, out.box.cx, out.box.cy, out.box.w, out.box.h);
-        if (!seen_.insert(key).second) return tally("repeated boxes dropped");
-        if (polygon) tally("polygons turned into boxes");
+        if (!seen_.insert(key).second) return tally("repeated boxes dropped", TallyKind::box);
+        if (polygon) tally("polygons turned into boxes", TallyKind::box);
         boxes_.push_back(out);
+    }
+
+    // What is at (0, 0) or marked 0 is not labelled, as COCO has it.
+    void read_points(YoloBox& out) const {
+        const auto each = static_cast<std::size_t>(points_.numbers);
+        for (std::size_t i = 4; i + each <= numbers_.size(); i += each) {
+            KeyPoint p{numbers_[i], numbers_[i + 1], 2};
+            if (each == 3) p.visible = numbers_[i + 2] > 1.5 ? 2 : numbers_[i + 2] > 0.5 ? 1 : 0;
+            if (p.x == 0 && p.y == 0) p.visible = 0;
+            if (p.visible > 0) within(p.x, "key point x"), within(p.y, "key point y");
+            out.points.push_back({std::clamp(p.x, 0.0, 1.0), std::clamp(p.y, 0.0, 1.0), p.visible});
+        }
     }
 
     int class_id(std::string_view word) const {
@@ -116,7 +137,7 @@ private:
         if (w < 0 || h < 0) {
             if (strict_)
                 fail("{} {} is negative: expected a box with an area", w < 0 ? "width" : "height", w < 0 ? w : h);
-            tally("boxes of negative size skipped");
+            tally("boxes of negative size skipped", TallyKind::bad_box);
             return false;
         }
         within(cx, "centre x");
@@ -146,11 +167,11 @@ private:
         const double r = std::clamp(x2, 0.0, 1.0), b = std::clamp(y2, 0.0, 1.0);
         if (!(r > l) || !(b > t)) {
             if (strict_) fail("empty box: it covers no part of the picture");
-            tally("boxes without area skipped");
+            tally("boxes without area skipped", TallyKind::bad_box);
             return false;
         }
         const bool inside = std::max({l - x1, t - y1, x2 - r, y2 - b}) <= rounding;
-        if (!inside) tally("boxes cut at the picture's edge");
+        if (!inside) tally("boxes cut at the picture's edge", TallyKind::box);
         if (inside && !as_written.empty())
             box = {as_written[0], as_written[1], as_written[2], as_written[3]};
         else
@@ -158,12 +179,13 @@ private:
         return true;
     }
 
-    void tally(const char* what) { count(tallies_, what, fmt::format("{}:{}", file_, line_)); }
+    void tally(const char* what, TallyKind kind) { count(tallies_, kind, what, fmt::format("{}:{}", file_, line_)); }
 
     const std::string& file_;
     bool strict_;
     std::vector<Tally>& tallies_;
     int class_count_;
+    PointLayout points_;
     std::int64_t line_ = 0;
     std::vector<std::string_view> words_;
     std::vector<double> numbers_;
@@ -174,10 +196,10 @@ private:
 }  // namespace
 
 std::vector<YoloBox> parse_yolo(std::string_view text, const std::string& file, Strictness strictness,
-                                std::vector<Tally>& tallies, int class_count) {
+                                std::vector<Tally>& tallies, int class_count, const PointLayout& points) {
     text = strip_bom(text);
     require_text(text, file);
-    return LabelParser(file, strictness, tallies, class_count).parse(text);
+    return LabelParser(file, strictness, tallies, class_count, points).parse(text);
 }
 
 }  // namespace solobox

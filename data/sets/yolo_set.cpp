@@ -75,6 +75,34 @@ std::vector<std::string> read_places(const YAML::Node& node, const YoloDescripti
 
 }  // namespace
 
+namespace {
+
+// kpt_shape: [points, numbers of each]; flip_idx: what each becomes in a mirrored picture.
+PointLayout read_points(const YAML::Node& root, const std::string& file) {
+    PointLayout points;
+    const YAML::Node shape = root["kpt_shape"], flip = root["flip_idx"];
+    if (!shape) return points;
+    const auto whole = [&](const YAML::Node& node, const char* key, std::int64_t most) {
+        const auto n = parse_integer(scalar(node, file, key));
+        if (!n || *n < 0 || *n > most)
+            fail_line(file, node.Mark().line + 1, "{}: {} is not a whole number of 0 to {}", key,
+                      printable(node.Scalar()), most);
+        return static_cast<int>(*n);
+    };
+    if (!shape.IsSequence() || shape.size() != 2)
+        fail_line(file, shape.Mark().line + 1, "kpt_shape must be [points, 2 or 3]");
+    points.count = whole(shape[0], "kpt_shape", 10'000), points.numbers = whole(shape[1], "kpt_shape", 3);
+    if (points.count < 1 || points.numbers < 2)
+        fail_line(file, shape.Mark().line + 1, "kpt_shape must be [points, 2 or 3]");
+    if (!flip) return points;
+    if (!flip.IsSequence() || static_cast<int>(flip.size()) != points.count)
+        fail_line(file, flip.Mark().line + 1, "flip_idx must list {} points, as kpt_shape says", points.count);
+    for (const YAML::Node& k : flip) points.mirrored.push_back(whole(k, "flip_idx", points.count - 1));
+    return points;
+}
+
+}  // namespace
+
 YoloDescription read_yolo_description(const std::string& path) {
     YoloDescription out;
     out.file = printable(path, 300);
@@ -89,6 +117,7 @@ YoloDescription read_yolo_description(const std::string& path) {
             fail_line(out.file, nc.Mark().line + 1, "nc is {}, but names has {} classes", printable(nc.Scalar()),
                       out.classes.size());
     }
+    out.points = read_points(root, out.file);
     out.base = parent_path(path);
     if (const YAML::Node base = root["path"]; base && !base.IsNull()) {
         const std::string named = resolve(out.base, scalar(base, out.file, "path"));
@@ -167,8 +196,8 @@ private:
         }
         const bool stored = options_.exif_boxes == ExifBoxes::stored;
         const double w = stored ? info.stored_width : info.width, h = stored ? info.stored_height : info.height;
-        for (const YoloBox& row :
-             parse_yolo(read_whole(labels, max_label_bytes), file, options_.strictness, set_.tallies, class_count_)) {
+        for (const YoloBox& row : parse_yolo(read_whole(labels, max_label_bytes), file, options_.strictness,
+                                             set_.tallies, class_count_, set_.points)) {
             const UnitBox& box = row.box;
             Object object{row.class_id,
                           (box.cx - box.w / 2) * w,
@@ -176,6 +205,7 @@ private:
                           (box.cx + box.w / 2) * w,
                           (box.cy + box.h / 2) * h,
                           false};
+            for (const KeyPoint& p : row.points) object.points.push_back({p.x * w, p.y * h, p.visible});
             if (stored) object = orient_object(object, info.orientation, info.stored_width, info.stored_height);
             largest_class_ = std::max(largest_class_, row.class_id);
             out.objects.push_back(object);
@@ -267,6 +297,7 @@ DataSet open_yolo(const std::string& path, const OpenOptions& options) {
     if (!yaml.empty()) {
         YoloDescription description = read_yolo_description(yaml);
         set.classes = std::move(description.classes);
+        set.points = description.points;
         places = {std::move(description.train), std::move(description.val)};
     } else {
         places = plain_layout(path);

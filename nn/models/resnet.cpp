@@ -211,9 +211,10 @@ std::vector<std::string> ResNet::aux_names() const {
     return names;
 }
 
-ResNetOutputs ResNet::all_outputs(const Var& images) {
-    ResNetOutputs out;
-    out.logits = forward(images, &out.aux);
+Answers ResNet::answers(const Var& images, const RandomKey&) {
+    std::vector<std::pair<std::string, Var>> aux;
+    Answers out{{{"logits", forward(images, &aux)}}};
+    for (auto& head : aux) out.named.push_back(std::move(head));
     return out;
 }
 

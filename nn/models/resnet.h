@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "nn/describe.h"
-#include "nn/graph.h"
 #include "nn/layers.h"
+#include "nn/model.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
@@ -48,28 +48,25 @@ ResNetConfig resnet_config(const std::string& name, std::int64_t classes = 1000)
 // heads at the end. ConfigError naming the first value that makes no network.
 std::vector<LayerRow> describe(const ResNetConfig& config);
 
-// Auxiliary heads (deep supervision, Lee et al. 2015) come in the order of their stages, under the names of their
-// parameters: "aux_layer2", "aux_layer3".
-struct ResNetOutputs {
-    Var logits;
-    std::vector<std::pair<std::string, Var>> aux;
-};
-
 // torchvision's initialisation: convolutions normal(0, sqrt(2 / (k k out))) (He et al. 2015, fan-out), norms 1 and 0,
 // the linear uniform in +-1 / sqrt(in).
-class ResNet {
+class ResNet : public Model {
 public:
     ResNet(const ResNetConfig& config, std::uint64_t seed);
 
     // images (N, H, W, 3) -> logits (N, classes)
     Var operator()(const Var& images) { return forward(images, nullptr); }
-    // The same and what the auxiliary heads say of earlier stages, in training and in evaluation.
-    ResNetOutputs all_outputs(const Var& images);
-    void visit(Visitor& v);
-    // For prediction only, from now on: as SingleBox::freeze(). Auxiliary heads are gone then.
-    void freeze();
-    // Evaluation, (N, 3, H, W) -> logits; without auxiliary heads.
-    std::string append_to(GraphBuilder& graph) const;
+    // "logits", and what the auxiliary heads (deep supervision, Lee et al. 2015) say of earlier stages, in training and
+    // in evaluation: in the order of their stages, under the names of their parameters, "aux_layer2", "aux_layer3".
+    Answers answers(const Var& images, const RandomKey& key) override;
+    void visit(Visitor& v) override;
+    std::vector<LayerRow> layers() const override { return describe(config_); }
+    std::vector<std::string> heads() const override { return {"fc.", "aux_"}; }
+    std::vector<std::string> fresh_heads() const override { return {"fc."}; }
+    // As SingleBox::freeze(). Auxiliary heads are gone then.
+    void freeze() override;
+    // The logits; without auxiliary heads.
+    std::string append_to(GraphBuilder& graph) const override;
 
     const ResNetConfig& config() const { return config_; }
     Linear& head() { return fc_; }

@@ -185,11 +185,11 @@ Var SingleBox::operator()(const Var& images, const RandomKey& key) {
     return raw;
 }
 
-SingleBoxOutputs SingleBox::all_outputs(const Var& images, const RandomKey& key) {
+Answers SingleBox::answers(const Var& images, const RandomKey& key) {
     const Var x = features(images, key);
-    SingleBoxOutputs out{head_(x), {}};
-    if (observed()) observe("raw", out.raw.value());
-    if (config_.classes > 0) out.classes = aux_class_(x);
+    Answers out{{{"raw", head_(x)}}};
+    if (observed()) observe("raw", out.main().value());
+    if (config_.classes > 0) out.named.emplace_back("aux_class", aux_class_(x));
     return out;
 }
 

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "nn/describe.h"
-#include "nn/graph.h"
 #include "nn/layers.h"
+#include "nn/model.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
@@ -48,25 +48,23 @@ SingleBoxConfig toy_config(double width_mult = 1);
 // From the configuration alone: a model of a billion parameters is described without being built.
 std::vector<LayerRow> describe(const SingleBoxConfig& config);
 
-struct SingleBoxOutputs {
-    Var raw;      // (N, outputs)
-    Var classes;  // (N, classes), or undefined
-};
-
-class SingleBox {
+class SingleBox : public Model {
 public:
     SingleBox(const SingleBoxConfig& config, std::uint64_t seed);
 
     // images (N, H, W, 3) in [0, 1] -> raw outputs (N, outputs). `key` feeds dropout.
     Var operator()(const Var& images, const RandomKey& key = {});
-    // The same and what the auxiliary head says of the features in front of the last linear ("aux_class").
-    SingleBoxOutputs all_outputs(const Var& images, const RandomKey& key = {});
-    void visit(Visitor& v);
-    // For prediction only, from now on: batch norms go into their convolutions, weights keep their packed form. Error
-    // for whoever trains, saves or exports it later.
-    void freeze();
-    // Evaluation of pictures of the configured size, (N, 3, image, image) -> raw outputs.
-    std::string append_to(GraphBuilder& graph) const;
+    // "raw" (N, outputs), and what the auxiliary head says of the features in front of the last linear: "aux_class" (N,
+    // classes).
+    Answers answers(const Var& images, const RandomKey& key) override;
+    void visit(Visitor& v) override;
+    std::vector<LayerRow> layers() const override { return describe(config_); }
+    std::vector<std::string> heads() const override { return {"fc.", "aux_"}; }
+    // Batch norms go into their convolutions, weights keep their packed form. Error for whoever trains, saves or
+    // exports it later.
+    void freeze() override;
+    // Pictures of the configured size.
+    std::string append_to(GraphBuilder& graph) const override;
 
     const SingleBoxConfig& config() const { return config_; }
     Linear& head() { return head_; }

@@ -25,12 +25,16 @@ TEST(Augment, BoxesStayWithTheirPixels) {
                 for (int c = 0; c < 3; ++c) picture.rgb[static_cast<std::size_t>(3 * (y * side + x) + c)] = 255;
     std::vector<Tally> tallies;
     const PictureStore store(
-        {{"a", "a", box, 0}}, [&](std::size_t) { return picture; }, {side, true, 1 << 20, false}, tallies);
-    AugmentSpec spec;
-    spec.fliplr = 0.5, spec.translate = 0.1, spec.scale = 0.3;
+        {{"a", "a", {{{box}}, -1, nullptr}}}, [&](std::size_t) { return picture; }, {side, side, true, 1 << 20},
+        tallies);
+    Recipe recipe;
+    recipe.size = {side, side};
+    recipe.settle = keep_largest;
+    recipe.augment.fliplr = 0.5, recipe.augment.translate = 0.1, recipe.augment.scale = 0.3;
     bool mirrored = false, moved = false;
     for (std::int64_t epoch = 0; epoch < 40; ++epoch) {
-        const AugmentedPicture p = augment(store, 0, spec, 3, epoch, side);
+        const Frame p = augmented(store, 0, recipe, 3, epoch);
+        const UnitBox now = p.labels.objects.at(0).box;
         double left = 1, right = 0, top = 1, bottom = 0;
         for (int y = 0; y < side; ++y)
             for (int x = 0; x < side; ++x)
@@ -38,12 +42,12 @@ TEST(Augment, BoxesStayWithTheirPixels) {
                     left = std::min(left, double(x) / side), right = std::max(right, (x + 1.0) / side);
                     top = std::min(top, double(y) / side), bottom = std::max(bottom, (y + 1.0) / side);
                 }
-        EXPECT_NEAR(p.box.cx - p.box.w / 2, left, 2.0 / side) << epoch;
-        EXPECT_NEAR(p.box.cx + p.box.w / 2, right, 2.0 / side) << epoch;
-        EXPECT_NEAR(p.box.cy - p.box.h / 2, top, 2.0 / side) << epoch;
-        EXPECT_NEAR(p.box.cy + p.box.h / 2, bottom, 2.0 / side) << epoch;
-        mirrored = mirrored || p.box.cx > 0.55;
-        moved = moved || std::abs(p.box.w - box.w) > 0.02;
+        EXPECT_NEAR(now.cx - now.w / 2, left, 2.0 / side) << epoch;
+        EXPECT_NEAR(now.cx + now.w / 2, right, 2.0 / side) << epoch;
+        EXPECT_NEAR(now.cy - now.h / 2, top, 2.0 / side) << epoch;
+        EXPECT_NEAR(now.cy + now.h / 2, bottom, 2.0 / side) << epoch;
+        mirrored = mirrored || now.cx > 0.55;
+        moved = moved || std::abs(now.w - box.w) > 0.02;
     }
     EXPECT_TRUE(mirrored);
     EXPECT_TRUE(moved);
@@ -53,18 +57,19 @@ TEST(Augment, ASwitchShiftsNoOtherDraw) {
     const int side = 24;
     std::vector<Tally> tallies;
     const PictureStore store(
-        {{"a", "a", {0.5, 0.5, 0.4, 0.4}, 0}, {"b", "b", {0.3, 0.5, 0.2, 0.2}, 0}},
-        [&](std::size_t i) { return make_synthetic(1, i, side).image; }, {side, true, 1 << 20, false}, tallies);
-    AugmentSpec plain_spec, coloured;
-    plain_spec.scale = coloured.scale = 0.3;
-    coloured.brightness = 0.3, coloured.hsv_s = 0.2;
+        {{"a", "a", {{{{0.5, 0.5, 0.4, 0.4}}}, -1, nullptr}}, {"b", "b", {{{{0.3, 0.5, 0.2, 0.2}}}, -1, nullptr}}},
+        [&](std::size_t i) { return make_synthetic(1, i, side).image; }, {side, side, true, 1 << 20}, tallies);
+    Recipe grey, coloured;
+    grey.size = coloured.size = {side, side};
+    grey.augment.scale = coloured.augment.scale = 0.3;
+    coloured.augment.brightness = 0.3, coloured.augment.hsv_s = 0.2;
     for (std::int64_t epoch = 0; epoch < 10; ++epoch)
-        EXPECT_EQ(augment(store, 0, plain_spec, 0, epoch, side).box.cx,
-                  augment(store, 0, coloured, 0, epoch, side).box.cx);
+        EXPECT_EQ(augmented(store, 0, grey, 0, epoch).labels.objects.at(0).box.cx,
+                  augmented(store, 0, coloured, 0, epoch).labels.objects.at(0).box.cx);
 }
 
 TEST(Batches, EveryPictureOnceAnEpoch) {
-    const BatchPlan plan{23, 5, 9, {32}};
+    const BatchPlan plan{23, 5, 9, {{32, 32}}};
     std::vector<std::size_t> first_order;
     for (const std::int64_t epoch : {0, 1}) {
         std::vector<std::size_t> all;

@@ -1,10 +1,9 @@
 // What a classifier sees: crops as torchvision draws them, the centre crop, normalised colours, batches that depend on
 // nothing but (seed, epoch, picture).
-#include "data/feed/class_pictures.h"
-
 #include <cmath>
 #include <set>
 
+#include "data/feed/batches.h"
 #include "tests/support/fixtures.h"
 
 namespace solobox {
@@ -12,17 +11,17 @@ namespace {
 
 using fixtures::ramp;
 
-ClassPictureSpec small(int side) {
-    ClassPictureSpec s;
-    s.side = side;
-    s.mean = {0, 0, 0}, s.deviation = {1, 1, 1};
-    return s;
+Recipe small(int side) {
+    Recipe r;
+    r.fit = Fit::centre_crop;
+    r.size = {side, side};
+    return r;
 }
 
 PictureStore store_of(std::vector<Image> images, PictureStore::Options options) {
-    std::vector<StoredTarget> targets;
+    std::vector<StoredPicture> targets;
     for (std::size_t i = 0; i < images.size(); ++i)
-        targets.push_back({std::to_string(i), std::to_string(i), {}, static_cast<int>(i)});
+        targets.push_back({std::to_string(i), std::to_string(i), {{}, static_cast<int>(i), nullptr}});
     std::vector<Tally> tallies;
     return PictureStore(
         targets, [images](std::size_t i) { return images[i]; }, options, tallies);
@@ -38,7 +37,7 @@ TEST(ClassPictures, TheCentreIsCutFromTheMiddle) {
     // 73 pixels high already: only the cut happens, (73 - 64) / 2 rounded half to even from above and (97 - 64) / 2
     // left.
     const Image picture = ramp(97, 73);
-    const Pixels<float> seen = centre_picture(picture, small(64));
+    const Pixels<float> seen = look(picture, {}, small(64)).pixels;
     ASSERT_EQ(seen.width, 64);
     ASSERT_EQ(seen.height, 64);
     for (const auto& [x, y] : {std::pair{0, 0}, {63, 63}, {10, 50}})
@@ -49,10 +48,10 @@ TEST(ClassPictures, TheCentreIsCutFromTheMiddle) {
 }
 
 TEST(ClassPictures, ColoursAreNormalised) {
-    ClassPictureSpec s = small(8);
+    Recipe s = small(8);
     s.mean = {0.5, 0.25, 0}, s.deviation = {0.5, 0.25, 2};
     Image picture{9, 9, std::vector<std::uint8_t>(243, 255)};
-    const Pixels<float> seen = centre_picture(picture, s);
+    const Pixels<float> seen = look(picture, {}, s).pixels;
     EXPECT_FLOAT_EQ(seen.at(3, 3)[0], 1);
     EXPECT_FLOAT_EQ(seen.at(3, 3)[1], 3);
     EXPECT_FLOAT_EQ(seen.at(3, 3)[2], 0.5);
@@ -82,7 +81,7 @@ TEST(ClassPictures, APictureTooLongForAnyCropGivesItsCentre) {
 }
 
 TEST(ClassPictures, KeptPicturesHaveTheirAspect) {
-    const PictureStore store = store_of({ramp(100, 50), ramp(20, 30)}, {25, true, 1 << 20, false, true});
+    const PictureStore store = store_of({ramp(100, 50), ramp(20, 30)}, {25, 25, true, 1 << 20, false, true});
     EXPECT_EQ(store.image(0).width, 50);
     EXPECT_EQ(store.image(0).height, 25);
     EXPECT_EQ(store.image(1).width, 20);  // small ones are not enlarged
@@ -91,24 +90,24 @@ TEST(ClassPictures, KeptPicturesHaveTheirAspect) {
 TEST(ClassPictures, BatchesDependOnNothingElse) {
     std::vector<Image> images;
     for (int i = 0; i < 7; ++i) images.push_back(ramp(30 + i, 40));
-    const PictureStore store = store_of(images, {64, true, 1 << 20, false, true}),
-                       uncached = store_of(images, {64, true, 0, false, true});
+    const PictureStore store = store_of(images, {64, 64, true, 1 << 20, false, true}),
+                       uncached = store_of(images, {64, 64, true, 0, false, true});
     EXPECT_EQ(uncached.cached(), 0U);
-    const BatchPlan plan{7, 3, 5, {16}};
-    ClassPictureSpec s = small(16);
-    s.brightness = 0.3, s.hsv_h = 0.1;
-    const ClassBatch one = make_class_batch(store, plan, s, 2, 1), two = make_class_batch(uncached, plan, s, 2, 1);
+    const BatchPlan plan{7, 3, 5, {{16, 16}}};
+    Recipe s = small(16);
+    s.augment.brightness = 0.3, s.augment.hsv_h = 0.1;
+    const Batch one = make_batch(store, plan, s, 2, 1), two = make_batch(uncached, plan, s, 2, 1);
     EXPECT_EQ(one.images, two.images);
-    EXPECT_EQ(one.classes, two.classes);
-    EXPECT_NE(one.images, make_class_batch(store, plan, s, 3, 1).images);
+    for (std::size_t i = 0; i < one.count(); ++i) EXPECT_EQ(one.labels[i].class_id, two.labels[i].class_id);
+    EXPECT_NE(one.images, make_batch(store, plan, s, 3, 1).images);
     std::set<std::size_t> seen;
     for (int b = 0; b < 3; ++b)
         for (const std::size_t i : plan.members(2, b)) seen.insert(i);
     EXPECT_EQ(seen.size(), 7U);
     EXPECT_EQ(plan.per_epoch(), 3);
-    const BatchPlan whole{7, 3, 5, {16}, true};
+    const BatchPlan whole{7, 3, 5, {{16, 16}}, true};
     EXPECT_EQ(whole.per_epoch(), 2);
-    const BatchPlan little{2, 3, 5, {16}, true};
+    const BatchPlan little{2, 3, 5, {{16, 16}}, true};
     EXPECT_EQ(little.per_epoch(), 1);  // a set below one batch is still a batch
 }
 

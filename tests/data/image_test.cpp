@@ -376,11 +376,11 @@ TEST(DataImage, ResizeAgainstNumbersByHand) {
 TEST(DataImage, ToFloatSquare) {
     const Image white{3, 7, std::vector<std::uint8_t>(63, 255)};
     for (const bool antialias : {false, true}) {
-        const auto out = to_float_square(white, 16, antialias);
+        const auto out = to_float(white, 16, 16, antialias);
         ASSERT_EQ(out.size(), 16U * 16 * 3);
         for (const float v : out) EXPECT_NEAR(v, 1.0F, 1e-6);
     }
-    const auto ramped = to_float_square(ramp(50, 40), 10);
+    const auto ramped = to_float(ramp(50, 40), 10, 10);
     EXPECT_LT(ramped[0], 0.1F);                     // red at the left
     EXPECT_GT(ramped[(9 * 10 + 9) * 3], 0.9F);      // and at the right
     EXPECT_GT(ramped[(9 * 10 + 0) * 3 + 1], 0.9F);  // green at the bottom left

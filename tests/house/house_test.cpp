@@ -173,6 +173,23 @@ TEST(EngineHouse, RoomsStaySmall) {
         }
 }
 
+// What is trained is known to train/tasks alone; everybody else asks the task.
+TEST(EngineHouse, OnlyTasksNameATask) {
+    for (const Source& s : sources()) {
+        if (!(below(s.path, "train/") || below(s.path, "apps/")) || below(s.path, "train/tasks/")) continue;
+        for (std::size_t i = 0; i < s.lines.size(); ++i) {
+            const std::string& line = s.lines[i];
+            for (const char* word : {"is_classifier", "starts_with(\"resnet", "SingleBoxTask", "ClassTask"})
+                EXPECT_EQ(line.find(word), std::string::npos) << s.at(i + 1) << ": " << word;
+            const std::size_t cast = line.find("dynamic_cast<");
+            if (cast == std::string::npos) continue;
+            const std::string to = line.substr(cast, line.find('>', cast) - cast);
+            for (const char* word : {"Task", "Model"})
+                EXPECT_EQ(to.find(word), std::string::npos) << s.at(i + 1) << ": " << to << ">";
+        }
+    }
+}
+
 TEST(EngineHouse, NothingIncludesAppsBenchOrTests) {
     for (const Source& s : sources())
         for (const auto& [include, line] : s.own)

@@ -33,10 +33,10 @@ struct Answer {
 };
 
 // Standard output and error go to files, so no pipe can fill up; a child that takes longer than a minute is ended.
-inline Answer run_program(const std::vector<std::string>& words) {
+inline Answer run_program(const std::vector<std::string>& words, const std::string& program = SOLOBOX_BINARY) {
     const TemporaryDirectory scratch;
     const std::string out = scratch / "out", err = scratch / "err";
-    std::vector<std::string> texts{SOLOBOX_BINARY};
+    std::vector<std::string> texts{program};
     texts.insert(texts.end(), words.begin(), words.end());
     std::vector<char*> arguments;
     for (auto& t : texts) arguments.push_back(t.data());

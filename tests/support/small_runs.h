@@ -13,9 +13,10 @@
 #include "data/sets/synthetic.h"
 #include "tests/support/fixtures.h"
 #include "train/run/table.h"
+#include "train/session/overfit.h"
 #include "train/session/session.h"
 #include "train/step/weights.h"
-#include "train/tasks/make_task.h"
+#include "train/tasks/kinds.h"
 
 namespace solobox::fixtures {
 
@@ -52,8 +53,14 @@ struct Interrupted : std::runtime_error {
 };
 
 inline SessionResult run(const Config& config, const RunDirectory& place, SessionOptions options = {}) {
-    const auto task = make_task(config);
-    return train(*task, config, place, options);
+    const auto learner = make_learner(config);
+    return train(*learner, place, options);
+}
+
+// The overfit job of a configuration that apply_overfit_settings has seen, on synthetic pictures.
+inline OverfitResult learn_by_heart(const Config& config, std::int64_t n, const RunDirectory& place,
+                                    const OverfitOptions& options) {
+    return overfit(open_overfit(config, *make_task(config), "", "", n, false), config, place, options);
 }
 
 // results.csv without its seconds.

@@ -1,7 +1,8 @@
 // Auxiliary heads in whole runs: the tables, the losses in them, starts from files that have none, refusals.
 #include "nn/safetensors.h"
 #include "tests/support/small_runs.h"
-#include "train/session/overfit_classes.h"
+#include "train/config/setup.h"
+#include "train/session/overfit.h"
 
 namespace solobox {
 namespace {
@@ -27,12 +28,12 @@ TEST(AuxRun, ReportsWhatEachHeadCosts) {
     run(plain, without);
     EXPECT_EQ(Table(without.file("results.csv")).header.size() + 6, t.header.size());
     const Config one = class_config(dir, {"aux_heads=1"});
-    const auto task = make_task(one), bare = make_task(plain);
+    const auto task = make_learner(one), bare = make_learner(plain);
     const auto notes = start_from(*task, without.last_weights());
     ASSERT_EQ(notes.size(), 2U);
     EXPECT_NE(notes[1].find("aux_layer3.weight: it starts fresh"), std::string::npos) << notes[1];
     EXPECT_THROW(start_from(*bare, place.last_weights()), DataError);
-    EXPECT_TRUE(start_from(*make_task(class_config(dir, {"aux_heads=2"})), place.last_weights()).empty());
+    EXPECT_TRUE(start_from(*make_learner(class_config(dir, {"aux_heads=2"})), place.last_weights()).empty());
 }
 
 TEST(AuxRun, OverfitLearnsThroughThem) {
@@ -43,7 +44,7 @@ TEST(AuxRun, OverfitLearnsThroughThem) {
     OverfitOptions options;
     options.steps = 3;
     const RunDirectory place = fresh(dir / "overfit");
-    overfit_classes(load_class_pictures("", "", 4, false, config), config, place, options);
+    (void)learn_by_heart(config, 4, place, options);
     const Table t(place.file("results.csv"));
     EXPECT_NEAR(t.numbers("train/loss").back(),
                 t.numbers("train/ce").back() + 0.4 * t.numbers("train/aux_layer3").back(), 1e-5);

@@ -1,5 +1,5 @@
-// Classifiers end to end: the verification checklist of seed 004 as a test, a line a test of the checklist, and what
-// goes wrong with classes. Own pictures: coloured shapes in a folder a class.
+// Classifiers end to end: the verification checklist of the smoke-test report as a test, a line a test of the
+// checklist, and what goes wrong with classes. Own pictures: coloured shapes in a folder a class.
 #include <algorithm>
 #include <cmath>
 #include <sstream>
@@ -10,8 +10,8 @@
 #include "train/run/table.h"
 #include "train/session/forecast.h"
 #include "train/session/session.h"
-#include "train/tasks/class_task.h"
-#include "train/tasks/make_task.h"
+#include "train/tasks/classes.h"
+#include "train/tasks/kinds.h"
 
 namespace solobox {
 namespace {
@@ -60,7 +60,7 @@ std::vector<std::string> small_run(const TemporaryDirectory& data, const Tempora
     return words;
 }
 
-class Seed004 : public ::testing::Test {
+class Classifier : public ::testing::Test {
 protected:
     void SetUp() override { write_set(data_); }
     Answer train(const std::vector<std::string>& more = {}) const { return run_program(small_run(data_, out_, more)); }
@@ -70,7 +70,7 @@ protected:
 
 // The seed's list: data load, model create, forward, loss, backward, optimizer step, validation, metric log, checkpoint
 // save and reload, inheritance, CPU, custom number of classes, exit code 0.
-TEST_F(Seed004, TheThirteenLinesOfTheChecklist) {
+TEST_F(Classifier, TheThirteenLinesOfTheChecklist) {
     out_.write("base.yaml", "model: resnet18\nimage: 32\nbatch: 16\nepochs: 2\nlr0: 0.01\noptimizer: sgd\n");
     const std::string child = out_.write("tiny.yaml",
                                          "base: base.yaml\nbatch: 8\nval_every: 0.5\nval_first: true\n"
@@ -115,7 +115,7 @@ TEST_F(Seed004, TheThirteenLinesOfTheChecklist) {
         EXPECT_TRUE(has(page, part));
 }
 
-TEST_F(Seed004, ATreeGivesTheSameIndicesAndTheSameBitsEveryTime) {
+TEST_F(Classifier, ATreeGivesTheSameIndicesAndTheSameBitsEveryTime) {
     ASSERT_EQ(train({"workers=2"}).code, 0);
     const std::string first = read_text(run("weights/last.safetensors"));
     fs::remove_all(out_ / "run");
@@ -123,7 +123,7 @@ TEST_F(Seed004, ATreeGivesTheSameIndicesAndTheSameBitsEveryTime) {
     EXPECT_TRUE(first == read_text(run("weights/last.safetensors")));
 }
 
-TEST_F(Seed004, ClassesMustAgreeBeforeStepOne) {
+TEST_F(Classifier, ClassesMustAgreeBeforeStepOne) {
     Answer a = train({"classes=6"});
     EXPECT_EQ(a.code, 2);
     EXPECT_TRUE(has(a.err, "classes=6"));
@@ -140,7 +140,7 @@ TEST_F(Seed004, ClassesMustAgreeBeforeStepOne) {
     EXPECT_FALSE(fs::exists(out_ / "run"));
 }
 
-TEST_F(Seed004, SwappedValidationLabelsShow) {
+TEST_F(Classifier, SwappedValidationLabelsShow) {
     if (fixtures::instrumented) GTEST_SKIP() << "learns for a while: run in the plain build";
     const TemporaryDirectory swapped;
     write_set(swapped, 8, 4, 1);  // every validation label is the next class's
@@ -150,7 +150,7 @@ TEST_F(Seed004, SwappedValidationLabelsShow) {
     EXPECT_LT(t.numbers("val/acc1").back(), 10);
 }
 
-TEST_F(Seed004, LearnsWhatCanBeTold) {
+TEST_F(Classifier, LearnsWhatCanBeTold) {
     if (fixtures::instrumented) GTEST_SKIP() << "learns for a while: run in the plain build";
     const Answer a = train({"epochs=8", "lr0=2e-3", "ema_decay=0", "--json"});
     ASSERT_EQ(a.code, 0) << a.err;
@@ -166,7 +166,7 @@ TEST_F(Seed004, LearnsWhatCanBeTold) {
     EXPECT_EQ(run_program({"model", "export", out_ / "run", "--format", "onnx", "--out", out_ / "m.onnx"}).code, 0);
 }
 
-TEST_F(Seed004, StoppedAndResumedWithinAnEpochEndsWithTheSameBits) {
+TEST_F(Classifier, StoppedAndResumedWithinAnEpochEndsWithTheSameBits) {
     const std::vector<std::string> more{"val_every=0.4", "val_first=true", "optimizer=SGD", "ema_decay=0"};
     ASSERT_EQ(train(more).code, 0);
     const std::string weights = read_text(run("weights/last.safetensors"));
@@ -183,14 +183,14 @@ TEST_F(Seed004, StoppedAndResumedWithinAnEpochEndsWithTheSameBits) {
     place.write_inputs({}, config);
     bool resume = false;
     for (int budget = 2, rounds = 0; rounds < 200; ++rounds, budget = 2 + rounds % 3) {
-        const auto task = make_task(config);
+        const auto learner = make_learner(config);
         std::atomic<int> stop{0};
         SessionOptions options;
         int lines = 0;
         options.stop_signal = &stop;
         options.talk = [&](const std::string&, bool) { stop = ++lines >= budget ? 2 : 0; };
         options.resume = resume;
-        if (solobox::train(*task, config, place, options).stopped_by == 0) break;
+        if (solobox::train(*learner, place, options).stopped_by == 0) break;
         resume = true;
     }
     EXPECT_TRUE(weights == read_text(run("weights/last.safetensors")));
@@ -199,7 +199,7 @@ TEST_F(Seed004, StoppedAndResumedWithinAnEpochEndsWithTheSameBits) {
     EXPECT_EQ(straight.numbers("val/loss"), cut.numbers("val/loss"));
 }
 
-TEST_F(Seed004, WeightsOfAnotherClassCountLoadButForTheHead) {
+TEST_F(Classifier, WeightsOfAnotherClassCountLoadButForTheHead) {
     ASSERT_EQ(run_program({"model", "export", "resnet18", "--classes", "7", "--format", "safetensors", "--out",
                            out_ / "seven.safetensors"})
                   .code,
@@ -218,7 +218,7 @@ TEST_F(Seed004, WeightsOfAnotherClassCountLoadButForTheHead) {
     EXPECT_TRUE(has(wrong.err, "other.safetensors"));
 }
 
-TEST_F(Seed004, KeysOfTheOtherKindOfModelAreErrors) {
+TEST_F(Classifier, KeysOfTheOtherKindOfModelAreErrors) {
     EXPECT_TRUE(has(train({"decode=identity"}).err, "decode=identity (command line) would be ignored: model=resnet18"));
     const Answer a = run_program({"train", "data=synthetic", "label_smoothing=0.1", "--out", out_ / "b"});
     EXPECT_EQ(a.code, 2);
@@ -228,7 +228,7 @@ TEST_F(Seed004, KeysOfTheOtherKindOfModelAreErrors) {
     EXPECT_EQ(train({"val_every=1.5"}).code, 2);
 }
 
-TEST_F(Seed004, ADryRunKeepsNothingAndMeasuresItsForecast) {
+TEST_F(Classifier, ADryRunKeepsNothingAndMeasuresItsForecast) {
     const Answer a = run_program(
         {"train", "data=" + data_.path(), "model=resnet18", "image=32", "batch=8", "-q", "--fast-dev-run", "--json"});
     ASSERT_EQ(a.code, 0) << a.err;
@@ -238,15 +238,15 @@ TEST_F(Seed004, ADryRunKeepsNothingAndMeasuresItsForecast) {
     EXPECT_TRUE(std::isfinite(a.json()["val_loss"].get<double>()));
 }
 
-TEST_F(Seed004, WhatCannotFitIsRefusedWithACure) {
+TEST_F(Classifier, WhatCannotFitIsRefusedWithACure) {
     Config config;
     config.set_words({"data=" + data_.path(), "model=resnet18", "image=32", "batch=32"}, "test");
-    const auto task = make_task(config);
-    const auto before = tensors_of(*task).back().tensor->clone();
-    const MemoryForecast f = forecast_memory(*task, config, true, std::int64_t{1} << 40);
+    const auto learner = make_learner(config);
+    const auto before = tensors_of(*learner).back().tensor->clone();
+    const MemoryForecast f = forecast_memory(*learner, true, std::int64_t{1} << 40);
     EXPECT_GT(f.per_picture, 100'000);
     EXPECT_LT(f.per_picture, 10'000'000);
-    EXPECT_EQ(max_abs(before), max_abs(*tensors_of(*task).back().tensor));  // the probe leaves no trace
+    EXPECT_EQ(max_abs(before), max_abs(*tensors_of(*learner).back().tensor));  // the probe leaves no trace
     refuse_what_does_not_fit(f, config, f.total());
     try {
         refuse_what_does_not_fit(f, config, f.total() - f.before - 20 * f.per_picture);
@@ -258,12 +258,12 @@ TEST_F(Seed004, WhatCannotFitIsRefusedWithACure) {
 }
 
 // Neither a probe nor a decoded batch may be what runs out of memory.
-TEST_F(Seed004, WhatIsFarTooLargeIsNotEvenTried) {
+TEST_F(Classifier, WhatIsFarTooLargeIsNotEvenTried) {
     Config config;
     config.set_words({"data=" + data_.path(), "model=resnet18", "image=64", "batch=32"}, "test");
-    const auto task = make_task(config);
+    const auto learner = make_learner(config);
     const auto peak = peak_memory();
-    const MemoryForecast f = forecast_memory(*task, config, true, 1 << 20);
+    const MemoryForecast f = forecast_memory(*learner, true, 1 << 20);
     EXPECT_LT(peak_memory() - peak, 20 << 20);
     EXPECT_GT(f.per_picture, 500'000);
     EXPECT_GT(f.step, 32 * f.per_picture);
@@ -271,7 +271,7 @@ TEST_F(Seed004, WhatIsFarTooLargeIsNotEvenTried) {
 }
 
 // At 32 pixels the last map is one pixel: 41 pictures in batches of 8 leave one alone.
-TEST_F(Seed004, APictureAloneIsRefusedBeforeStepOne) {
+TEST_F(Classifier, APictureAloneIsRefusedBeforeStepOne) {
     data_.write("train/class0/more.png", encode_png(picture_of(0, 50)));
     const Answer a = train();
     EXPECT_EQ(a.code, 2);
@@ -280,7 +280,7 @@ TEST_F(Seed004, APictureAloneIsRefusedBeforeStepOne) {
     EXPECT_EQ(train({"batch=7"}).code, 0);
 }
 
-TEST_F(Seed004, AnotherSetOfClassesIsNotTheRuns) {
+TEST_F(Classifier, AnotherSetOfClassesIsNotTheRuns) {
     ASSERT_EQ(train().code, 0);
     const TemporaryDirectory other;
     for (int k = 0; k < classes; ++k)
@@ -300,7 +300,7 @@ TEST_F(Seed004, AnotherSetOfClassesIsNotTheRuns) {
         0);
 }
 
-TEST_F(Seed004, OverfitsEightPictures) {
+TEST_F(Classifier, OverfitsEightPictures) {
     const Answer a = run_program(
         {"overfit", "--task", "classify", "--data", data_.path(), "image=32", "--out", out_ / "o", "--json", "-q"});
     ASSERT_EQ(a.code, 0) << a.out << a.err;

@@ -1,8 +1,9 @@
 // Planted faults that live in a whole run: each does what its line says.
 #include "nn/safetensors.h"
 #include "tests/support/small_runs.h"
+#include "train/config/setup.h"
 #include "train/session/overfit.h"
-#include "train/tasks/single_box_task.h"
+#include "train/tasks/single_box.h"
 
 namespace solobox {
 namespace {
@@ -98,7 +99,7 @@ TEST_F(FaultyRun, OfTheAverage) {
 TEST_F(FaultyRun, BatchMetricDependsOnItsNeighbours) {
     const auto difference = [&](const std::string& fault) {
         const Config config = small_config(dir_, {"norm=batch", "dropout=0", "fault=" + fault});
-        const auto task = make_task(config);
+        const auto task = make_learner(config);
         task->set_validation_batch(2);
         const double small = task->validate({})->loss;
         task->set_validation_batch(5);
@@ -110,10 +111,8 @@ TEST_F(FaultyRun, BatchMetricDependsOnItsNeighbours) {
 
 TEST_F(FaultyRun, DegenerateBoxesAreEveryFifth) {
     const Config config = small_config(dir_, {"fault=degenerate_boxes", "multi_scale="});
-    SingleBoxTask task(config, load_single_box_data(config));
-    const auto batch = task.make_batch(0, 0);
-    const auto& boxes = SingleBoxTask::pictures_of(*batch).boxes;
-    for (std::size_t i = 0; i < boxes.size(); ++i) EXPECT_EQ(boxes[i].w == 0, i == 4) << i;
+    const Batch batch = make_learner(config)->make_batch(0, 0);
+    for (std::size_t i = 0; i < batch.count(); ++i) EXPECT_EQ(batch.labels[i].objects.at(0).box.w == 0, i == 4) << i;
 }
 
 TEST_F(FaultyRun, ASecondWriterShowsWithinAnEpoch) {
@@ -141,7 +140,7 @@ TEST(FaultyClasses, SilentHeadsCostNothing) {
     write_two_classes(dir, 4, 2);
     const auto columns = [&](const std::vector<std::string>& words, std::int64_t chunk) {
         const Config config = class_config(dir, words);
-        const auto task = make_task(config);
+        const auto task = make_learner(config);
         task->set_validation_batch(chunk);
         std::map<std::string, double> found;
         const Evaluation e = *task->validate({});

@@ -9,7 +9,7 @@
 #include "tests/support/small_runs.h"
 #include "train/config/setup.h"
 #include "train/session/overfit.h"
-#include "train/tasks/single_box_task.h"
+#include "train/tasks/single_box.h"
 
 namespace solobox {
 namespace {
@@ -26,10 +26,9 @@ TEST(OccupancyHead, OverfitsEightShapes) {
         EXPECT_EQ(config.text("iou_type"), "giou");
         OverfitOptions options;
         options.steps = 300;
-        const OverfitResult r =
-            overfit(load_overfit_pictures("", "", 8, false, config), config, fresh(dir / norm), options);
+        const OverfitResult r = learn_by_heart(config, 8, fresh(dir / norm), options);
         EXPECT_TRUE(r.pass) << norm << ": " << r.verdict_text;
-        EXPECT_GE(r.min_iou, 0.9) << norm;
+        EXPECT_GE(r.learned.worst, 0.9) << norm;
     }
 }
 
@@ -41,8 +40,7 @@ TEST(OccupancyHead, ABrokenOneFailsAndIsDiagnosed) {
     apply_model_defaults(config);
     OverfitOptions options;
     options.steps = 10;
-    const OverfitResult r =
-        overfit(load_overfit_pictures("", "", 4, false, config), config, fresh(dir / "run"), options);
+    const OverfitResult r = learn_by_heart(config, 4, fresh(dir / "run"), options);
     EXPECT_FALSE(r.pass);
     ASSERT_FALSE(r.findings.empty());
     EXPECT_EQ(r.findings.front().id, "detached");
@@ -68,16 +66,15 @@ TEST(OccupancyHead, TrainsResumesAndPredictsFromItsFile) {
     run(config, broken, options);
     expect_same(whole, broken, "occupancy");
 
-    const SingleBoxData data = load_single_box_data(config);
-    SingleBoxTask task(config, data);
-    load_weights(task, whole.best_weights());
-    const BoxScores scores = *task.measure(*data.val, {});
+    const auto learner = make_learner(config);
+    load_weights(*learner, whole.best_weights());
+    const Measurement m = *learner->measure(*learner->data().val, {});
     double best = 0;
     for (const double v : Table(whole.file("results.csv")).numbers("metrics/iou")) best = std::max(best, v);
-    EXPECT_NEAR(scores.mean, best, 1e-5);
-    set_training(task, false);
-    task.model().freeze();
-    EXPECT_EQ(task.predict(Tensor::full({2, 32, 32, 3}, Real(0.5))).size(), 2U);
+    EXPECT_NEAR(m.evaluation.score, best, 1e-5);
+    set_training(*learner, false);
+    learner->model().freeze();
+    EXPECT_EQ(learner->predict({32, 32, std::vector<std::uint8_t>(3 * 32 * 32, 128)}).objects.size(), 1U);
 }
 
 std::string complaint(const std::vector<std::string>& words) {
@@ -123,29 +120,26 @@ TEST(ClassLoss, TrainsBesideTheBoxAndIsGoneInPrediction) {
         const SafetensorsFile file = read_safetensors(place.best_weights());
         EXPECT_EQ(file.tensors.at("model.aux_class.weight").shape, (std::vector<std::int64_t>{6, 16}));
 
-        const SingleBoxData data = load_single_box_data(config);
-        SingleBoxTask with(config, data);
-        load_weights(with, place.best_weights());
+        const auto with = make_learner(config);
+        load_weights(*with, place.best_weights());
         // To predict needs no data set, and so no classes.
-        SingleBoxData none;
-        none.train = none.val = std::make_shared<PictureStore>();
-        SingleBoxTask without(config, none);
-        EXPECT_EQ(without.model().config().classes, 0);
-        load_weights(without, place.best_weights());
-        const Tensor x = Tensor::full({2, 32, 32, 3}, Real(0.4));
-        set_training(with, false), set_training(without, false);
-        const auto a = with.predict(x), b = without.predict(x);
-        for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(unit_iou(a[i], b[i]), unit_iou(a[i], a[i])) << head;
+        const auto without = make_predictor(config, {});
+        EXPECT_EQ(count_parameters(*with) - count_parameters(*without), 6 * 16 + 6);
+        load_weights(*without, place.best_weights());
+        set_training(*with, false), set_training(*without, false);
+        const Image grey{32, 32, std::vector<std::uint8_t>(3 * 32 * 32, 102)};
+        const UnitBox a = with->predict(grey).objects.at(0).box, b = without->predict(grey).objects.at(0).box;
+        EXPECT_EQ(unit_iou(a, b), unit_iou(a, a)) << head;
         // Other weights may start from it, with the head or without.
         const Config bare = small_config(dir, {head});
-        const auto plain = make_task(bare);
+        const auto plain = make_learner(bare);
         EXPECT_TRUE(start_from(*plain, place.best_weights()).empty());
     }
     // A run that has the head may start from one that had none.
     const RunDirectory bare = fresh(dir / "bare");
     run(small_config(dir, {"epochs=1"}), bare);
     const Config classes = small_config(dir, {"class_weight=1"});
-    const auto again = make_task(classes);
+    const auto again = make_learner(classes);
     const auto notes = start_from(*again, bare.best_weights());
     ASSERT_EQ(notes.size(), 2U);
     EXPECT_NE(notes[0].find("aux_class"), std::string::npos);
@@ -156,10 +150,10 @@ TEST(ClassLoss, ItsTermIsTheCrossEntropyTimesTheWeight) {
     write_shapes(dir, 12, 4);
     for (const char* reduction : {"reduction=mean", "reduction=sum"}) {
         const Config config = small_config(dir, {"class_weight=0.25", "dropout=0", "fliplr=0", reduction});
-        const auto task = make_task(config);
+        const auto task = make_learner(config);
         const auto batch = task->make_batch(0, 0);
         const NoGrad quiet;
-        const LossValue loss = task->losses(*batch, 1, {}).at(0).loss();
+        const LossValue loss = task->losses(batch, 1, {}).at(0).loss().loss;
         EXPECT_EQ(loss.terms.back().name, "class");
         EXPECT_EQ(loss.terms.back().weight, 0.25);
         double total = 0;
@@ -178,7 +172,7 @@ TEST(ClassLoss, IsRefusedWhereItCouldTeachNothing) {
     for (int i = 0; i < 10; ++i)
         dir.write(fmt::format("set/labels/{}/{:03}.txt", i < 8 ? "train" : "val", i), "0 0.5 0.5 0.4 0.3\n");
     try {
-        (void)make_task(small_config(dir, {"class_weight=1"}));
+        (void)make_learner(small_config(dir, {"class_weight=1"}));
         ADD_FAILURE() << "one class was taken";
     } catch (const ConfigError& e) {
         EXPECT_NE(std::string(e.what()).find("class_weight=1"), std::string::npos) << e.what();

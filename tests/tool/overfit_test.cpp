@@ -8,7 +8,9 @@
 #include <fstream>
 
 #include "nn/checkpoint.h"
+#include "nn/models/single_box.h"
 #include "tensor/kernels/parallel.h"
+#include "tests/support/small_runs.h"
 #include "train/config/setup.h"
 
 namespace solobox {
@@ -26,8 +28,9 @@ protected:
     void TearDown() override { fs::remove_all(dir_); }
 
     // A network of a few thousand weights on pictures of 64 px: a run takes about a second.
-    OverfitResult run(std::vector<std::string> words, std::int64_t steps, std::function<void(SingleBox&)> patch = {},
-                      std::int64_t n = 4, const std::string& name = "run") {
+    OverfitResult run(std::vector<std::string> words, std::int64_t steps,
+                      const std::function<void(SingleBox&)>& patch = {}, std::int64_t n = 4,
+                      const std::string& name = "run") {
         Config config;
         words.push_back("image=64");
         words.push_back("hidden=32");
@@ -37,8 +40,8 @@ protected:
         const RunDirectory directory(RunDirectory::Place{"", "", (dir_ / name).string(), false});
         OverfitOptions options;
         options.steps = steps;
-        options.patch = std::move(patch);
-        return overfit(load_overfit_pictures("", "", n, false, config), config, directory, options);
+        if (patch) options.patch = [&](Model& m) { patch(dynamic_cast<SingleBox&>(m)); };
+        return fixtures::learn_by_heart(config, n, directory, options);
     }
     static std::string first_id(const OverfitResult& r) { return r.findings.empty() ? "" : r.findings.front().id; }
     std::string bytes(const std::string& name) const {
@@ -52,10 +55,10 @@ TEST_F(Overfit, LearnsAndSaysSo) {
     const OverfitResult r = run({}, 300);
     EXPECT_TRUE(r.pass) << r.verdict_text;
     EXPECT_TRUE(r.all_moved);
-    EXPECT_GE(r.mean_iou, 0.95);
+    EXPECT_GE(r.learned.score, 0.95);
     EXPECT_LT(r.loss_last, r.loss_first / 4);
-    EXPECT_LT(r.constant_box_iou, 0.9);
-    EXPECT_GE(r.constant_box_iou, r.mean_box_iou - 1e-9);
+    EXPECT_LT(r.blind_score("constant_box_iou"), 0.9);
+    EXPECT_GE(r.blind_score("constant_box_iou"), r.blind_score("mean_box_iou") - 1e-9);
     for (const char* file :
          {"args.yaml", "results.csv", "layers.csv", "report.html", "pictures.png", "weights/last.safetensors"})
         EXPECT_TRUE(fs::exists(dir_ / "run" / file) || std::string(file) == "args.yaml") << file;
@@ -151,7 +154,7 @@ TEST_F(Overfit, StopsAtASignalAndLeavesACheckpoint) {
     options.steps = 500;
     options.stop_signal = &stop;
     options.talk = [&](const std::string&, bool) { stop = 2; };
-    const OverfitResult r = overfit(load_overfit_pictures("", "", 4, false, config), config, directory, options);
+    const OverfitResult r = fixtures::learn_by_heart(config, 4, directory, options);
     EXPECT_EQ(r.stopped_by, 2);
     EXPECT_EQ(r.steps, 10);
     EXPECT_TRUE(fs::exists(directory.last_weights()));
@@ -179,7 +182,7 @@ TEST_F(Overfit, NamesADivergedStepAndItsOp) {
 
 TEST(OverfitData, AsksForNoMoreThanThereIs) {
     Config config;
-    EXPECT_THROW(load_overfit_pictures("/no/such/dir", "", 8, false, config), DataError);
+    EXPECT_THROW(open_overfit(config, *make_task(config), "/no/such/dir", "", 8, false), DataError);
 }
 
 }  // namespace

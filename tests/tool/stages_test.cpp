@@ -3,7 +3,7 @@
 
 #include "nn/safetensors.h"
 #include "tests/support/small_runs.h"
-#include "train/tasks/single_box_task.h"
+#include "train/tasks/single_box.h"
 
 namespace solobox {
 namespace {
@@ -88,10 +88,10 @@ TEST(Stages, ValidationMayLookAtTheRawWeights) {
     EXPECT_EQ(losses(none), losses(raw));
     EXPECT_NE(losses(none), losses(ema));
     // The checkpoint knows: what is loaded from it has the loss of the table.
-    const auto task = make_task(config);
+    const auto task = make_learner(config);
     load_weights(*task, raw.last_weights());
     EXPECT_EQ(task->validate({})->loss, losses(raw).back());
-    const auto fresh_start = make_task(config);
+    const auto fresh_start = make_learner(config);
     start_from(*fresh_start, raw.last_weights());
     EXPECT_EQ(fresh_start->validate({})->loss, losses(raw).back());
     task->set_validation_batch(3);

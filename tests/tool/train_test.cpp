@@ -12,7 +12,7 @@
 #include "tests/support/small_runs.h"
 #include "train/session/run_report.h"
 #include "train/session/session.h"
-#include "train/tasks/single_box_task.h"
+#include "train/tasks/single_box.h"
 
 namespace solobox {
 namespace {

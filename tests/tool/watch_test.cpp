@@ -23,9 +23,10 @@ class Watched : public ::testing::Test {
 protected:
     // What was said while it ran.
     std::set<std::string> said(const Config& config, SessionOptions options = {}) {
-        return said(config, *make_task(config), options);
+        const auto learner = make_learner(config);
+        return said(config, *learner, options);
     }
-    std::set<std::string> said(const Config& config, Task& task, SessionOptions options = {}) {
+    std::set<std::string> said(const Config& config, Learner& learner, SessionOptions options = {}) {
         place_ = dir_ / fmt::format("run{}", runs_++);
         const RunDirectory where = fresh(place_);
         where.write_inputs({"test"}, config);
@@ -34,7 +35,7 @@ protected:
             if (!live) lines_ += line + "\n";
         };
         try {
-            const std::set<std::string> ids = train(task, config, where, options).said;
+            const std::set<std::string> ids = train(learner, where, options).said;
             for (const std::string& id : ids) {
                 EXPECT_NE(lines_.find(" " + id + ": "), std::string::npos) << id << " was not told";
                 EXPECT_NE(text_at(where.file("events.jsonl")).find("\"id\":\"" + id + "\""), std::string::npos) << id;
@@ -107,53 +108,31 @@ TEST_F(Watched, WhatIsNotFinite) {
     expect_cured("D35", boxes(wild), boxes(tame));
 }
 
-// A task that somebody tampers with: what it does at the start of an epoch is planted in a real run.
-class Tampered : public Task {
+// A run that somebody tampers with: what is done at the start of each validation is planted in a real run.
+class Tampered : public Learner {
 public:
-    Tampered(std::unique_ptr<Task> task, std::function<void(Task&, std::int64_t epoch)> at_epoch)
-        : task_(std::move(task)), at_epoch_(std::move(at_epoch)) {}
-    void visit(Visitor& v) override { task_->visit(v); }
-    std::int64_t batches_per_epoch() const override { return task_->batches_per_epoch(); }
-    std::string data_fingerprint() const override { return task_->data_fingerprint(); }
-    std::unique_ptr<TaskBatch> make_batch(std::int64_t e, std::int64_t b) const override {
-        return task_->make_batch(e, b);
-    }
-    std::string names(const TaskBatch& batch) const override { return task_->names(batch); }
-    std::int64_t size(const TaskBatch& batch) const override { return task_->size(batch); }
-    std::vector<BatchPart> losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& key) override {
-        return task_->losses(batch, parts, key);
-    }
-    std::vector<std::string> columns() const override { return task_->columns(); }
+    Tampered(const Config& config, std::function<void(Learner&, std::int64_t epoch)> at_epoch)
+        : Learner(config, make_task(config), open_split(config, *make_task(config))), at_epoch_(std::move(at_epoch)) {}
     std::optional<Evaluation> validate(const std::function<bool()>& stop) override {
-        at_epoch_(*task_, ++epoch_);
-        auto e = task_->validate(stop);
+        at_epoch_(*this, ++epoch_);
+        auto e = Learner::validate(stop);
         if (e && change_score) e->score = change_score(epoch_, e->score);
         return e;
     }
-    void set_validation_batch(std::int64_t n) override { task_->set_validation_batch(n); }
-    ModelOutputs outputs(const Var& x, const RandomKey& key) override { return task_->outputs(x, key); }
-    LossValue loss_of(const ModelOutputs& o, std::uint64_t seed) override { return task_->loss_of(o, seed); }
-    std::pair<std::size_t, std::size_t> pictures() const override { return task_->pictures(); }
-    std::vector<std::string> introduction() const override { return task_->introduction(); }
-    std::string score_name() const override { return task_->score_name(); }
-    std::vector<std::pair<std::string, double>> baselines() const override { return task_->baselines(); }
-    LiftVerdict judge(double score) const override { return task_->judge(score); }
-    Exhibit exhibit() override { return task_->exhibit(); }
 
     std::function<double(std::int64_t epoch, double score)> change_score;
 
 private:
-    std::unique_ptr<Task> task_;
-    std::function<void(Task&, std::int64_t)> at_epoch_;
+    std::function<void(Learner&, std::int64_t)> at_epoch_;
     std::int64_t epoch_ = 0;
 };
 
 // Weights lost on the way: every answer is the same from the second epoch on.
 TEST_F(Watched, WeightsThatAreLost) {
     const Config c = boxes({"epochs=5", "lr0=0.003", "ema_decay=0", "dropout=0"});
-    Tampered lost(make_task(c), [](Task& task, std::int64_t epoch) {
+    Tampered lost(c, [](Learner& learner, std::int64_t epoch) {
         if (epoch >= 2)
-            for (const NamedParameter& p : parameters_of(task)) {
+            for (const NamedParameter& p : parameters_of(learner)) {
                 if (p.name.ends_with("weight")) p.param->value = Tensor::zeros(p.param->value.shape());
                 if (p.name.starts_with("fc.4") || p.name.starts_with("fc.3"))
                     p.param->value = Tensor::full(p.param->value.shape(), Real(-6));
@@ -168,7 +147,7 @@ TEST_F(Watched, WeightsThatAreLost) {
 
 TEST_F(Watched, AScoreThatJumps) {
     const Config c = boxes({"epochs=6", "ema_decay=0"});
-    Tampered jumping(make_task(c), [](Task&, std::int64_t) {});
+    Tampered jumping(c, [](Learner&, std::int64_t) {});
     jumping.change_score = [](std::int64_t epoch, double score) { return epoch % 2 ? score : 0.1 * score; };
     EXPECT_TRUE(said(c, jumping).contains("D52"));
     EXPECT_FALSE(said(c).contains("D52")) << lines_;
@@ -176,7 +155,7 @@ TEST_F(Watched, AScoreThatJumps) {
 
 TEST_F(Watched, AnEpochThatTakesLong) {
     const Config c = boxes({"epochs=5", "thresholds=D55.seconds=0.3"});
-    Tampered slow(make_task(c), [](Task&, std::int64_t epoch) {
+    Tampered slow(c, [](Learner&, std::int64_t epoch) {
         if (epoch == 4) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
     });
     EXPECT_TRUE(said(c, slow).contains("D55")) << text_at(place_ + "/results.csv");
@@ -192,7 +171,7 @@ TEST_F(Watched, MemoryThatLeaks) {
     const Config c = boxes({"epochs=3000", "patience=0"});
     std::vector<std::vector<char>> leak;
     std::atomic<int> stop{0};
-    Tampered leaking(make_task(c), [&](Task&, std::int64_t epoch) {
+    Tampered leaking(c, [&](Learner&, std::int64_t epoch) {
         leak.emplace_back(std::size_t{60} << 20, static_cast<char>(epoch));
         if (epoch == 7) stop = 15;
     });
@@ -223,9 +202,9 @@ TEST_F(Watched, BehindAResume) {
     options.resume = options.extend = true;
     Config more = c;
     more.set("epochs", "8", "test");
-    const auto task = make_task(more);
+    const auto learner = make_learner(more);
     const RunDirectory where = RunDirectory::existing(place_);
-    EXPECT_TRUE(train(*task, more, where, options).said.contains("D56"));
+    EXPECT_TRUE(train(*learner, where, options).said.contains("D56"));
 }
 
 }  // namespace

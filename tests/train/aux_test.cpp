@@ -6,7 +6,7 @@
 
 #include "nn/checkpoint.h"
 #include "nn/models/resnet.h"
-#include "train/tasks/class_loss.h"
+#include "train/tasks/classes.h"
 
 namespace solobox {
 namespace {
@@ -24,7 +24,7 @@ std::map<std::string, Tensor> seen_by(ResNet& model) {
     std::map<std::string, Tensor> seen;
     const NoGrad quiet;
     const Observe watch([&](const std::string& name, const Tensor& t) { seen[name] = t.clone(); });
-    (void)model.all_outputs(Var(pictures()));
+    (void)model.answers(Var(pictures()), {});
     return seen;
 }
 
@@ -36,14 +36,14 @@ TEST(AuxHeads, HaveNamesAndReadTheirStages) {
         EXPECT_EQ(model.aux_names(), names);
         for (const bool training : {true, false}) {
             set_training(model, training);
-            const ResNetOutputs out = model.all_outputs(Var(pictures()));
-            ASSERT_EQ(out.aux.size(), names.size());
+            const Answers out = model.answers(Var(pictures()), {});
+            ASSERT_EQ(out.named.size(), names.size() + 1);
             for (std::size_t i = 0; i < names.size(); ++i) {
-                EXPECT_EQ(out.aux[i].first, names[i]);
-                EXPECT_EQ(out.aux[i].second.shape(), (Shape{4, 3}));
+                EXPECT_EQ(out.named[i + 1].first, names[i]);
+                EXPECT_EQ(out.named[i + 1].second.shape(), (Shape{4, 3}));
             }
             if (!training) {
-                EXPECT_EQ(model(Var(pictures())).value().to_vector(), out.logits.value().to_vector());
+                EXPECT_EQ(model(Var(pictures())).value().to_vector(), out["logits"].value().to_vector());
             }
         }
         const auto seen = seen_by(model);
@@ -80,34 +80,37 @@ TEST(AuxHeads, LeaveTheRestOfTheNetworkAlone) {
     set_training(watched, false);
     const Tensor before = watched(Var(pictures())).value();
     watched.freeze();
-    const ResNetOutputs frozen = watched.all_outputs(Var(pictures()));
-    EXPECT_TRUE(frozen.aux.empty());
+    const Answers frozen = watched.answers(Var(pictures()), {});
+    EXPECT_EQ(frozen.named.size(), 1U);
     for (std::int64_t i = 0; i < before.numel(); ++i)
-        EXPECT_NEAR(static_cast<double>(before[i]), static_cast<double>(frozen.logits.value()[i]), 1e-4);
+        EXPECT_NEAR(static_cast<double>(before[i]), static_cast<double>(frozen.main().value()[i]), 1e-4);
     EXPECT_THROW(ResNet(small(3), 1), ConfigError);
 }
 
 TEST(AuxHeads, AddTheirWeightedLosses) {
     ResNet model(small(2), 1);
     ClassLossSpec spec{0.1, 0.4, model.aux_names()};
-    const LossValue loss = class_loss_and_accuracy(model.all_outputs(Var(pictures())), labels(), spec);
+    const LossValue loss = class_loss(model.answers(Var(pictures()), {}), labels(), spec);
     std::string names;
     double sum = 0;
     for (const LossTerm& t : loss.terms) {
         names += t.name + " ";
         sum += t.weight * static_cast<double>(t.value.value().item());
     }
-    EXPECT_EQ(names, "ce aux_layer2 aux_layer3 acc1 acc5 ");
+    EXPECT_EQ(names, "ce aux_layer2 aux_layer3 ");
+    const auto accuracy = class_accuracy(model.answers(Var(pictures()), {}), labels());
+    ASSERT_EQ(accuracy.size(), 2U);
+    EXPECT_EQ(accuracy[1].second, 100);  // three classes
     EXPECT_EQ(loss.terms[0].weight, 1);
     EXPECT_EQ(loss.terms[2].weight, 0.4);
     EXPECT_NEAR(static_cast<double>(loss.total.value().item()), sum, 1e-5);
     ResNet plain(small(0), 1);
-    const LossValue alone = class_loss_and_accuracy(plain.all_outputs(Var(pictures())), labels(), {0.1, 0.4, {}});
-    ASSERT_EQ(alone.terms.size(), 2U);
+    const LossValue alone = class_loss(plain.answers(Var(pictures()), {}), labels(), {0.1, 0.4, {}});
+    EXPECT_TRUE(alone.terms.empty());
     EXPECT_EQ(alone.total.value().item(), loss.terms[0].value.value().item());
     // Every head and the trunk get a gradient.
     Tape tape;
-    tape.backward(class_loss(model.all_outputs(Var(pictures())), labels(), spec).total);
+    tape.backward(class_loss(model.answers(Var(pictures()), {}), labels(), spec).total);
     for (const auto& [name, p] : parameters_of(model)) EXPECT_TRUE(p->grad.defined()) << name;
 }
 

@@ -9,9 +9,8 @@
 #include "nn/visit.h"
 #include "train/step/parameter_groups.h"
 #include "train/step/run_rate.h"
-#include "train/tasks/class_loss.h"
-#include "train/tasks/class_task.h"
-#include "train/tasks/single_box_setup.h"
+#include "train/tasks/classes.h"
+#include "train/tasks/single_box.h"
 
 namespace solobox {
 namespace {
@@ -46,11 +45,11 @@ TEST(Faults, CutLeavesTheTrunkWithoutGradient) {
     ResNet net = small("cut");
     const ClassLossSpec spec{0, 0.4, net.aux_names()};
     for (const auto& [name, moved] :
-         moved_by(net, [&] { return class_loss(net.all_outputs(pictures()), labels(), spec).total; }))
-        EXPECT_EQ(moved, !in_backbone({}, name)) << name;
+         moved_by(net, [&] { return class_loss(net.answers(pictures(), {}), labels(), spec).total; }))
+        EXPECT_EQ(moved, !in_backbone(net.heads(), name)) << name;
     const auto box = make_single_box(config_of({"image=32", "hidden=8", "fault=cut"}), {});
     for (const auto& [name, moved] : moved_by(*box, [&] { return sum((*box)(pictures())); }))
-        EXPECT_EQ(moved, !in_backbone({}, name)) << name;
+        EXPECT_EQ(moved, !in_backbone(box->heads(), name)) << name;
 }
 
 TEST(Faults, UnweightedIsAPlainSum) {
@@ -61,7 +60,7 @@ TEST(Faults, UnweightedIsAPlainSum) {
     };
     ResNet net = small("unweighted");
     const Config config = config_of({"model=resnet18", "aux_heads=2", "aux_weight=0.25", "fault=unweighted"});
-    const LossValue classes = class_loss(net.all_outputs(pictures()), labels(), class_loss_spec(config, net));
+    const LossValue classes = class_loss(net.answers(pictures(), {}), labels(), class_loss_spec(config));
     EXPECT_NEAR(static_cast<double>(classes.total.value().item()), plain_sum(classes), 1e-5);
     EXPECT_EQ(classes.terms[1].weight, 0.25);
     const Var raw(Tensor::full({2, 4}, Real(0.3)));
@@ -73,12 +72,12 @@ TEST(Faults, UnweightedIsAPlainSum) {
 
 TEST(Faults, SilentHeadsAnswerInTrainingOnly) {
     ResNet net = small("aux_silent");
-    EXPECT_EQ(net.all_outputs(pictures()).aux.size(), 2U);
+    EXPECT_EQ(net.answers(pictures(), {}).named.size(), 3U);
     set_training(net, false);
-    const ResNetOutputs out = net.all_outputs(pictures());
-    EXPECT_TRUE(out.aux.empty());
+    const Answers out = net.answers(pictures(), {});
+    EXPECT_EQ(out.named.size(), 1U);
     const Config config = config_of({"model=resnet18", "aux_heads=2", "fault=aux_silent"});
-    const LossValue loss = class_loss(out, labels(), class_loss_spec(config, net));
+    const LossValue loss = class_loss(out, labels(), class_loss_spec(config));
     ASSERT_EQ(loss.terms.size(), 3U);
     EXPECT_EQ(loss.terms[1].value.value().item(), 0);
     EXPECT_EQ(loss.total.value().item(), loss.terms[0].value.value().item());
@@ -87,8 +86,8 @@ TEST(Faults, SilentHeadsAnswerInTrainingOnly) {
 TEST(Faults, DetachedHeadsTeachTheTrunkNothing) {
     const auto by_heads = [](ResNet& net) {
         return moved_by(net, [&] {
-            const ResNetOutputs out = net.all_outputs(pictures());
-            return cross_entropy(out.aux[0].second, labels()) + cross_entropy(out.aux[1].second, labels());
+            const Answers out = net.answers(pictures(), {});
+            return cross_entropy(out.named[1].second, labels()) + cross_entropy(out.named[2].second, labels());
         });
     };
     ResNet healthy = small("none"), ill = small("aux_detached");
@@ -101,7 +100,7 @@ TEST(Faults, ShiftedHeadsReadTheStageBefore) {
     std::map<std::string, std::vector<Real>> seen;
     {
         const Observe watch([&](const std::string& name, const Tensor& t) { seen[name] = t.to_vector(); });
-        (void)net.all_outputs(pictures());
+        (void)net.answers(pictures(), {});
     }
     EXPECT_EQ(seen.at("aux_layer2.input"), seen.at("layer1.0"));
     EXPECT_EQ(seen.at("aux_layer3.input"), seen.at("layer2.0"));
@@ -113,7 +112,8 @@ TEST(Faults, ShiftedHeadsReadTheStageBefore) {
 
 TEST(Faults, FlatGroupsLoseTheirRate) {
     const auto box = make_single_box(config_of({"image=32", "hidden=8"}), {});
-    for (const Member& m : optimizer_members(config_of({"backbone_lr=0.1", "fault=flat_groups"}), parameters_of(*box)))
+    for (const Member& m :
+         optimizer_members(config_of({"backbone_lr=0.1", "fault=flat_groups"}), parameters_of(*box), box->heads()))
         EXPECT_EQ(m.lr_scale, 1) << m.param.name;
     EXPECT_FALSE(starts_frozen(config_of({"freeze=backbone", "fault=frozen_trains"})));
 }

@@ -25,17 +25,17 @@ SingleBox small() {
 TEST(Groups, TheBackboneHasItsOwnRate) {
     SingleBox net = small();
     const auto params = parameters_of(net);
-    for (const Member& m : optimizer_members(config_of({"backbone_lr=0.1"}), params)) {
+    for (const Member& m : optimizer_members(config_of({"backbone_lr=0.1"}), params, net.heads())) {
         const bool trunk = m.param.name.starts_with("feat.");
-        EXPECT_EQ(in_backbone({}, m.param.name), trunk) << m.param.name;
+        EXPECT_EQ(in_backbone(net.heads(), m.param.name), trunk) << m.param.name;
         EXPECT_EQ(m.lr_scale, trunk ? 0.1 : 1) << m.param.name;
     }
-    EXPECT_FALSE(in_backbone({}, "aux_layer3.weight"));
-    EXPECT_TRUE(in_backbone({}, "layer1.0.conv1.weight"));
-    EXPECT_FALSE(in_backbone({}, "fc.bias"));
+    EXPECT_FALSE(in_backbone(net.heads(), "aux_layer3.weight"));
+    EXPECT_TRUE(in_backbone(net.heads(), "layer1.0.conv1.weight"));
+    EXPECT_FALSE(in_backbone(net.heads(), "fc.bias"));
     // One step of plain SGD on gradients of 1: the factor is what differs.
-    const auto sgd =
-        make_optimizer(config_of({"optimizer=SGD", "momentum=0", "weight_decay=0", "backbone_lr=0.25"}), params);
+    const auto sgd = make_optimizer(config_of({"optimizer=SGD", "momentum=0", "weight_decay=0", "backbone_lr=0.25"}),
+                                    params, net.heads());
     std::vector<double> before;
     for (const auto& p : params) {
         before.push_back(static_cast<double>(p.param->value[0]));
@@ -50,14 +50,14 @@ TEST(Groups, TheBackboneHasItsOwnRate) {
 TEST(Groups, MembersComeAndGo) {
     SingleBox net = small();
     const auto params = parameters_of(net);
-    const auto adam = make_optimizer({}, params);
+    const auto adam = make_optimizer({}, params, net.heads());
     const std::size_t all = adam->members().size();
-    EXPECT_THROW(adam->add(optimizer_members({}, {params[2]})), ConfigError);
+    EXPECT_THROW(adam->add(optimizer_members({}, {params[2]}, net.heads())), ConfigError);
     params[2].param->trainable = false;
     adam->drop_frozen();
     EXPECT_EQ(adam->members().size(), all - 1);
     params[2].param->trainable = true;
-    adam->add(optimizer_members({}, {params[2]}));
+    adam->add(optimizer_members({}, {params[2]}, net.heads()));
     EXPECT_EQ(adam->members().size(), all);
     EXPECT_EQ(adam->members().back().param.name, params[2].name);
 }

@@ -139,7 +139,7 @@ experiment::Result result(std::size_t arm, std::int64_t seed, double score) {
     experiment::Result r{0, arm, seed, "id", {}};
     r.outcome.state = experiment::State::done;
     r.outcome.scores.last = r.outcome.scores.best = score;
-    r.outcome.scores.blind = 0.5, r.outcome.scores.mean_box = 0.4;
+    r.outcome.scores.blind = 0.5, r.outcome.scores.second = 0.4;
     return r;
 }
 
@@ -211,7 +211,7 @@ TEST(Statistics, IntervalsEndWhereNoScoreCanBe) {
             results.push_back(result(0, seed, scale * (seed == 0 ? 0.01 : 0.6 + 0.001 * static_cast<double>(seed))));
             results.push_back(result(1, seed, scale * (0.7 + 0.001 * static_cast<double>(seed * seed))));
         }
-        for (auto& r : results) r.outcome.scores.classes = scale > 1;
+        for (auto& r : results) r.outcome.scores.info = scale > 1 ? class_task_info(5) : box_task_info();
         const auto rows = experiment::make_table(plan, results);
         for (const auto& row : rows) {
             EXPECT_GE(row.score.interval->low, 0);

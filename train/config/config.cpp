@@ -91,6 +91,18 @@ const char* number_begin(const std::string& text) {
     return text.data() + (text.starts_with('+') && !text.starts_with("+-") ? 1 : 0);
 }
 
+std::vector<std::string> items(const std::string& text) {
+    std::vector<std::string> found;
+    for (std::size_t at = 0; !text.empty() && at <= text.size();) {
+        const std::size_t end = std::min(text.find(',', at), text.size());
+        std::string item = text.substr(at, end - at);
+        item.erase(std::remove(item.begin(), item.end(), ' '), item.end());
+        found.push_back(std::move(item));
+        at = end + 1;
+    }
+    return found;
+}
+
 }  // namespace
 
 double parse_number(const std::string& key, const std::string& text) {
@@ -173,28 +185,73 @@ std::string Config::to_yaml() const {
     return text;
 }
 
-bool is_classifier(const Config& config) { return config.text("model").starts_with("resnet"); }
+ConfigKey ConfigKey::in_train() && { return training_only = true, std::move(*this); }
+ConfigKey ConfigKey::settled_by_overfit() && { return settled = true, std::move(*this); }
+ConfigKey ConfigKey::decides_outcome() && { return decides = Decides::outcome, std::move(*this); }
+ConfigKey ConfigKey::decides_nothing() && { return decides = Decides::nothing, std::move(*this); }
+ConfigKey ConfigKey::of_group(std::string name_) && { return group = std::move(name_), std::move(*this); }
+ConfigKey ConfigKey::of_head(std::string name_) && { return head = std::move(name_), std::move(*this); }
+
+ConfigKey ConfigKey::after(std::string name_) && { return place = std::move(name_), std::move(*this); }
+
+std::vector<std::int64_t> parse_list(const std::string& key, const std::string& text) {
+    std::vector<std::int64_t> values;
+    for (const std::string& item : items(text)) values.push_back(parse_integer_value(key, item));
+    return values;
+}
+
+std::vector<double> parse_numbers(const std::string& key, const std::string& text) {
+    std::vector<double> values;
+    for (const std::string& item : items(text)) values.push_back(parse_number(key, item));
+    return values;
+}
+
+const TaskKeys& task_of(const Config& config) {
+    const std::string& model = config.text("model");
+    for (const TaskKeys& t : task_keys())
+        if (std::find(t.models.begin(), t.models.end(), model) != t.models.end()) return t;
+    throw Error(fmt::format("model '{}' belongs to no kind of task", model));
+}
+
+bool uses(const TaskKeys& t, const ConfigKey& k) {
+    if (!k.task.empty()) return k.task == t.kind;
+    return k.group.empty() || std::find(t.groups.begin(), t.groups.end(), k.group) != t.groups.end();
+}
 
 void refuse_keys_of_other_tasks(const Config& config) {
-    const std::string task = is_classifier(config) ? "classes" : "box";
+    const TaskKeys& task = task_of(config);
     for (const auto& [key, v] : config.all()) {
         const ConfigKey& k = config_key(key);
         if (v.value == k.default_value || v.origin.ends_with("default")) continue;
-        if (task == "box" && !k.head.empty() && k.head != config.text("head"))
+        if (!uses(task, k))
+            throw ConfigError(fmt::format("{}={} ({}) would be ignored: model={} puts out {}", key, shown(v.value),
+                                          v.origin, config.text("model"), task.puts_out));
+        if (!k.head.empty() && k.head != config.text("head"))
             throw ConfigError(fmt::format("{}={} ({}) would be ignored: it belongs to head={}, and head={} is in force",
                                           key, shown(v.value), v.origin, k.head, config.text("head")));
-        if (k.task.empty() || k.task == task) continue;
-        throw ConfigError(fmt::format("{}={} ({}) would be ignored: model={} puts out {}", key, shown(v.value),
-                                      v.origin, config.text("model"), task == "box" ? "a box" : "classes"));
     }
 }
+
+namespace {
+
+// The kinds of task that use a key which not all of them use: " [box]".
+std::string users(const ConfigKey& k) {
+    if (!k.head.empty()) return fmt::format(" [{}]", k.head);
+    if (k.task.empty() && k.group.empty()) return "";
+    std::string names;
+    for (const TaskKeys& t : task_keys())
+        if (uses(t, k)) names += (names.empty() ? "" : ", ") + t.kind;
+    return fmt::format(" [{}]", names);
+}
+
+}  // namespace
 
 std::string schema_text() {
     std::string text = fmt::format("{:<18} {:<34} {:<10} meaning\n", "key", "type", "default");
     for (const ConfigKey& k : config_schema()) {
         std::string meaning = k.meaning;
         if (k.training_only) meaning += " [train]";
-        if (!k.task.empty()) meaning += fmt::format(" [{}]", k.head.empty() ? k.task : k.head);
+        meaning += users(k);
         if (!k.aliases.empty()) meaning += fmt::format(" (also {})", fmt::join(k.aliases, ", "));
         text += fmt::format("{:<18} {:<34} {:<10} {}\n", k.name, type_name(k), k.default_value, meaning);
     }
@@ -216,9 +273,7 @@ std::string schema_markdown() {
         for (std::size_t at = 0; (at = type.find('|', at)) != std::string::npos; at += 2) type.replace(at, 1, "\\|");
         text += fmt::format("| {}{} | {} | {} | {}{} |\n", k.name,
                             k.aliases.empty() ? "" : fmt::format(" ({})", fmt::join(k.aliases, ", ")), type,
-                            k.default_value, k.meaning,
-                            std::string(k.training_only ? " [train]" : "") +
-                                (k.task.empty() ? "" : " [" + (k.head.empty() ? k.task : k.head) + "]"));
+                            k.default_value, k.meaning, std::string(k.training_only ? " [train]" : "") + users(k));
     }
     return text;
 }

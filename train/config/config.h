@@ -3,14 +3,24 @@
 // and every value knows where it came from.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace solobox {
 
 enum class KeyType { integer, number, flag, text, choice };
+
+// What a key's value decides, beside the numbers that a run learns from.
+enum class Decides {
+    learning,  // what is learned: a run goes on under the same value only
+    outcome,   // what comes of a run, as its length: an experiment's run under another value is another run
+    nothing,   // neither: places, names, threads
+};
 
 struct ConfigKey {
     std::string name;
@@ -21,9 +31,52 @@ struct ConfigKey {
     std::vector<std::string> choices;  // choice
     std::string meaning;
     bool training_only = false;  // `train` and its relatives use it, overfit would ignore it
-    std::string task = {};       // "box" | "classes": only models of this kind use it; "": all
-    std::string head = {};       // "regression" | "occupancy": only this head of a box model uses it; "": all
+    bool settled = false;        // overfit sets it itself
+    Decides decides = Decides::learning;
+    std::string task = {};   // the kind of task that it belongs to; "": common to all
+    std::string group = {};  // common, but only for tasks that take this group: "geometry", "objects"
+    std::string place = {};  // the key behind which it stands in lists; "": behind the one before it
+    std::string head = {};   // "regression" | "occupancy": only this head of a box model uses it; "": all
+
+    ConfigKey in_train() &&;
+    ConfigKey settled_by_overfit() &&;
+    ConfigKey decides_outcome() &&;
+    ConfigKey decides_nothing() &&;
+    ConfigKey of_group(std::string name) &&;
+    ConfigKey of_head(std::string name) &&;
+    ConfigKey after(std::string name) &&;
 };
+
+class Config;
+namespace doctor {
+class Facts;
+}
+
+// What one kind of task brings to the configuration: its models, its keys and what they settle. The one table of kinds
+// is in train/tasks; a program of somebody's own adds its own (tool(argc, argv, kinds)).
+struct TaskKeys {
+    std::string kind;                 // "box", "classes"
+    std::string puts_out;             // "a box": for messages
+    std::string asked;                // by `overfit --task`: "box", "classify"
+    std::vector<std::string> models;  // values of the key `model`
+    std::function<std::vector<ConfigKey>()> keys;
+    std::vector<std::string> groups = {};  // of the common keys
+    std::vector<std::string> faults = {};  // that only this kind can have
+    // Values that are usual for the model, for keys that the user left alone.
+    std::function<void(Config&)> model_defaults = {};
+    std::vector<std::pair<std::string, std::string>> training_defaults = {};  // usual in `train` alone
+    std::vector<std::pair<std::string, std::string>> overfit_fixed = {};      // what overfit always uses
+    std::function<void(Config&)> overfit_defaults = {};
+    // ConfigError when the planted fault could change nothing.
+    std::function<void(const Config&)> check_fault = {};
+    // For the doctor: what the keys say that only this kind has, and its norm ("batch", "group").
+    std::function<void(const Config&, doctor::Facts&)> tell = {};
+    std::function<std::string(const Config&)> norm = {};
+    bool picture_classes = false;          // learns the class of a whole picture
+    std::array<int, 2> smoke = {{16, 8}};  // pictures of a smoke run: training, validation
+};
+const std::vector<TaskKeys>& task_keys();
+void add_task_keys(TaskKeys keys);  // before the first Config; Error when a model or a key has its name twice
 
 const std::vector<ConfigKey>& config_schema();
 const ConfigKey& config_key(const std::string& name_or_alias);  // ConfigError with the nearest name
@@ -58,10 +111,16 @@ private:
     std::map<std::string, ConfigValue> values_;
 };
 
-// ConfigError for keys that were set (by other than a default) and that belong to the other kind of model, or to
-// another head than the configuration's.
+const TaskKeys& task_of(const Config& config);  // the kind that its model belongs to
+bool uses(const TaskKeys& task, const ConfigKey& key);
+
+// ConfigError for keys that were set (by other than a default) and that belong to another kind of task, or to another
+// head than the configuration's.
 void refuse_keys_of_other_tasks(const Config& config);
-bool is_classifier(const Config& config);  // by its model: classes of a picture, not boxes
+
+// Numbers between commas: "30,60" -> {30, 60}. ConfigError naming the key.
+std::vector<std::int64_t> parse_list(const std::string& key, const std::string& text);  // whole ones
+std::vector<double> parse_numbers(const std::string& key, const std::string& text);
 
 // The whole of a text as one number; ConfigError naming the key otherwise. Independent of the locale.
 double parse_number(const std::string& key, const std::string& text);

@@ -16,21 +16,20 @@ bool has_fault(const Config& config, const std::string& name) {
 
 void refuse_harmless_fault(const Config& c, bool overfit) {
     const std::string& fault = c.text("fault");
-    const bool classes = is_classifier(c);
-    const auto need = [&](bool fine, const char* what) {
+    const auto need = [&](bool fine, const std::string& what) {
         if (!fine)
             throw ConfigError(
                 fmt::format("fault={} ({}) would change nothing: it needs {}", fault, c.at("fault").origin, what));
     };
     if (fault == "none" || fault == "cut") return;
-    if (fault == "unweighted") {
-        const std::string& loss = c.text("loss");
-        return classes ? need(c.integer("aux_heads") > 0, "aux_heads")
-                       : need(loss == "box" || loss == "yolo_bbox" || loss == "log_wh", "a loss of several terms");
-    }
-    if (fault.starts_with("aux_")) return need(classes && c.integer("aux_heads") > 0, "a resnet with aux_heads");
+    const TaskKeys& task = task_of(c);
+    for (const TaskKeys& t : task_keys())
+        need(t.kind == task.kind || std::find(t.faults.begin(), t.faults.end(), fault) == t.faults.end(),
+             fmt::format("a task that puts out {}, as model={}", t.puts_out, t.models.front()));
+    if (task.check_fault) task.check_fault(c);
+    if (fault == "unweighted" || fault.starts_with("aux_")) return;
     need(!overfit, "`train`: overfit has no such thing");
-    const bool batch_norm = classes || c.text("norm") == "batch", plateau = c.text("schedule") == "plateau";
+    const bool batch_norm = task.norm && task.norm(c) == "batch", plateau = c.text("schedule") == "plateau";
     if (fault == "second_writer") need(!plateau, "a schedule other than plateau, which would be the first writer");
     if (fault == "flat_groups") need(c.number("backbone_lr") != 1, "backbone_lr");
     if (fault == "frozen_trains") need(c.text("freeze") != "none", "freeze=backbone");
@@ -38,7 +37,6 @@ void refuse_harmless_fault(const Config& c, bool overfit) {
     if (fault == "stale_schedule") need(!plateau, "a schedule that is a function of the step");
     if (fault.starts_with("ema_")) need(c.number("ema_decay") > 0, "ema_decay above 0");
     if (fault == "ema_parameters_only" || fault == "batch_metric") need(batch_norm, "norm=batch: running statistics");
-    if (fault == "degenerate_boxes") need(!classes && c.integer("batch") >= 5, "a box task and batch=5 or more");
 }
 
 }  // namespace solobox

@@ -7,34 +7,42 @@
 
 #include "optim/schedule.h"
 #include "tensor/check.h"
+#include "train/config/faults.h"
 
 namespace solobox {
 
 void apply_training_defaults(Config& config) {
-    const std::pair<const char*, const char*> defaults[] = {{"warmup_steps", "200"}, {"dropout", "0.2"}};
-    for (const auto& [key, value] : defaults)
-        if (config.is_default(key) && !(is_classifier(config) && config_key(key).task == "box"))
-            config.set(key, value, "train default");
+    const auto usual = [&](const std::string& key, const std::string& value) {
+        if (config.is_default(key)) config.set(key, value, "train default");
+    };
+    usual("warmup_steps", "200");
+    for (const auto& [key, value] : task_of(config).training_defaults) usual(key, value);
 }
 
 void apply_model_defaults(Config& config) {
-    if (is_classifier(config)) {
-        const std::pair<const char*, const char*> usual[] = {
-            {"image", "224"}, {"brightness", "0"}, {"contrast", "0"}, {"saturation", "0"}};
-        for (const auto& [key, value] : usual)
-            if (config.is_default(key)) config.set(key, value, "model default");
-        return;
+    if (const TaskKeys& task = task_of(config); task.model_defaults) task.model_defaults(config);
+}
+
+void apply_overfit_settings(Config& config, std::int64_t n) {
+    for (const ConfigKey& k : config_schema())
+        if (k.training_only && !config.is_default(k.name))
+            throw ConfigError(fmt::format("{}={} ({}) would be ignored: overfit has no such thing, `train` has", k.name,
+                                          config.at(k.name).value, config.at(k.name).origin));
+    refuse_harmless_fault(config, true);
+    if (const std::string& s = config.text("schedule"); s != "cosine" && s != "constant")
+        throw ConfigError(fmt::format("schedule={}: overfit knows cosine and constant only", s));
+    const TaskKeys& task = task_of(config);
+    std::vector<std::pair<std::string, std::string>> fixed{{"weight_decay", "0"}};
+    fixed.insert(fixed.end(), task.overfit_fixed.begin(), task.overfit_fixed.end());
+    fixed.emplace_back("batch", std::to_string(std::min<std::int64_t>(n, 16)));
+    for (const auto& [key, value] : fixed) {
+        const ConfigValue& asked = config.at(key);
+        if (!config.is_default(key) && parse_number(key, asked.value) != parse_number(key, value))
+            throw ConfigError(fmt::format("{}={} ({}) would be ignored: overfit always uses {}={}", key, asked.value,
+                                          asked.origin, key, value));
+        config.set(key, value, "overfit");
     }
-    if (config.text("head") == "occupancy" && config.is_default("iou_type"))
-        config.set("iou_type", "giou", "model default");
-    if (config.text("model") != "toy") {
-        if (!config.is_default("width_mult"))
-            throw ConfigError("width_mult applies to model=toy only: tiny has fixed widths");
-        return;
-    }
-    const std::pair<const char*, const char*> defaults[] = {{"image", "448"}, {"hidden", "4096"}, {"norm", "none"}};
-    for (const auto& [key, value] : defaults)
-        if (config.is_default(key)) config.set(key, value, "model default");
+    if (task.overfit_defaults) task.overfit_defaults(config);
 }
 
 std::function<double(std::int64_t)> make_schedule(const Config& config, std::int64_t cycle_steps) {

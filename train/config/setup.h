@@ -16,6 +16,10 @@ void apply_training_defaults(Config& config);
 // resnets: 224 px, colours as they are).
 void apply_model_defaults(Config& config);
 
+// What overfitting n pictures fixes, whatever the configuration says: no decay, no dropout, batch = min(n, 16), and
+// what is usual there for the task. ConfigError when the user asked for something else.
+void apply_overfit_settings(Config& config, std::int64_t n);
+
 // Learning rate by step of the overfit job. The cosine falls once over `cycle_steps` and then starts again (warm
 // restarts).
 std::function<double(std::int64_t)> make_schedule(const Config& config, std::int64_t cycle_steps);

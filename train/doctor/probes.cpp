@@ -33,19 +33,19 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 }
 
 // Noise through the model in evaluation mode.
-ModelOutputs look_at_outputs(Task& task, std::int64_t image, Facts& facts, const Say& say) {
+Answers look_at_outputs(Learner& learner, std::int64_t image, Facts& facts, const Say& say) {
     const NoGrad quiet;
-    set_training(task, false);
+    set_training(learner, false);
     std::vector<std::pair<std::string, Tensor>> entered, left;
-    ModelOutputs out;
+    Answers out;
     {
         const Observe watch([&](const std::string& name, const Tensor& x) {
             (name.ends_with(".input") ? entered : left).emplace_back(name, x.clone());
         });
-        out = task.outputs(Var(normal({2, image, image, 3}, 0, 1, random_for(1))), {});
+        out = learner.model().answers(Var(normal({2, image, image, 3}, 0, 1, random_for(1))), {});
     }
-    set_training(task, true);
-    const Tensor& main = out.main.value();
+    set_training(learner, true);
+    const Tensor& main = out.main().value();
     double low = INFINITY, high = -INFINITY, sum = 0;
     bool finite = true;
     for (std::int64_t i = 0; i < main.numel(); ++i) {
@@ -53,17 +53,17 @@ ModelOutputs look_at_outputs(Task& task, std::int64_t image, Facts& facts, const
         finite = finite && std::isfinite(v);
         low = std::min(low, v), high = std::max(high, v), sum += v;
     }
-    for (const auto& [name, aux] : out.aux)
-        for (std::int64_t i = 0; i < aux.numel(); ++i)
-            finite = finite && std::isfinite(static_cast<double>(aux.value()[i]));
+    for (const auto& [name, answer] : out.named)
+        for (std::int64_t i = 0; i < answer.numel(); ++i)
+            finite = finite && std::isfinite(static_cast<double>(answer.value()[i]));
     facts.set("output_problem", std::string(!finite       ? "NaN or infinity in the outputs"
                                             : low == high ? "all outputs are equal"
                                                           : ""));
-    facts.set("aux_in_eval", static_cast<double>(out.aux.size()));
+    facts.set("aux_in_eval", static_cast<double>(out.named.size() - 1));
     say(fmt::format("  Output shape          {}", main.shape().str()));
     say(fmt::format("  min, max, mean        {:.4g}, {:.4g}, {:.4g}", low, high,
                     sum / static_cast<double>(main.numel())));
-    say(fmt::format("  Auxiliary outputs     {}", out.aux.size()));
+    say(fmt::format("  Auxiliary outputs     {}", out.named.size() - 1));
     // What each auxiliary head read, against the last map of the stage that it is named after.
     double difference = NAN;
     for (const auto& [name, input] : entered) {
@@ -85,15 +85,38 @@ ModelOutputs look_at_outputs(Task& task, std::int64_t image, Facts& facts, const
     return out;
 }
 
-// Outputs of the same shapes, drawn at random.
-ModelOutputs drawn_like(const ModelOutputs& like, std::uint32_t draw, double deviation) {
-    ModelOutputs out;
-    out.main = Var(normal(like.main.shape(), 0, deviation, random_for(100 + 8 * draw)));
-    for (std::size_t i = 0; i < like.aux.size(); ++i)
-        out.aux.emplace_back(like.aux[i].first,
-                             Var(normal(like.aux[i].second.shape(), 0, deviation,
-                                        random_for(101 + 8 * draw + static_cast<std::uint32_t>(i)))));
+// Answers of the same shapes, drawn at random.
+Answers drawn_like(const Answers& like, std::uint32_t draw, double deviation) {
+    Answers out;
+    std::uint32_t place = 0;
+    for (const auto& [name, answer] : like.named)
+        out.named.emplace_back(
+            name, Var(normal(answer.shape(), 0, deviation, random_for(100 + 8 * draw + std::min(place++, 7U)))));
     return out;
+}
+
+std::vector<Labels> drawn_labels(const Learner& learner, std::int64_t n, std::uint32_t draw) {
+    Random random({draw, Stream::test, 1, 0, 0});
+    std::vector<Labels> labels;
+    for (std::int64_t i = 0; i < n; ++i) labels.push_back(learner.task().draw(random, learner.data()));
+    return labels;
+}
+
+LossValue drawn_loss(const Learner& learner, const Answers& like, std::uint32_t draw, double deviation) {
+    return learner.task()
+        .objective(drawn_like(like, draw, deviation), drawn_labels(learner, like.main().dim(0), draw))
+        .loss;
+}
+
+// Share of random output numbers that are off target and get no gradient at all; nothing where none is a target's.
+std::optional<double> blocked_outputs(const Learner& learner, const Answers& like) {
+    constexpr std::int64_t n = 64;
+    Answers drawn;
+    for (const auto& [name, answer] : like.named)
+        drawn.named.emplace_back(name, Var(normal(answer.shape().with(0, n), 0, 1.5, random_for(2))));
+    const auto signal = learner.task().signal(drawn, drawn_labels(learner, n, 2));
+    if (!signal) return std::nullopt;
+    return static_cast<double>(signal->blocked) / static_cast<double>(signal->numbers);
 }
 
 // Solves the square system in place; false when it is singular.
@@ -117,13 +140,13 @@ bool solve(std::vector<Series>& a, Series& b) {
 }
 
 // d(total)/d(term) by least squares over random outputs, against the weight that the term says it has.
-void look_at_weights(Task& task, const ModelOutputs& like, Facts& facts) {
+void look_at_weights(const Learner& learner, const Answers& like, Facts& facts) {
     const NoGrad quiet;
     std::vector<Series> rows;
     Series totals, weights;
     Texts names;
     for (std::uint32_t draw = 0; draw < 12; ++draw) {
-        const LossValue loss = task.loss_of(drawn_like(like, draw, 0.5 + 0.25 * draw), draw);
+        const LossValue loss = drawn_loss(learner, like, draw, 0.5 + 0.25 * draw);
         Series row;
         for (const LossTerm& term : loss.terms) {
             if (term.weight == 0) continue;
@@ -152,10 +175,10 @@ void look_at_weights(Task& task, const ModelOutputs& like, Facts& facts) {
     facts.set("weight_error_term", which);
 }
 
-void look_at_loss(Task& task, const ModelOutputs& like, Facts& facts, const Say& say) {
+void look_at_loss(const Learner& learner, const Answers& like, Facts& facts, const Say& say) {
     {
         const NoGrad quiet;
-        const LossValue loss = task.loss_of(drawn_like(like, 40, 1), 40);
+        const LossValue loss = drawn_loss(learner, like, 40, 1);
         facts.set("loss_value", static_cast<double>(loss.total.value().item()));
         say(fmt::format("  Loss                  {:.4f}", static_cast<double>(loss.total.value().item())));
         for (const LossTerm& term : loss.terms)
@@ -163,7 +186,7 @@ void look_at_loss(Task& task, const ModelOutputs& like, Facts& facts, const Say&
                 say(fmt::format("  {:<20}  {:.4f} x {:g}", term.name, static_cast<double>(term.value.value().item()),
                                 term.weight));
     }
-    look_at_weights(task, like, facts);
+    look_at_weights(learner, like, facts);
 }
 
 struct Norms {
@@ -184,9 +207,9 @@ Norms norms_of(const std::vector<NamedParameter>& params) {
     return n;
 }
 
-void backward(Task& task, const TaskBatch& batch) {
+void backward(Learner& learner, const Batch& batch) {
     Tape tape;
-    tape.backward(task.losses(batch, 1, {}).at(0).loss().total);
+    tape.backward(learner.losses(batch, 1, {}).at(0).loss().loss.total);
 }
 
 void zero(const std::vector<NamedParameter>& params) {
@@ -194,11 +217,10 @@ void zero(const std::vector<NamedParameter>& params) {
 }
 
 // The trunk's gradient from the auxiliary terms alone.
-void look_at_aux(Task& task, const Config& config, const std::vector<NamedParameter>& params, const TaskBatch& batch,
-                 Facts& facts) {
+void look_at_aux(Learner& learner, const std::vector<NamedParameter>& params, const Batch& batch, Facts& facts) {
     zero(params);
     Tape tape;
-    const LossValue loss = task.losses(batch, 1, {}).at(0).loss();
+    const LossValue loss = learner.losses(batch, 1, {}).at(0).loss().loss;
     std::vector<std::pair<Var, Tensor>> roots;
     for (const LossTerm& term : loss.terms)
         if (term.name.starts_with("aux") && term.value.tracked())
@@ -207,25 +229,26 @@ void look_at_aux(Task& task, const Config& config, const std::vector<NamedParame
     if (!roots.empty()) {
         tape.backward(roots);
         for (const auto& p : params)
-            if (in_backbone(config, p.name) && p.param->grad.defined()) norm = std::max(norm, norm_of(p.param->grad));
+            if (in_backbone(learner.model().heads(), p.name) && p.param->grad.defined())
+                norm = std::max(norm, norm_of(p.param->grad));
     }
     facts.set("aux_gradient", norm);
     zero(params);
 }
 
 // Two steps of the run as it would begin: who gets a gradient, who moves, who is held by the optimizer.
-void take_steps(Task& task, const Config& config, RunParts& parts, Facts& facts, const Say& say) {
+void take_steps(Learner& learner, const Config& config, RunParts& parts, Facts& facts, const Say& say) {
     Texts frozen_moved, starved, unoptimised;
-    const auto batch = task.make_batch(0, 0), second = task.make_batch(0, 1);
+    const Batch batch = learner.make_batch(0, 0), second = learner.make_batch(0, 1);
     {
         // With the backbone frozen, whatever the configuration says: the head alone.
         std::vector<bool> was;
         for (const auto& p : parts.params) {
             was.push_back(p.param->trainable);
-            p.param->trainable = p.param->trainable && !in_backbone(config, p.name);
+            p.param->trainable = p.param->trainable && !in_backbone(parts.heads, p.name);
         }
         zero(parts.params);
-        backward(task, *batch);
+        backward(learner, batch);
         const Norms head = norms_of(parts.params);
         say(fmt::format("  Backbone frozen       {} tensors with a gradient, norm {:.4g}", head.tensors, head.total));
         for (std::size_t i = 0; i < was.size(); ++i) parts.params[i].param->trainable = was[i];
@@ -235,11 +258,11 @@ void take_steps(Task& task, const Config& config, RunParts& parts, Facts& facts,
     std::vector<Tensor> before;
     for (const auto& p : parts.params) before.push_back(p.param->value.clone());
     const bool frozen = config.text("freeze") == "backbone";
-    for (const TaskBatch* b : {batch.get(), second.get()}) {
+    for (const Batch* b : {&batch, &second}) {
         zero(parts.params);
-        backward(task, *b);
+        backward(learner, *b);
         const Norms norms = norms_of(parts.params);
-        if (b == batch.get()) {
+        if (b == &batch) {
             facts.set("probe_grad_total", norms.total), facts.set("probe_grad_max", norms.largest),
                 facts.set("probe_grad_mean", norms.mean);
             say(fmt::format("  As configured         {} of {} tensors with a gradient", norms.tensors,
@@ -258,10 +281,11 @@ void take_steps(Task& task, const Config& config, RunParts& parts, Facts& facts,
     const auto holds = [&](const Parameter* p) { return std::find(held.begin(), held.end(), p) != held.end(); };
     for (std::size_t i = 0; i < parts.params.size(); ++i) {
         const auto& p = parts.params[i];
-        const bool meant_frozen = frozen && in_backbone(config, p.name);
+        const bool meant_frozen = frozen && in_backbone(parts.heads, p.name);
         if (meant_frozen && (reached[i] > 0 || !same_bits(before[i], p.param->value) || holds(p.param)))
             frozen_moved.push_back(p.name);
-        if (!meant_frozen && p.param->trainable && reached[i] == 0) starved.push_back(p.name);
+        if (!meant_frozen && p.param->trainable && reached[i] == 0 && !starts_with_any(p.name, parts.sometimes))
+            starved.push_back(p.name);
         if (!meant_frozen && p.param->trainable && !holds(p.param)) unoptimised.push_back(p.name);
     }
     facts.set("starved", starved);
@@ -290,28 +314,28 @@ double largest_difference(const Tensor& a, const Tensor& b) {
 }
 
 // The averages through a step with a frozen backbone, and one without.
-void look_at_average(Task& task, const Config& config, Facts& facts, const Say& say) {
+void look_at_average(Learner& learner, const Config& config, Facts& facts, const Say& say) {
     if (config.number("ema_decay") == 0) {
         say("  No average (ema_decay=0)");
         return;
     }
-    RunParts parts(task, config, task.batches_per_epoch());
+    RunParts parts(learner);
     std::vector<bool> was;
     for (const auto& p : parts.params) {
         was.push_back(p.param->trainable);
-        if (in_backbone(config, p.name)) p.param->trainable = false;
+        if (in_backbone(parts.heads, p.name)) p.param->trainable = false;
     }
     std::int64_t steps = 0;
     const auto step = [&](std::int64_t b) {
-        const auto batch = task.make_batch(0, b);
-        (void)parts.trainer->step(task.losses(*batch, 1, {}), nullptr);
+        const Batch batch = learner.make_batch(0, b);
+        (void)parts.trainer->step(learner.losses(batch, 1, {}), nullptr);
         ++steps;
     };
     const auto first = copies(*parts.ema);
     step(0);
     const auto frozen = copies(*parts.ema);
     for (std::size_t i = 0; i < was.size(); ++i) parts.params[i].param->trainable = was[i];
-    for (std::int64_t b = 1; b < task.batches_per_epoch(); ++b) step(b);  // to the last of the epoch
+    for (std::int64_t b = 1; b < learner.batches_per_epoch(); ++b) step(b);  // to the last of the epoch
     const auto last = copies(*parts.ema);
 
     Texts missing, stuck;
@@ -319,14 +343,14 @@ void look_at_average(Task& task, const Config& config, Facts& facts, const Say& 
         const auto found = std::find_if(list.begin(), list.end(), [&](const auto& a) { return a.first == name; });
         return found == list.end() ? nullptr : &found->second;
     };
-    for (const NamedTensor& t : tensors_of(task))
+    for (const NamedTensor& t : tensors_of(learner))
         if (!average(last, t.name)) missing.push_back(t.name);
     std::size_t moved = 0;
     for (const auto& p : parts.params) {
         const Tensor *a = average(first, p.name), *b = average(last, p.name), *f = average(frozen, p.name);
         if (!a || !b || !f) continue;
         // The mean of equal numbers is that number up to rounding.
-        const bool held = in_backbone(config, p.name) &&
+        const bool held = in_backbone(parts.heads, p.name) &&
                           largest_difference(*a, *f) > 1e-5 * std::max(static_cast<double>(max_abs(*a)), 1e-30);
         moved += !same_bits(*a, *b);
         // A slow average of a weight that moved little stands still in single precision: that proves nothing.
@@ -338,14 +362,14 @@ void look_at_average(Task& task, const Config& config, Facts& facts, const Say& 
     facts.set("ema_missing", missing), facts.set("ema_stuck", stuck);
     facts.set("ema_skipped", static_cast<double>(steps - parts.ema->updates()));
     say(fmt::format("  Averages              {} of {} tensors, {} moved in {} steps", last.size(),
-                    tensors_of(task).size(), moved, steps));
+                    tensors_of(learner).size(), moved, steps));
 }
 
-void look_at_metric(Task& task, Facts& facts) {
+void look_at_metric(Learner& learner, Facts& facts) {
     Evaluation scores[2];
     for (const int i : {0, 1}) {
-        task.set_validation_batch(i == 0 ? 4 : 3);
-        scores[i] = *task.validate({});
+        learner.set_validation_batch(i == 0 ? 4 : 3);
+        scores[i] = *learner.validate({});
     }
     const double loss = std::abs(scores[0].loss - scores[1].loss) / std::max(1.0, std::abs(scores[0].loss));
     facts.set("metric_batch_change", std::max(std::abs(scores[0].score - scores[1].score), loss));
@@ -353,35 +377,41 @@ void look_at_metric(Task& task, Facts& facts) {
 
 }  // namespace
 
-void run_probes(Task& task, const Config& config, Facts& facts, const Say& say) {
-    say("Test 1: Model Output");
-    const ModelOutputs out = look_at_outputs(task, config.integer("image"), facts, say);
-    say("Test 2: Loss Function");
-    look_at_loss(task, out, facts, say);
-    look_at_metric(task, facts);
-    const auto batch = task.make_batch(0, 0);
+std::vector<ProbeTest> run_probes(Learner& learner, const Config& config, Facts& facts) {
+    std::vector<ProbeTest> tests;
+    const auto begin = [&](int test, const char* title) { tests.push_back({test, title, {}}); };
+    const Say say = [&](const std::string& line) { tests.back().lines.push_back(line); };
+    begin(1, "Model Output");
+    const Answers out = look_at_outputs(learner, config.integer("image"), facts, say);
+    begin(2, "Loss Function");
+    look_at_loss(learner, out, facts, say);
+    look_at_metric(learner, facts);
+    const Batch batch = learner.make_batch(0, 0);
     {
         const NoGrad quiet;
         Series weighted;
         Texts names;
-        for (const LossTerm& term : task.losses(*batch, 1, {}).at(0).loss().terms)
+        const LossValue loss = learner.losses(batch, 1, {}).at(0).loss().loss;
+        for (const LossTerm& term : loss.terms)
             if (term.weight != 0)
                 weighted.push_back(term.weight * static_cast<double>(term.value.value().item())),
                     names.push_back(term.name);
         facts.set("weighted_terms", weighted), facts.set("term_names", names);
     }
-    const auto params = parameters_of(task);
-    if (config.number("aux_heads") > 0) look_at_aux(task, config, params, *batch, facts);
-    if (const auto blocked = task.blocked_outputs(2)) facts.set("blocked_share", *blocked);
-    say("Test 3: Gradient Flow");
+    const auto params = parameters_of(learner);
+    if (const double* heads = facts.number("aux_heads"); heads && *heads > 0)
+        look_at_aux(learner, params, batch, facts);
+    if (const auto blocked = blocked_outputs(learner, out)) facts.set("blocked_share", *blocked);
+    begin(3, "Gradient Flow");
     {
-        RunParts parts(task, config, task.batches_per_epoch());
+        RunParts parts(learner);
         parts.begin_stage(0);
-        take_steps(task, config, parts, facts, say);
+        take_steps(learner, config, parts, facts, say);
     }
     for (const auto& p : params) p.param->trainable = true;
-    say("Test 5: EMA");
-    look_at_average(task, config, facts, say);
+    begin(5, "EMA");
+    look_at_average(learner, config, facts, say);
+    return tests;
 }
 
 }  // namespace SOLOBOX_PRECISION

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "train/config/config.h"
-#include "train/doctor/facts.h"
+#include "train/run/facts.h"
 
 namespace solobox::doctor {
 

@@ -9,6 +9,7 @@
 
 #include "train/doctor/sources.h"
 #include "train/run/table.h"
+#include "train/run/task_info.h"
 
 namespace solobox::doctor {
 namespace {
@@ -25,36 +26,35 @@ Series column(const Table& t, const std::string& name) {
 }
 
 // The overfit job counts in steps: its rows are no epochs, and one question decides.
-void read_overfit(const Table& t, Facts& facts) {
+void read_overfit(const RunDirectory& run, const Table& t, Facts& facts) {
     facts.set("job", std::string("overfit"));
+    const TaskInfo info = read_task_info(run.path());
+    facts.set("kind", info.kind);
+    if (info.classes > 0) facts.set("classes", static_cast<double>(info.classes));
     if (t.has("metrics/iou"))
         for (const double v : t.numbers("metrics/iou")) facts.set("overfit_iou", v);
-    if (!t.has("val/loss") || !t.has("metrics/chance") || t.rows.empty()) return;
-    const double start = std::log(100 / t.numbers("metrics/chance").front());
+    if (!t.has("val/loss") || info.classes < 2 || t.rows.empty()) return;
+    const double start = std::log(static_cast<double>(info.classes));
     for (const double v : t.numbers("val/loss")) facts.set("overfit_loss_share", v / start);
-    facts.set("kind", std::string("classes")), facts.set("classes", std::round(std::exp(start)));
 }
 
 void read_results(const RunDirectory& run, Facts& facts) {
     const Table t(run.file("results.csv"));
     if (!t.has("epoch")) {
-        if (t.has("step")) read_overfit(t, facts);
+        if (t.has("step")) read_overfit(run, t, facts);
         return;
     }
-    const std::pair<const char*, const char*> columns[] = {{"epoch", "epoch"},
-                                                           {"time", "elapsed_seconds"},
-                                                           {"train/loss", "train_loss"},
-                                                           {"val/loss", "val_loss"},
-                                                           {"metrics/iou", "metric"},
-                                                           {"val/acc1", "accuracy"},
-                                                           {"train/acc1", "train_accuracy"},
-                                                           {"metrics/spread", "spread"},
-                                                           {"lr", "epoch_lr"}};
+    const TaskInfo info = read_task_info(run.path());
+    const std::pair<const char*, const char*> columns[] = {
+        {"epoch", "epoch"},       {"time", "elapsed_seconds"},      {"train/loss", "train_loss"},
+        {"val/loss", "val_loss"}, {"train/acc1", "train_accuracy"}, {"metrics/spread", "spread"},
+        {"lr", "epoch_lr"}};
     for (const auto& [name, fact] : columns)
         if (t.has(name)) facts.set(fact, column(t, name));
-    if (t.has("val/acc1")) {
-        Series share = column(t, "val/acc1");
-        for (double& v : share) v /= 100;
+    if (t.has(info.column)) {
+        Series share = column(t, info.column);
+        if (info.percent()) facts.set("accuracy", share);
+        for (double& v : share) v /= info.full;
         facts.set("metric", std::move(share));
     }
     for (const std::string& name : t.header)
@@ -66,20 +66,17 @@ void read_results(const RunDirectory& run, Facts& facts) {
             if (std::string(family) == "val_term." && (rest == "ce" || rest.starts_with("aux_")))
                 facts.set("exit_loss." + (rest == "ce" ? std::string("main") : rest), column(t, name));
         }
-    const auto last = [&](const char* name, const char* fact) {
+    const auto last = [&](const std::string& name, const char* fact) {
         if (!t.has(name)) return;
         for (const double v : t.numbers(name))
             if (!std::isnan(v)) facts.set(fact, v);
     };
-    last("metrics/constant_box_iou", "blind_metric");
-    last("metrics/blind_acc1", "blind_accuracy");
+    last(info.blind_column, info.percent() ? "blind_accuracy" : "blind_metric");
     last("metrics/val_images", "val_images");
-    if (t.has("metrics/chance")) {
-        last("metrics/chance", "classes");
-        if (const double* chance = facts.number("classes")) facts.set("classes", std::round(100 / *chance));
-        facts.set("kind", std::string("classes"));
-        facts.set("top_k", 5.0);
-    }
+    facts.set("kind", info.kind);
+    if (info.classes == 0) return;
+    facts.set("classes", static_cast<double>(info.classes));
+    if (t.has("val/acc5")) facts.set("top_k", 5.0);
 }
 
 void read_steps(const RunDirectory& run, Facts& facts) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "data/sets/dataset.h"
+#include "data/sets/synthetic.h"
 #include "nn/safetensors.h"
 #include "optim/schedule.h"
 #include "tensor/check.h"
@@ -34,14 +35,10 @@ const std::map<std::string, Reference>& references() {
 
 Texts augmentations(const Config& c) {
     Texts on;
-    const bool classes = is_classifier(c);
     for (const char* key : {"fliplr", "translate", "scale", "degrees", "brightness", "contrast", "saturation", "hsv_h",
                             "hsv_s", "hsv_v", "mosaic", "mixup"})
-        if (c.number(key) > 0 &&
-            (config_key(key).task.empty() || config_key(key).task == (classes ? "classes" : "box")))
-            on.emplace_back(key);
-    if (classes && c.flag("random_crop")) on.emplace_back("random_crop");
-    if (!classes && !c.text("multi_scale").empty()) on.emplace_back("multi_scale");
+        if (c.number(key) > 0 && uses(task_of(c), config_key(key))) on.emplace_back(key);
+    if (uses(task_of(c), config_key("multi_scale")) && !c.text("multi_scale").empty()) on.emplace_back("multi_scale");
     return on;
 }
 
@@ -93,7 +90,7 @@ void read_loaded_head(const Config& c, Facts& facts) {
     const std::string& path = c.text("weights");
     if (path.empty()) return;
     facts.set("pretrained", 1.0);
-    if (!is_classifier(c)) return;
+    if (!task_of(c).picture_classes) return;
     const SafetensorsFile file = read_safetensors(path);
     for (const char* prefix : {"ema.", "model.", ""})
         if (const auto found = file.tensors.find(std::string(prefix) + "fc.bias");
@@ -163,11 +160,11 @@ Facts read_data_facts(const Config& c) {
                                                                 : static_cast<double>(synthetic_training_part.count));
         facts.set("val_images", c.integer("val_images") > 0 ? static_cast<double>(c.integer("val_images"))
                                                             : static_cast<double>(synthetic_validation_part.count));
-        if (is_classifier(c)) facts.set("data_classes", 6.0);
+        if (task_of(c).picture_classes) facts.set("data_classes", static_cast<double>(shape_names().size()));
         return facts;
     }
     const DataSet set = open_dataset(place, open_options(c));
-    if (!is_classifier(c)) {
+    if (!task_of(c).picture_classes) {
         std::size_t train = 0, val = 0;
         for (const Sample& s : set.train) train += !s.objects.empty();
         for (const Sample& s : set.val) val += !s.objects.empty();
@@ -205,29 +202,12 @@ Facts read_settings_facts(const Config& c, const Facts& known, int threads) {
     facts.set("optimizer", c.text("optimizer"));
     facts.set("schedule", c.text("schedule"));
     facts.set("model", c.text("model"));
-    facts.set("kind", std::string(is_classifier(c) ? "classes" : "box"));
+    facts.set("kind", task_of(c).kind);
     facts.set("augmentations", augmentations(c));
     facts.set("group_ratio_asked", c.number("backbone_lr"));
     if (!facts.has("pretrained")) facts.set("pretrained", 0.0);
     if (c.integer("unfreeze_epoch") > 0) set("unfreeze_epoch", "unfreeze_epoch");
-    if (is_classifier(c)) {
-        facts.set("dropout", 0.0);
-        set("aux_heads", "aux_heads"), set("aux_weight", "aux_weight");
-        facts.set("multi_scale", 1.0);  // crops of random scale
-        if (c.integer("classes") > 0) set("classes", "classes");
-        if (!facts.has("classes") && facts.has("data_classes")) facts.set("classes", *facts.number("data_classes"));
-    } else {
-        set("dropout", "dropout");
-        facts.set("aux_heads", 0.0);
-        facts.set("multi_scale", c.text("multi_scale").empty() && c.number("mosaic") == 0 ? 0.0 : 1.0);
-        facts.set("fixed_input", 0.0);                         // the linears are fed by adaptive pooling
-        const bool occupancy = c.text("head") == "occupancy";  // it starts at the mean map, whatever head_bias says
-        facts.set("head_bias", occupancy ? "prior" : c.text("head_bias"));
-        facts.set("decode", occupancy ? "occupancy" : c.text("decode"));
-        for (const char* key : {"lambda_bce", "lambda_coord", "lambda_wh", "lambda_iou"})
-            if (config_key(key).head.empty() || config_key(key).head == c.text("head"))
-                facts.set(std::string("gain.") + key, Series{c.number(key)});
-    }
+    if (const TaskKeys& task = task_of(c); task.tell) task.tell(c, facts);
     std::int64_t per_epoch = 0;
     if (const double* steps = facts.number("steps_per_epoch"))
         per_epoch = static_cast<std::int64_t>(*steps);

@@ -197,4 +197,11 @@ std::vector<Verdict> examine(const Facts& facts, const std::string& phases, cons
     return out;
 }
 
+std::string rows_of(const char* header, std::initializer_list<double> values) {
+    std::string text = header;
+    int row = 1;
+    for (const double v : values) text += fmt::format("{},{:g}\n", row++, v);
+    return text;
+}
+
 }  // namespace solobox::doctor

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "train/doctor/facts.h"
+#include "train/run/facts.h"
 
 namespace solobox::doctor {
 
@@ -65,6 +65,7 @@ public:
     double rate_ratio() const;
     // (epoch, value) without gaps; epochs count from 1 when the log has no such column.
     std::vector<std::pair<double, double>> by_epoch(const std::string& fact) const;
+    double last_of(const std::string& fact) const { return by_epoch(fact).back().second; }
     double epochs_seen() const;  // the last epoch of the log
 
     Verdict pass(std::optional<double> value = {}, const std::string& message = "") const;
@@ -126,5 +127,8 @@ void add_run_rules(std::vector<Rule>& table);
 void add_metric_rules(std::vector<Rule>& table);
 void add_curve_rules(std::vector<Rule>& table);
 void add_log_rules(std::vector<Rule>& table);
+
+// A table for an example: the header, then rows numbered from 1.
+std::string rows_of(const char* header, std::initializer_list<double> values);
 
 }  // namespace solobox::doctor

@@ -14,8 +14,6 @@ namespace {
 using Kind = Example::Kind;
 using Rows = std::vector<std::pair<double, double>>;
 
-double last_of(const Chart& c, const std::string& fact) { return c.by_epoch(fact).back().second; }
-
 Verdict deeper_worse(const Chart& c) {
     const auto exits = c.facts().family("exit_loss.");
     if (exits.size() < 2) throw Chart::Missing{"exit_loss.* of two exits"};
@@ -43,7 +41,7 @@ Verdict no_average(const Chart& c) {
 
 Verdict overfitting(const Chart& c) {
     if (c.facts().series("train_metric") && c.facts().series("metric")) {
-        const double gap = last_of(c, "train_metric") - last_of(c, "metric");
+        const double gap = c.last_of("train_metric") - c.last_of("metric");
         if (gap > c.limit("gap"))
             return c.fire(Severity::warn, gap, fmt::format("the metric is {:.3f} higher on training pictures", gap));
     }
@@ -212,7 +210,7 @@ Verdict many_changes(const Chart& c) {
 }
 
 Verdict low_recall(const Chart& c) {
-    const double recall = last_of(c, "recall"), precision = last_of(c, "precision");
+    const double recall = c.last_of("recall"), precision = c.last_of("precision");
     if (!(recall < c.limit("recall") && precision > c.limit("precision"))) return c.pass(recall);
     return c.fire(Severity::info, recall,
                   fmt::format("recall {:.3f} with precision {:.3f}: what is found is right, most is not found", recall,

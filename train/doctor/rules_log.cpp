@@ -12,8 +12,6 @@ namespace {
 using Kind = Example::Kind;
 using Rows = std::vector<std::pair<double, double>>;
 
-double last_of(const Chart& c, const std::string& fact) { return c.by_epoch(fact).back().second; }
-
 double best_metric(const Chart& c) {
     double best = -INFINITY;
     for (const auto& [epoch, v] : c.by_epoch("metric")) best = std::max(best, v);
@@ -49,7 +47,7 @@ Verdict chance_level(const Chart& c) {
     if (c.facts().series("accuracy")) {
         const double classes = c.number("classes"), chance = 100 / classes,
                      blind = std::max(chance, c.number_or("blind_accuracy", 0));
-        const double last = last_of(c, "accuracy");
+        const double last = c.last_of("accuracy");
         // What luck does on so few pictures is no skill either.
         const double n = c.number_or("val_images", INFINITY), luck = 2 * std::sqrt(blind * (100 - blind) / n);
         if (std::abs(last - chance) >= c.limit("points") && last - blind > luck) return c.pass(last);
@@ -154,7 +152,7 @@ Verdict targets(const Chart& c) {
 }
 
 Verdict labels_disagree(const Chart& c) {
-    const double chance = 100 / c.number("classes"), val = last_of(c, "accuracy"), train = last_of(c, "train_accuracy");
+    const double chance = 100 / c.number("classes"), val = c.last_of("accuracy"), train = c.last_of("train_accuracy");
     if (!(val < c.limit("chance") * chance && train > c.limit("train"))) return c.pass(val);
     return c.fire(Severity::fail, val,
                   fmt::format("top-1 is {:.1f} % in training and {:.2f} % in validation, below half of chance ({:.2f} "

@@ -138,13 +138,6 @@ Verdict unstable(const Chart& c) {
                     precise ? "precision" : "the metric", n, spread, 100 * share));
 }
 
-std::string rows_of(const char* header, std::initializer_list<double> values) {
-    std::string text = header;
-    int row = 1;
-    for (const double v : values) text += fmt::format("{},{:g}\n", row++, v);
-    return text;
-}
-
 }  // namespace
 
 void add_metric_rules(std::vector<Rule>& t) {

@@ -149,13 +149,6 @@ Verdict slower(const Chart& c) {
     return c.pass();
 }
 
-std::string rows_of(const char* header, std::initializer_list<double> values) {
-    std::string text = header;
-    int row = 1;
-    for (const double v : values) text += fmt::format("{},{:g}\n", row++, v);
-    return text;
-}
-
 }  // namespace
 
 void add_run_rules(std::vector<Rule>& t) {

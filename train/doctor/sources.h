@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "train/doctor/facts.h"
+#include "train/run/facts.h"
 #include "train/run/run.h"
 
 namespace solobox::doctor {

@@ -69,8 +69,8 @@ ReportDots dots_of(const Plan& plan, const std::vector<TableRow>& rows, std::siz
     for (const TableRow& r : rows) {
         if (r.set != set) continue;
         if (std::isfinite(r.blind) && dots.marks.empty()) {
-            if (!r.classes) dots.marks.emplace_back("mean box", r.mean_box);
-            dots.marks.emplace_back(r.classes ? "most frequent class" : "best constant box", r.blind);
+            if (!r.info.second_title.empty()) dots.marks.emplace_back(r.info.second_title, r.second);
+            dots.marks.emplace_back(r.info.blind_title, r.blind);
         }
         ReportDots::Row row{plan.arms[r.arm].name, r.scores, r.score.mean, std::nan(""), std::nan(""), ""};
         if (r.score.interval) row.low = r.score.interval->low, row.high = r.score.interval->high;

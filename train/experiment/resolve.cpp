@@ -39,9 +39,9 @@ void shrink(Config& config) {
         if (now == 0 || now > most) config.set(key, std::to_string(most), "--smoke");
     };
     config.set("epochs", "1", "--smoke");
-    // A classifier needs pictures of every class.
-    config.set("train_images", is_classifier(config) ? "400" : "16", "--smoke");
-    config.set("val_images", is_classifier(config) ? "200" : "8", "--smoke");
+    const auto [train, val] = task_of(config).smoke;
+    config.set("train_images", std::to_string(train), "--smoke"),
+        config.set("val_images", std::to_string(val), "--smoke");
     at_most("image", config.text("model") == "tiny" ? 32 : 64);
     if (!config.text("multi_scale").empty()) config.set("multi_scale", "", "--smoke");
     if (config.number("val_every") > 1) config.set("val_every", "1", "--smoke");

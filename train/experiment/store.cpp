@@ -98,11 +98,7 @@ std::string Contents::print_of(const std::string& place) {
     return found->second = hash.text();
 }
 
-bool Contents::decides(const std::string& key) {
-    static const std::set<std::string> elsewhere{"workers", "cache_mb",     "project",      "name",      "exist_ok",
-                                                 "trace",   "check_finite", "legacy_names", "reference", "thresholds"};
-    return !elsewhere.contains(key);
-}
+bool Contents::decides(const std::string& key) { return config_key(key).decides != Decides::nothing; }
 
 std::string Contents::of(const Config& config) {
     std::string text;

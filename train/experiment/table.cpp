@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <map>
 
@@ -26,23 +27,19 @@ std::optional<double> score_of(const Plan& plan, const Result* r) {
     return std::isfinite(score) ? std::optional(score) : std::nullopt;
 }
 
-// Accuracies are in per cent.
-statistics::Interval limits(bool classes, bool difference) {
-    const double most = classes ? 100 : 1;
-    return {difference ? -most : 0, most};
-}
+statistics::Interval limits(const TaskInfo& info, bool difference) { return {difference ? -info.full : 0, info.full}; }
 
 // Differences of the seeds that both arms finished.
 Estimate paired(const Plan& plan, const std::vector<Result>& results, std::size_t set, std::size_t arm,
                 std::size_t other) {
     std::vector<double> differences;
-    bool classes = false;
+    TaskInfo info;
     for (const std::int64_t seed : plan.seeds) {
         const Result* r = find(results, set, arm, seed);
         const auto a = score_of(plan, r), b = score_of(plan, find(results, set, other, seed));
-        if (a && b) differences.push_back(*a - *b), classes = r->outcome.scores.classes;
+        if (a && b) differences.push_back(*a - *b), info = r->outcome.scores.info;
     }
-    return estimate(differences, limits(classes, true));
+    return estimate(differences, limits(info, true));
 }
 
 std::size_t index_of(const Plan& plan, const std::string& arm) {
@@ -111,7 +108,7 @@ std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& re
         for (std::size_t a = 0; a < plan.arms.size(); ++a) {
             TableRow row;
             row.set = s, row.arm = a, row.planned = plan.seeds.size();
-            std::vector<double> lifts, blind, mean_box;
+            std::vector<double> lifts, blind, second;
             for (const std::int64_t seed : plan.seeds) {
                 const Result* r = find(results, s, a, seed);
                 if (r == nullptr) continue;
@@ -123,14 +120,14 @@ std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& re
                     continue;
                 }
                 ++row.done;
-                row.classes = r->outcome.scores.classes;
+                row.info = r->outcome.scores.info;
                 row.scores.push_back(*score);
                 lifts.push_back(*score - r->outcome.scores.blind);
-                blind.push_back(r->outcome.scores.blind), mean_box.push_back(r->outcome.scores.mean_box);
+                blind.push_back(r->outcome.scores.blind), second.push_back(r->outcome.scores.second);
             }
-            row.score = estimate(row.scores, limits(row.classes, false));
-            row.lift = estimate(lifts, limits(row.classes, true));
-            row.blind = statistics::mean(blind), row.mean_box = statistics::mean(mean_box);
+            row.score = estimate(row.scores, limits(row.info, false));
+            row.lift = estimate(lifts, limits(row.info, true));
+            row.blind = statistics::mean(blind), row.second = statistics::mean(second);
             if (a != plan.control) row.control = paired(plan, results, s, a, plan.control);
             if (const std::size_t from = index_of(plan, plan.arms[a].from);
                 from < plan.arms.size() && from != plan.control && a != plan.control)
@@ -150,7 +147,7 @@ std::string difference_words(const Estimate& e, const char* more, const char* le
 }
 
 std::string lift_words(const TableRow& row) {
-    const char* blind = row.classes ? "the most frequent class" : "the best constant box";
+    const std::string blind = "the " + row.info.blind_title;
     const Estimate& e = row.lift;
     if (e.n == 0) return "";
     if (!e.interval) return fmt::format("{:+.4f} against {} (one seed)", e.mean, blind);
@@ -204,14 +201,13 @@ std::string table_csv(const Plan& plan, const std::vector<TableRow>& rows) {
         const Estimate none{0, std::nan(""), std::nan(""), std::nullopt, Method::none};
         const Estimate& control = r.control.n ? r.control : none;
         const Estimate& parent = r.parent ? *r.parent : none;
-        out +=
-            fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
-                        quoted(plan.sets[r.set].name), quoted(arm.name), quoted(describe(arm)), r.planned, r.done,
-                        r.diverged, r.failed, r.classes ? "acc1" : "iou", cell(r.score.mean), cell(r.score.deviation),
-                        edge(r.score, false), edge(r.score, true), cell(r.mean_box), cell(r.blind), cell(r.lift.mean),
-                        edge(r.lift, false), edge(r.lift, true), cell(control.mean), edge(control, false),
-                        edge(control, true), quoted(arm.from), cell(parent.mean), edge(parent, false),
-                        edge(parent, true), statistics::name_of(r.score.method), quoted(verdict(plan, r)));
+        out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
+                           quoted(plan.sets[r.set].name), quoted(arm.name), quoted(describe(arm)), r.planned, r.done,
+                           r.diverged, r.failed, r.info.name, cell(r.score.mean), cell(r.score.deviation),
+                           edge(r.score, false), edge(r.score, true), cell(r.second), cell(r.blind), cell(r.lift.mean),
+                           edge(r.lift, false), edge(r.lift, true), cell(control.mean), edge(control, false),
+                           edge(control, true), quoted(arm.from), cell(parent.mean), edge(parent, false),
+                           edge(parent, true), statistics::name_of(r.score.method), quoted(verdict(plan, r)));
     }
     return out;
 }
@@ -220,10 +216,10 @@ std::string runs_csv(const Plan& plan, const std::vector<Result>& results) {
     std::string out = "set,arm,seed,state,epochs,last,best,best_epoch,mean_box,blind,run\n";
     for (const Result& r : results) {
         const RunScores& s = r.outcome.scores;
-        out += fmt::format("{},{},{},{},{},{},{},{},{},{},runs/{}\n", quoted(plan.sets[r.set].name),
-                           quoted(plan.arms[r.arm].name), r.seed, name_of(r.outcome.state), cell(s.epochs),
-                           cell(s.last), cell(s.best), s.best_epoch > 0 ? cell(s.best_epoch) : "", cell(s.mean_box),
-                           cell(s.blind), r.id);
+        out +=
+            fmt::format("{},{},{},{},{},{},{},{},{},{},runs/{}\n", quoted(plan.sets[r.set].name),
+                        quoted(plan.arms[r.arm].name), r.seed, name_of(r.outcome.state), cell(s.epochs), cell(s.last),
+                        cell(s.best), s.best_epoch > 0 ? cell(s.best_epoch) : "", cell(s.second), cell(s.blind), r.id);
     }
     return out;
 }
@@ -238,11 +234,14 @@ std::string table_text(const Plan& plan, const std::vector<TableRow>& rows) {
             if (r.set != s) continue;
             if (head) {
                 out += fmt::format("{}{}", out.empty() ? "" : "\n", plan.sets[s].name);
-                if (std::isfinite(r.blind) && !r.classes)
-                    out += fmt::format(": mean box {:.4f}, best constant box {:.4f}", r.mean_box, r.blind);
-                if (std::isfinite(r.blind) && r.classes) out += fmt::format(": most frequent class {:.4f}", r.blind);
+                if (std::isfinite(r.blind)) {
+                    out += ": ";
+                    if (!r.info.second_title.empty()) out += fmt::format("{} {:.4f}, ", r.info.second_title, r.second);
+                    out += fmt::format("{} {:.4f}", r.info.blind_title, r.blind);
+                }
                 out += fmt::format("\n  {:<{}}  {:>3}  {:>6}  {:>6}  {:<16}  {:>7}  {}\n", "arm", width, "n",
-                                   r.classes ? "acc1" : "IoU", "sd", "95 % interval", "lift", "against the control");
+                                   r.info.percent() ? r.info.name : r.info.title, "sd", "95 % interval", "lift",
+                                   "against the control");
                 head = false;
             }
             const auto number = [](const char* format, double v) {
@@ -269,13 +268,19 @@ std::string table_markdown(const Plan& plan, const std::vector<TableRow>& rows, 
             if (r.set != s) continue;
             if (head) {
                 out += fmt::format("## {}\n\n", plan.sets[s].name);
-                if (std::isfinite(r.blind))
-                    out += r.classes ? fmt::format("Most frequent class: {:.4f}.\n\n", r.blind)
-                                     : fmt::format("Mean box: IoU {:.4f}. Best constant box: IoU {:.4f}.\n\n",
-                                                   r.mean_box, r.blind);
-                out += fmt::format("| arm | changes | n | {} | 95 % | against what never looks | against {} |{}\n",
-                                   r.classes ? "top-1" : "IoU", plan.arms[plan.control].name,
-                                   parents ? " against the arm before |" : "");
+                const std::string unit = r.info.percent() ? "" : r.info.title + " ";
+                const auto capital = [](std::string t) {
+                    if (!t.empty()) t[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(t[0])));
+                    return t;
+                };
+                if (std::isfinite(r.blind)) {
+                    if (!r.info.second_title.empty())
+                        out += fmt::format("{}: {}{:.4f}. ", capital(r.info.second_title), unit, r.second);
+                    out += fmt::format("{}: {}{:.4f}.\n\n", capital(r.info.blind_title), unit, r.blind);
+                }
+                out +=
+                    fmt::format("| arm | changes | n | {} | 95 % | against what never looks | against {} |{}\n",
+                                r.info.title, plan.arms[plan.control].name, parents ? " against the arm before |" : "");
                 out += fmt::format("|---|---|---|---|---|---|---|{}\n", parents ? "---|" : "");
                 head = false;
             }

@@ -34,14 +34,14 @@ Estimate estimate(const std::vector<double>& values, statistics::Interval possib
 
 struct TableRow {
     std::size_t set = 0, arm = 0;
-    bool classes = false;
+    TaskInfo info;  // what the score is
     std::size_t planned = 0, done = 0, diverged = 0, failed = 0;
     std::size_t empty = 0;       // finished without a finite score
     std::vector<double> scores;  // of the finished seeds, in their order
     Estimate score, lift;
     Estimate control;                // paired by seed: this arm minus the control; n = 0 for the control itself
     std::optional<Estimate> parent;  // minus the arm it was made `from`, where that is not the control
-    double blind = 0, mean_box = 0;  // means over the seeds
+    double blind = 0, second = 0;    // means over the seeds
 };
 std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& results);
 

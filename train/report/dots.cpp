@@ -16,11 +16,11 @@ namespace {
 using report_text::escape;
 using report_text::number;
 
-constexpr double width = 1000, height = 26;
+constexpr double dots_width = 1000, dots_height = 26;
 
 struct Scale {
     double low = 0, high = 1;
-    double at(double v) const { return (v - low) / (high - low) * width; }
+    double at(double v) const { return (v - low) / (high - low) * dots_width; }
 };
 
 Scale scale_of(const ReportDots& dots) {
@@ -40,18 +40,18 @@ std::string strip(const ReportDots& dots, const ReportDots::Row& row, const Scal
     std::string out = fmt::format(
         "<svg class=\"dots\" viewBox=\"0 0 {:.0f} {:.0f}\" preserveAspectRatio=\"none\" role=\"img\" "
         "aria-label=\"{}\">",
-        width, height, escape(row.name));
+        dots_width, dots_height, escape(row.name));
     for (const double v : ticks.at)
-        out += fmt::format("<path class=\"grid\" d=\"M{:.1f} 0V{:.0f}\"/>", x.at(v), height);
+        out += fmt::format("<path class=\"grid\" d=\"M{:.1f} 0V{:.0f}\"/>", x.at(v), dots_height);
     std::size_t colour = 1;
     for (const auto& [name, value] : dots.marks)
         if (std::isfinite(value))
             out += fmt::format("<path class=\"line dashed c{}\" d=\"M{:.1f} 0V{:.0f}\"/>", colour++ % 6, x.at(value),
-                               height);
+                               dots_height);
     // An interval may reach far beyond the dots: it is cut at the edge.
     if (std::isfinite(row.low) && std::isfinite(row.high))
-        out += fmt::format("<path class=\"line c0\" d=\"M{:.1f} 13H{:.1f}\"/>", std::clamp(x.at(row.low), 0.0, width),
-                           std::clamp(x.at(row.high), 0.0, width));
+        out += fmt::format("<path class=\"line c0\" d=\"M{:.1f} 13H{:.1f}\"/>",
+                           std::clamp(x.at(row.low), 0.0, dots_width), std::clamp(x.at(row.high), 0.0, dots_width));
     if (std::isfinite(row.mean)) out += fmt::format("<path class=\"line c0\" d=\"M{:.1f} 5V21\"/>", x.at(row.mean));
     for (const double v : row.values)
         if (std::isfinite(v)) out += fmt::format("<path class=\"dot c0\" d=\"M{:.1f} 13h0\"/>", x.at(v));
@@ -69,7 +69,7 @@ std::string one(const ReportDots& dots) {
     out += "<tr><th></th><td class=\"wide\"><svg class=\"xa\" aria-hidden=\"true\">";
     for (std::size_t i = 0; i < ticks.at.size(); ++i)
         out += fmt::format("<text x=\"{:.2f}%\" y=\"15\" text-anchor=\"middle\">{}</text>",
-                           x.at(ticks.at[i]) / width * 100, ticks.labels[i]);
+                           x.at(ticks.at[i]) / dots_width * 100, ticks.labels[i]);
     out += "</svg></td><td></td></tr></tbody></table>";
     std::string keys;
     std::size_t colour = 1;

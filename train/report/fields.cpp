@@ -14,12 +14,12 @@ namespace {
 
 using report_text::escape;
 
-constexpr double view = 1000;       // the unit square in SVG units; whole ones are fine enough
-constexpr int shade_steps = 10;     // of equal range
-constexpr double darkest = 0.62;    // opacity: arrows stay readable on it
-constexpr double longest = 0.92;    // of a cell
-constexpr double barb = 0.34;       // of an arrow's length
-constexpr double barb_angle = 0.5;  // radians to either side
+constexpr double view = 1000;           // the unit square in SVG units; whole ones are fine enough
+constexpr int shade_steps = 10;         // of equal range
+constexpr double darkest = 0.62;        // opacity: arrows stay readable on it
+constexpr double longest_arrow = 0.92;  // of a cell
+constexpr double barb = 0.34;           // of an arrow's length
+constexpr double barb_angle = 0.5;      // radians to either side
 
 long units(double v) { return std::lround(v * view); }
 
@@ -61,7 +61,7 @@ void add_arrow(std::string& d, double x, double y, double dx, double dy) {
 
 std::string arrows(const ReportField& f) {
     std::string moving, still;
-    const double cell = longest / static_cast<double>(std::max(f.columns, f.rows));
+    const double cell = longest_arrow / static_cast<double>(std::max(f.columns, f.rows));
     for (std::int64_t row = 0; row < f.rows; ++row) {
         for (std::int64_t c = 0; c < f.columns; ++c) {
             const auto [dx, dy] = f.arrows[static_cast<std::size_t>(row * f.columns + c)];

@@ -34,7 +34,8 @@ const Palette inferno = {{{0, 0, 4},
 namespace {
 
 constexpr std::size_t max_columns = 120;
-constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+constexpr double no_number = std::numeric_limits<double>::quiet_NaN(),
+                 infinity = std::numeric_limits<double>::infinity();
 constexpr Rgb no_value{128, 132, 138}, zero_value{214, 48, 49}, overflow_value{255, 0, 200};
 
 Rgb shade(const Palette& palette, double fraction) {
@@ -61,7 +62,7 @@ double cell_of(const std::vector<double>& series, std::size_t begin, std::size_t
         sum += log_scale ? std::log10(v) : v;
         ++count;
     }
-    if (count == 0) return zeros > 0 ? 0 : nan;
+    if (count == 0) return zeros > 0 ? 0 : no_number;
     const double mean = sum / static_cast<double>(count);
     return log_scale ? std::pow(10, mean) : mean;
 }
@@ -141,7 +142,7 @@ std::string cells_image(const MapSpec& spec, const Map& map) {
 
 FlowState flow_state(const std::vector<double>& series, std::size_t newest) {
     FlowState state;
-    state.last = nan;
+    state.last = no_number;
     state.always = true;
     bool trailing = true;  // still inside the zeros at the end
     for (std::size_t i = series.size(); i-- > 0;) {

@@ -64,6 +64,21 @@ std::string box_overlay(const std::optional<UnitBox>& maybe, const char* kind) {
     return fmt::format("<rect class=\"casing\" {0}/><rect class=\"{1}\" {0}/>", at, kind);
 }
 
+// A cross for every visible point, in a circle: arms of four hundredths of the picture.
+std::string point_overlay(const std::vector<KeyPoint>& points, const char* kind) {
+    std::string out;
+    for (const KeyPoint& p : points) {
+        if (p.visible == 0 || !std::isfinite(p.x) || !std::isfinite(p.y)) continue;
+        const double x = 100 * std::clamp(p.x, -1.0, 2.0), y = 100 * std::clamp(p.y, -1.0, 2.0);
+        for (const char* look : {"casing", kind})
+            out += fmt::format(
+                "<line class=\"{0}\" x1=\"{1:.2f}%\" y1=\"{3:.2f}%\" x2=\"{2:.2f}%\" y2=\"{3:.2f}%\"/>"
+                "<line class=\"{0}\" x1=\"{4:.2f}%\" y1=\"{5:.2f}%\" x2=\"{4:.2f}%\" y2=\"{6:.2f}%\"/>",
+                look, x - 4, x + 4, y, x, y - 4, y + 4);
+    }
+    return out;
+}
+
 std::string card(const ReportPicture& p, std::size_t room) {
     const std::string name = escape(p.name);
     const double quality = std::isfinite(p.score) ? std::clamp(p.score, 0.0, 1.0) : 0;
@@ -74,10 +89,11 @@ std::string card(const ReportPicture& p, std::size_t room) {
         const bool small = p.image.width <= pixel_art && p.image.height <= pixel_art;
         out += fmt::format(
             "<div class=\"frame\" style=\"aspect-ratio:{}/{}\"><img{} alt=\"{}\" src=\"{}\"/><svg role=\"img\" "
-            "aria-label=\"{} {}\">{}{}</svg></div>",
+            "aria-label=\"{} {}\">{}{}{}{}</svg></div>",
             p.image.width, p.image.height, small ? " class=\"pixels\"" : "", name, data_uri(p.image, room),
             escape(p.score_name), report_text::iou(p.score), box_overlay(p.truth, "truth"),
-            box_overlay(p.prediction, "prediction"));
+            box_overlay(p.prediction, "prediction"), point_overlay(p.truth_points, "truth"),
+            point_overlay(p.points, "prediction"));
     } else {
         out += "<div class=\"frame none\">no picture</div>";
     }
@@ -92,7 +108,7 @@ std::string card(const ReportPicture& p, std::size_t room) {
 }
 
 // One mark per picture on an axis from 0 to 1.
-std::string strip(const std::vector<ReportPicture>& pictures) {
+std::string score_strip(const std::vector<ReportPicture>& pictures) {
     std::string out =
         "<svg class=\"strip\" role=\"img\" aria-label=\"the score of every picture\"><line x1=\"0\" y1=\"18\" "
         "x2=\"100%\" "
@@ -143,6 +159,8 @@ void draw_cell(Image& canvas, const ReportPicture& p, int left, int top, int cel
         if (p.truth) draw_box(drawn, *p.truth, {colour::truth, thickness});
         if (p.prediction)
             draw_box(drawn, *p.prediction, {colour::prediction, thickness, dash, std::max(2, dash * 2 / 3)});
+        for (const KeyPoint& k : p.truth_points) draw_point(drawn, k, cell / 16, {colour::truth, thickness});
+        for (const KeyPoint& k : p.points) draw_point(drawn, k, cell / 16, {colour::prediction, thickness});
         copy_into(canvas, drawn, left + (cell - drawn.width) / 2, top + (cell - drawn.height) / 2);
     } else {
         draw_text(canvas, left + scale * 2, top + cell / 2, fit_text("no picture", scale, cell), scale, colour::ink);
@@ -162,9 +180,10 @@ std::string pictures(const Report& report) {
     if (all.empty()) return "";
     const std::vector<std::size_t> order = worst_first(all);
     const std::size_t shown = std::min(order.size(), max_shown);
-    std::string out = "<section id=\"pictures\"><h2>Pictures</h2>" + summary_line(all, order) + strip(all);
-    const bool boxes =
-        std::any_of(all.begin(), all.end(), [](const ReportPicture& p) { return p.truth || p.prediction; });
+    std::string out = "<section id=\"pictures\"><h2>Pictures</h2>" + summary_line(all, order) + score_strip(all);
+    const bool boxes = std::any_of(all.begin(), all.end(), [](const ReportPicture& p) {
+        return p.truth || p.prediction || !p.truth_points.empty() || !p.points.empty();
+    });
     out += "<p class=\"key\">";
     if (boxes) out += "<span><i class=\"truth\"></i>truth</span><span><i class=\"prediction\"></i>prediction</span>";
     out += "<span id=\"sort\"></span></p><div class=\"gallery\" id=\"gallery\">\n";

@@ -29,9 +29,10 @@ struct ReportPicture {
     std::string name;  // file name or "shape 3"
     Image image;
     std::optional<UnitBox> truth, prediction;
-    double score = 0;                // 0 to 1, what the pictures are sorted by
-    std::string score_name = "IoU";  // "IoU", "p"
-    std::string caption = {};        // under the picture: "goldfish, taken for: bullfrog 83 %"
+    double score = 0;                                      // 0 to 1, what the pictures are sorted by
+    std::string score_name = "IoU";                        // "IoU", "p"
+    std::string caption = {};                              // under the picture: "goldfish, taken for: bullfrog 83 %"
+    std::vector<KeyPoint> truth_points = {}, points = {};  // in fractions; crosses of truth and prediction
 };
 
 struct ReportTable {

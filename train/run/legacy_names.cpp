@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::int64_t log_every_n_steps = 5;  // the seed's setting
 
-using Row = std::map<std::string, std::string>;
+using LegacyRow = std::map<std::string, std::string>;
 
 // Zero-based step behind which a row of results.csv was measured, and the epoch it belongs to.
 struct Place {
@@ -36,7 +36,7 @@ void write_legacy_names(const RunDirectory& run, const Config& config, const Leg
     const Table steps(run.file("steps.csv")), results(run.file("results.csv"));
     const auto text = [](const Table& t, std::size_t row, const char* column) { return t.rows[row][t.column(column)]; };
     const std::string lr = "lr-" + config.text("optimizer");
-    std::vector<Row> rows;
+    std::vector<LegacyRow> rows;
     for (std::size_t i = log_every_n_steps - 1; i < steps.rows.size(); i += log_every_n_steps)
         rows.push_back({{"epoch", std::to_string(static_cast<std::int64_t>(i) / per_epoch)},
                         {"step", std::to_string(i)},
@@ -44,14 +44,14 @@ void write_legacy_names(const RunDirectory& run, const Config& config, const Leg
     const auto epochs = results.numbers("epoch");
     for (std::size_t i = 0; i < results.rows.size(); ++i) {
         const Place at = place_of(epochs[i], per_epoch);
-        const Row where{{"epoch", std::to_string(at.epoch)}, {"step", std::to_string(at.step)}};
+        const LegacyRow where{{"epoch", std::to_string(at.epoch)}, {"step", std::to_string(at.step)}};
         if (!text(results, i, "val/loss").empty()) {
-            Row row = where;
+            LegacyRow row = where;
             for (const char* column : {"val/loss", "val/acc1", "val/acc5"}) row[column] = text(results, i, column);
             rows.push_back(row);
         }
         if (!at.end) continue;
-        Row row = where;
+        LegacyRow row = where;
         row["train/loss_epoch"] = text(results, i, "train/loss");
         for (const char* column : {"train/acc1", "train/acc5"}) row[column] = text(results, i, column);
         rows.push_back(row);
@@ -59,14 +59,15 @@ void write_legacy_names(const RunDirectory& run, const Config& config, const Leg
         row[lr] = text(results, i, "lr");
         rows.push_back(row);
     }
-    std::stable_sort(rows.begin(), rows.end(),
-                     [](const Row& a, const Row& b) { return std::stoll(a.at("step")) < std::stoll(b.at("step")); });
+    std::stable_sort(rows.begin(), rows.end(), [](const LegacyRow& a, const LegacyRow& b) {
+        return std::stoll(a.at("step")) < std::stoll(b.at("step"));
+    });
     std::map<std::string, bool> columns;
-    for (const Row& row : rows)
+    for (const LegacyRow& row : rows)
         for (const auto& [name, value] : row) columns[name] = true;
     std::string csv;
     for (const auto& [name, used] : columns) csv += (csv.empty() ? "" : ",") + name;
-    for (const Row& row : rows) {
+    for (const LegacyRow& row : rows) {
         std::string line;
         for (const auto& [name, used] : columns)
             line += (name == columns.begin()->first ? "" : ",") + (row.contains(name) ? row.at(name) : "");

@@ -52,7 +52,7 @@ void point_latest(const fs::path& home, const std::string& path) {
 
 }  // namespace
 
-Facts environment_facts() {
+std::vector<std::pair<std::string, std::string>> environment_facts() {
     return {
         {"cpu", cpu_name()}, {"threads", std::to_string(thread_count())}, {"kernels", name_of(active_kernels())},
             {"conv", fast::winograd_on() ? "fast" : "direct"}, {"blas", blas_name()}, {"compiler", __VERSION__},

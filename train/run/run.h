@@ -17,10 +17,8 @@
 
 namespace solobox {
 
-using Facts = std::vector<std::pair<std::string, std::string>>;
-
 // CPU, kernels, BLAS, threads, build: what a number depends on besides its configuration.
-Facts environment_facts();
+std::vector<std::pair<std::string, std::string>> environment_facts();
 
 // The keys and values of a run's args.yaml; DataError naming the file when it cannot be read.
 std::map<std::string, std::string> read_settings(const std::string& path);

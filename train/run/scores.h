@@ -6,15 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "train/run/task_info.h"
+
 namespace solobox {
 
 struct RunScores {
-    bool classes = false;               // top-1 accuracy, not IoU
+    TaskInfo info;                      // what the score is
     std::int64_t rows = 0;              // of the table, epoch 0 (before the first step) included
     double epochs = 0, best_epoch = 0;  // parts of one where it validates within an epoch; best_epoch 0: none
-    double best = std::nan(""), last = std::nan("");       // of validations after the first step
-    double blind = std::nan(""), mean_box = std::nan("");  // blind: best constant box, or the most frequent class
-    double loss = std::nan("");                            // validation, the last one
+    double best = std::nan(""), last = std::nan("");     // of validations after the first step
+    double blind = std::nan(""), second = std::nan("");  // answers that never look: the best one, maybe another
+    double loss = std::nan("");                          // validation, the last one
     double seconds = 0;
     std::vector<double> epoch, score;  // every validation
 };

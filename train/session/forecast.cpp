@@ -8,8 +8,6 @@
 
 #include "tensor/pool.h"
 #include "train/step/trainer.h"
-#include "train/tasks/class_task.h"
-#include "train/tasks/single_box_setup.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
@@ -25,11 +23,11 @@ std::int64_t resident() {
 // Running statistics move with every forward pass in training: they are put back.
 class Undisturbed {
 public:
-    explicit Undisturbed(Task& task) : task_(task) {
+    explicit Undisturbed(Learner& learner) : learner_(learner) {
         Visitor v;
         v.on_buffer = [&](const std::string&, Tensor& t) { buffers_.push_back(t.clone()); };
         v.on_counter = [&](const std::string&, std::int64_t& c) { counters_.push_back(c); };
-        task.visit(v);
+        learner.visit(v);
     }
     ~Undisturbed() {
         std::size_t buffer = 0, counter = 0;
@@ -37,24 +35,24 @@ public:
         v.on_buffer = [&](const std::string&, Tensor& t) { t = buffers_[buffer++]; };
         v.on_counter = [&](const std::string&, std::int64_t& c) { c = counters_[counter++]; };
         v.on_parameter = [](const std::string&, Parameter& p) { p.zero_grad(); };
-        task_.visit(v);
+        learner_.visit(v);
     }
 
 private:
-    Task& task_;
+    Learner& learner_;
     std::vector<Tensor> buffers_;
     std::vector<std::int64_t> counters_;
 };
 
 // Peak of the last of so many parts of a batch, above what is held already. The gradients stay in it.
-std::int64_t peak_of_part(Task& task, const TaskBatch& batch, std::int64_t parts) {
-    for (const auto& p : parameters_of(task)) p.param->zero_grad();
-    const std::vector<BatchPart> pieces = task.losses(batch, parts, {});
+std::int64_t peak_of_part(Learner& learner, const Batch& batch, std::int64_t parts) {
+    for (const auto& p : parameters_of(learner)) p.param->zero_grad();
+    const std::vector<BatchPart> pieces = learner.losses(batch, parts, {});
     const std::int64_t before = pool::stats().live_bytes;
     pool::reset_peak();
     Tape tape;
-    const LossValue loss = pieces.back().loss();
-    tape.backward(loss.total);
+    const Objective objective = pieces.back().loss();
+    tape.backward(objective.loss.total);
     return pool::stats().peak_bytes - before;
 }
 
@@ -64,9 +62,9 @@ std::int64_t bytes_of(const std::vector<NamedTensor>& tensors) {
     return sum;
 }
 
-std::int64_t convolution_outputs(const Config& c) {  // bytes of one picture's
+std::int64_t convolution_outputs(Learner& learner) {  // bytes of one picture's
     std::int64_t sum = 0;
-    for (const LayerRow& row : is_classifier(c) ? describe(class_model_config(c, 2)) : describe(model_config(c)))
+    for (const LayerRow& row : learner.model().layers())
         if (row.type.starts_with("conv")) sum += row.out.numel() * static_cast<std::int64_t>(sizeof(Real));
     return sum;
 }
@@ -77,11 +75,12 @@ std::string megabytes(std::int64_t bytes) { return fmt::format("{:.0f} MB", stat
 
 std::int64_t MemoryForecast::total() const { return before + optimizer + batches + step + checkpoint; }
 
-MemoryForecast forecast_memory(Task& task, const Config& config, bool quick, std::int64_t limit) {
+MemoryForecast forecast_memory(Learner& learner, bool quick, std::int64_t limit) {
     MemoryForecast f;
-    const std::vector<NamedTensor> tensors = tensors_of(task);
+    const Config& config = learner.config();
+    const std::vector<NamedTensor> tensors = tensors_of(learner);
     std::int64_t weights = 0;
-    for (const auto& p : parameters_of(task))
+    for (const auto& p : parameters_of(learner))
         if (p.param->trainable) weights += p.param->value.numel() * static_cast<std::int64_t>(sizeof(Real));
     const std::string& other = config.text("optimizer_override");
     const bool sgd = (other == "none" ? config.text("optimizer") : other) == "SGD";
@@ -90,29 +89,30 @@ MemoryForecast forecast_memory(Task& task, const Config& config, bool quick, std
     f.optimizer = moments * weights + averages;
     f.checkpoint = bytes_of(tensors) + averages + moments * weights;
 
-    const auto batch = task.make_batch(0, 0);
-    const std::int64_t all = std::max<std::int64_t>(task.size(*batch) / config.integer("accumulate"), 1),
-                       image = config.integer("image");
-    f.batches = (2 * config.integer("workers") + 2) * task.size(*batch) * image * image * 3 * 4;
+    const Batch batch = learner.make_batch(0, 0);
+    const auto whole = static_cast<std::int64_t>(batch.count());
+    const std::int64_t all = std::max<std::int64_t>(whole / config.integer("accumulate"), 1);
+    const Extent size = learner.task().recipe(true, 0).size;
+    f.batches = (2 * config.integer("workers") + 2) * whole * size.height * size.width * 3 * 4;
     const PoolStats now = pool::stats();
     f.before = resident() - std::max<std::int64_t>(now.reserved_bytes - now.live_bytes, 0);
 
     // The outputs of the convolutions, which backward needs, are what a picture takes at least: two pictures that would
     // not fit are not tried, and where gradients hide the pictures of a small piece, these show.
-    const std::int64_t outputs = config.integer("recompute") == 1 ? 0 : convolution_outputs(config);
+    const std::int64_t outputs = config.integer("recompute") == 1 ? 0 : convolution_outputs(learner);
     f.per_picture = outputs;
     // 2 weights: the first steps are watched, a copy of the weights stands beside them when all gradients are there.
     f.step = std::max(weights + outputs * all, 2 * weights);
     if (4 * outputs > limit) return f;
-    const Undisturbed guard(task);
+    const Undisturbed guard(learner);
     // From 2 on: a norm over a batch of one picture may have nothing to average.
-    std::int64_t size = 2, last_size = 0, last_peak = 0, peak = 0;
-    for (;; size *= 2) {
-        // The last of these parts has so many pictures, which need not be `size`.
-        const std::int64_t whole = task.size(*batch), parts = (whole + std::min(size, all) - 1) / std::min(size, all),
+    std::int64_t piece = 2, last_size = 0, last_peak = 0, peak = 0;
+    for (;; piece *= 2) {
+        // The last of these parts has so many pictures, which need not be `piece`.
+        const std::int64_t parts = (whole + std::min(piece, all) - 1) / std::min(piece, all),
                            pictures = whole - whole * (parts - 1) / parts;
         if (pictures == last_size) continue;
-        peak = peak_of_part(task, *batch, parts);
+        peak = peak_of_part(learner, batch, parts);
         std::int64_t growth = last_size > 0 ? (peak - last_peak) / (pictures - last_size) : 0;
         // A piece of twice the size must not be what runs out of memory: then what a picture takes is read off this
         // one.
@@ -122,8 +122,8 @@ MemoryForecast forecast_memory(Task& task, const Config& config, bool quick, std
         f.per_picture = std::max(growth, outputs);
         // The peak grows at least as fast for larger pieces as for smaller ones: this is what the batch takes at least.
         f.step = std::max({peak + growth * std::max<std::int64_t>(all - pictures, 0), outputs * all, 2 * weights});
-        if (pictures >= all || large || (quick && size >= 4) || size * 4 > all * 2) break;
-        if (size > 2 && f.total() > limit) break;
+        if (pictures >= all || large || (quick && piece >= 4) || piece * 4 > all * 2) break;
+        if (piece > 2 && f.total() > limit) break;
     }
     return f;
 }

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "train/config/config.h"
-#include "train/step/task.h"
+#include "train/step/learner.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
@@ -25,7 +25,7 @@ struct MemoryForecast {
 // Tries pieces of 2, 4, 8 .. pictures of the first batch: up to 4 of them for a `quick` answer, which is never too
 // high, else up to half a batch. Stops early at what would not fit `limit` bytes. Leaves weights, statistics and
 // gradients as they were.
-MemoryForecast forecast_memory(Task& task, const Config& config, bool quick, std::int64_t limit);
+MemoryForecast forecast_memory(Learner& learner, bool quick, std::int64_t limit);
 
 std::int64_t available_memory();  // bytes that this process may still take: of the machine and of its control group
 std::int64_t peak_memory();       // bytes that it has held at most

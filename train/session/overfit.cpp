@@ -1,180 +1,157 @@
 #include "train/session/overfit.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
 #include "data/image/image.h"
-#include "data/sets/dataset.h"
+#include "data/text.h"
 #include "nn/checkpoint.h"
 #include "train/config/setup.h"
 #include "train/doctor/monitor.h"
-#include "train/step/diagnosis.h"
+#include "train/session/clock.h"
 #include "train/step/parameter_groups.h"
 #include "train/step/trainer.h"
-#include "train/tasks/single_box_setup.h"
+#include "train/tasks/kinds.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 namespace {
 
 constexpr std::int64_t check_every = 10;
-constexpr double enough_mean = 0.985, enough_min = 0.95;  // learned: stop early
-constexpr double pass_mean = 0.95, pass_min = 0.90;       // the verdict
-constexpr std::int64_t cycle = 300;      // steps from one warm restart of the learning rate to the next
-constexpr double worth_going_on = 0.02;  // gain in mean IoU that a cycle must bring to earn another
+constexpr std::int64_t cycle = 300;  // steps from one warm restart of the learning rate to the next
 
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-struct Ious {
+// What an evaluation in between or at the end says.
+struct Look {
+    Learned learned;
     std::vector<double> each;
-    double mean = 0, min = 0;
+    std::vector<Prediction> predictions;
+};
+
+struct History {  // the curves that the report draws
+    std::vector<double> step, loss, lr, check_step, score, worst, check_loss;
 };
 
 // The whole job's state: what several steps of it share.
 struct Job {
-    const OverfitPictures& data;
+    const OverfitData& data;
     const Config& config;
     const RunDirectory& run;
     const OverfitOptions& options;
-    DecodeSpec decode = decode_spec(config);
-    BoxLossSpec loss = loss_spec(config);
-    Tensor images, targets;  // (N, S, S, 3), (N, 4)
-    std::vector<UnitBox> truths;
-    std::unique_ptr<SingleBox> model;
+    std::unique_ptr<Task> task = make_task(config);
+    Batch all;  // every picture, as the network sees it
+    Tensor images;
+    std::unique_ptr<Model> model;
+    std::vector<Blind> blind;
+    OverfitRules rules;
+    std::vector<std::size_t> which;  // of the step's batch
 
-    Job(const OverfitPictures& d, const Config& c, const RunDirectory& r, const OverfitOptions& o);
-    std::int64_t count() const { return images.dim(0); }
+    Job(const OverfitData& d, const Config& c, const RunDirectory& r, const OverfitOptions& o);
+    const PictureStore& store() const { return *data.split.train; }
+    std::size_t count() const { return all.count(); }
     void talk(const std::string& line, bool live = false) const {
         if (options.talk) options.talk(line, live);
     }
-    Tensor raw_outputs(SingleBox& net) const;
-    std::vector<UnitBox> predictions(SingleBox& net) const;
-    Ious evaluate(SingleBox& net) const;
-    std::vector<std::int64_t> order(std::int64_t step) const;  // which pictures are in this step's batch
-    void batch(std::int64_t step, Tensor& x, Tensor& t) const;
-    std::string batch_names(std::int64_t step) const;
+    Look look(Model& net) const;
+    Answers answers(Model& net, const std::vector<std::size_t>& some, const RandomKey& dropout = {}) const;
+    std::vector<Labels> labels(const std::vector<std::size_t>& some) const;
+    std::vector<std::size_t> members(std::int64_t step) const;
+    OverfitWords words(const Learned& l) const { return task->overfit_words(l, blind); }
 };
 
-Job::Job(const OverfitPictures& d, const Config& c, const RunDirectory& r, const OverfitOptions& o)
-    : data(d), config(c), run(r), options(o) {
-    const int size = static_cast<int>(config.integer("image"));
-    const auto n = static_cast<std::int64_t>(data.pictures.size());
-    images = Tensor(Shape{n, size, size, 3});
-    targets = Tensor(Shape{n, 4});
-    for (std::int64_t i = 0; i < n; ++i) {
-        const OverfitPicture& p = data.pictures[static_cast<std::size_t>(i)];
-        const auto pixels = to_float_square(p.image, size, config.flag("antialias"));
-        std::copy(pixels.begin(), pixels.end(), images.mutable_data() + i * static_cast<std::int64_t>(pixels.size()));
-        const double box[4] = {p.box.cx, p.box.cy, p.box.w, p.box.h};
-        for (std::int64_t k = 0; k < 4; ++k) targets.mutable_data()[4 * i + k] = static_cast<Real>(box[k]);
-        truths.push_back(p.box);
-    }
-    model = make_single_box(config, truths);
+std::vector<std::size_t> first(std::size_t n) {
+    std::vector<std::size_t> some(n);
+    std::iota(some.begin(), some.end(), std::size_t{0});
+    return some;
 }
 
-// Some pictures of a (N, ..) tensor.
-Tensor rows(const Tensor& all, const std::vector<std::int64_t>& which) {
-    const std::int64_t length = all.numel() / all.dim(0);
-    Tensor out(all.shape().with(0, static_cast<std::int64_t>(which.size())));
-    for (std::size_t i = 0; i < which.size(); ++i)
-        std::copy_n(all.data() + which[i] * length, length, out.mutable_data() + static_cast<std::int64_t>(i) * length);
+Job::Job(const OverfitData& d, const Config& c, const RunDirectory& r, const OverfitOptions& o)
+    : data(d), config(c), run(r), options(o) {
+    const Recipe recipe = task->recipe(false, 0);
+    all.size = recipe.size;
+    for (std::size_t i = 0; i < d.pictures.size(); ++i) {
+        Frame frame = solobox::look(d.pictures[i], store().labels(i), recipe);
+        all.images.insert(all.images.end(), frame.pixels.values.begin(), frame.pixels.values.end());
+        all.labels.push_back(std::move(frame.labels));
+        all.which.push_back(i);
+    }
+    images = images_of(all, 0, count());
+    task->check_plan({count(), static_cast<std::size_t>(c.integer("batch")), 0, {recipe.size}}, 1);
+    model = task->make_model(d.split);
+    blind = task->blind(d.split, store());
+    rules = task->overfit_rules(d.split, blind);
+}
+
+Answers Job::answers(Model& net, const std::vector<std::size_t>& some, const RandomKey& dropout) const {
+    if (some.size() == count() && std::is_sorted(some.begin(), some.end())) return net.answers(Var(images), dropout);
+    const auto length = static_cast<std::int64_t>(all.length());
+    Tensor x(images.shape().with(0, std::ssize(some)));
+    for (std::size_t i = 0; i < some.size(); ++i)
+        std::copy_n(images.data() + static_cast<std::int64_t>(some[i]) * length, length,
+                    x.mutable_data() + static_cast<std::int64_t>(i) * length);
+    return net.answers(Var(x), dropout);
+}
+
+std::vector<Labels> Job::labels(const std::vector<std::size_t>& some) const {
+    std::vector<Labels> out;
+    for (const std::size_t i : some) out.push_back(all.labels[i]);
     return out;
 }
 
-Tensor Job::raw_outputs(SingleBox& net) const {
+// A fresh order every epoch, a function of (seed, epoch); the last, smaller batch counts too.
+std::vector<std::size_t> Job::members(std::int64_t step) const {
+    const BatchPlan plan{count(),
+                         static_cast<std::size_t>(config.integer("batch")),
+                         static_cast<std::uint64_t>(config.integer("seed")),
+                         {all.size}};
+    if (plan.per_epoch() == 1 && !rules.shuffle_whole) return first(count());
+    return plan.members(step / plan.per_epoch(), step % plan.per_epoch());
+}
+
+Look Job::look(Model& net) const {
     const NoGrad quiet;
     set_training(net, false);
-    Tensor raw(Shape{count(), decode.outputs()});
-    constexpr std::int64_t chunk = 16;
-    for (std::int64_t i = 0; i < count(); i += chunk) {
-        std::vector<std::int64_t> which(static_cast<std::size_t>(std::min(chunk, count() - i)));
-        std::iota(which.begin(), which.end(), i);
-        const Tensor part = net(Var(rows(images, which))).value();
-        std::copy_n(part.data(), part.numel(), raw.mutable_data() + raw.dim(1) * i);
+    const auto meter = task->meter(data.split, blind, "");
+    Look out;
+    constexpr std::size_t chunk = 16;
+    for (std::size_t from = 0; from < count(); from += chunk) {
+        std::vector<std::size_t> some(std::min(chunk, count() - from));
+        std::iota(some.begin(), some.end(), from);
+        const Answers said = answers(net, some);
+        const std::vector<Labels> truth = labels(some);
+        if (rules.needs_loss)
+            out.learned.loss += static_cast<double>(some.size()) / static_cast<double>(count()) *
+                                task->answer_loss(task->objective(said, truth).loss);
+        std::vector<Reading> read = task->read(said);
+        for (std::size_t i = 0; i < some.size(); ++i) {
+            meter->add(read.front().pictures.at(i), truth[i]);
+            out.predictions.push_back(std::move(read.front().pictures[i]));
+        }
     }
     set_training(net, true);
-    return raw;
-}
-
-std::vector<UnitBox> Job::predictions(SingleBox& net) const {
-    const Tensor boxes = metric_boxes(raw_outputs(net), decode);
-    std::vector<UnitBox> out;
-    for (std::int64_t i = 0; i < count(); ++i)
-        out.push_back({static_cast<double>(boxes[4 * i]), static_cast<double>(boxes[4 * i + 1]),
-                       static_cast<double>(boxes[4 * i + 2]), static_cast<double>(boxes[4 * i + 3])});
+    const Measured measured = meter->result();
+    out.learned.score = measured.score;
+    out.learned.worst = *std::min_element(measured.each.begin(), measured.each.end());
+    out.each = measured.each;
     return out;
 }
-
-Ious ious_of(const std::vector<UnitBox>& predicted, const std::vector<UnitBox>& truths) {
-    Ious r;
-    for (std::size_t i = 0; i < truths.size(); ++i) r.each.push_back(unit_iou(predicted[i], truths[i]));
-    r.mean = std::accumulate(r.each.begin(), r.each.end(), 0.0) / static_cast<double>(r.each.size());
-    r.min = *std::min_element(r.each.begin(), r.each.end());
-    return r;
-}
-
-Ious Job::evaluate(SingleBox& net) const { return ious_of(predictions(net), truths); }
-
-std::vector<std::int64_t> Job::order(std::int64_t step) const {
-    const std::int64_t size = std::min(config.integer("batch"), count());
-    // A fresh order every epoch, a function of (seed, epoch); the last, smaller batch counts too.
-    const std::int64_t per_epoch = (count() + size - 1) / size, epoch = step / per_epoch,
-                       first = step % per_epoch * size;
-    std::vector<std::int64_t> all(static_cast<std::size_t>(count()));
-    std::iota(all.begin(), all.end(), 0);
-    if (size == count()) return all;
-    Random random(
-        {static_cast<std::uint64_t>(config.integer("seed")), Stream::order, static_cast<std::uint32_t>(epoch)});
-    shuffle(all.data(), count(), random);
-    return {all.begin() + first, all.begin() + std::min(first + size, count())};
-}
-
-void Job::batch(std::int64_t step, Tensor& x, Tensor& t) const {
-    const auto which = order(step);
-    const bool whole = static_cast<std::int64_t>(which.size()) == count();
-    x = whole ? images : rows(images, which);
-    t = whole ? targets : rows(targets, which);
-}
-
-std::string Job::batch_names(std::int64_t step) const {
-    std::string names;
-    for (const std::int64_t i : order(step))
-        names += (names.empty() ? "" : ", ") + data.pictures[static_cast<std::size_t>(i)].name;
-    return names;
-}
-
-std::string metadata_number(std::int64_t v) { return std::to_string(v); }
-
-void save(const Job& job, std::int64_t steps) {
-    SafetensorsFile file;
-    save_state(*job.model, file);
-    file.metadata = {{"format", "solobox"}, {"step", metadata_number(steps)}, {"seed", job.config.at("seed").value}};
-    write_safetensors(job.run.last_weights(), file);
-}
-
-// The curves that the report draws.
-struct History {
-    std::vector<double> loss_step, loss, lr, check_step, mean_iou, min_iou;
-};
 
 class Tables {
 public:
-    explicit Tables(const RunDirectory& run, const LossValue& sample)
-        : results_(run.file("results.csv"), header(sample)),
-          layers_(run.file("layers.csv"), layer_columns()),
-          steps_(run.file("steps.csv"), {"step", "loss", "grad_norm", "lr"}) {}
+    Tables(const Job& job, const Objective& sample)
+        : job_(job),
+          results_(job.run.file("results.csv"), header(sample)),
+          layers_(job.run.file("layers.csv"), layer_columns()),
+          steps_(job.run.file("steps.csv"), {"step", "loss", "grad_norm", "lr"}) {}
 
     void step(const StepReport& s) {
         steps_.row({std::to_string(s.step), number_text(s.loss), number_text(s.grad_norm), number_text(s.lr)});
     }
-
-    void result(double seconds, const StepReport& s, const Ious& ious, double mean_box, double constant_box) {
+    void result(double seconds, const StepReport& s, const Learned& l) {
         std::vector<std::string> cells{std::to_string(s.step), fmt::format("{:.3f}", seconds), number_text(s.loss)};
-        for (const auto& [name, value] : s.terms) cells.push_back(number_text(value));
-        for (const double v : {ious.mean, ious.min, mean_box, constant_box, s.lr}) cells.push_back(number_text(v));
+        for (const std::size_t k : written_) cells.push_back(number_text(s.terms.at(k).second));
+        for (const auto& [name, v] : job_.task->overfit_columns(l, job_.blind)) cells.push_back(number_text(v));
+        cells.push_back(number_text(s.lr));
         results_.row(cells);
     }
     void flows(const std::vector<ParameterFlow>& flows) {
@@ -182,130 +159,164 @@ public:
     }
 
 private:
-    static std::vector<std::string> header(const LossValue& sample) {
+    // The terms of the loss, and of what is watched beside them what the task wants to see.
+    std::vector<std::string> header(const Objective& sample) {
         std::vector<std::string> names{"step", "time", "train/loss"};
-        for (const auto& term : sample.terms) names.push_back("train/" + term.name);
-        for (const char* name :
-             {"metrics/iou", "metrics/min_iou", "metrics/mean_box_iou", "metrics/constant_box_iou", "lr"})
-            names.push_back(name);
+        const auto write = [&](std::size_t place, const std::string& name) {
+            written_.push_back(place);
+            names.push_back("train/" + name);
+        };
+        const std::size_t terms = sample.loss.terms.size();
+        for (std::size_t k = 0; k < terms; ++k) write(k, sample.loss.terms[k].name);
+        const auto& wanted = job_.rules.watched;
+        for (std::size_t k = 0; k < sample.watched.size(); ++k)
+            if (std::find(wanted.begin(), wanted.end(), sample.watched[k].first) != wanted.end())
+                write(terms + k, sample.watched[k].first);
+        for (const auto& [name, v] : job_.task->overfit_columns({}, job_.blind)) names.push_back(name);
+        names.emplace_back("lr");
         return names;
     }
+    const Job& job_;
+    std::vector<std::size_t> written_;  // places among a step's terms
     CsvFile results_, layers_, steps_;
 };
 
-bool learned(const Ious& ious) { return ious.mean >= enough_mean && ious.min >= enough_min; }
+// A cycle has brought enough to earn another.
+bool worth_going_on(const OverfitRules& rules, const Learned& now, double before) {
+    return rules.fall > 0 ? now.loss <= rules.fall * before : now.score >= before + rules.gain;
+}
 
-// The steps themselves. Returns what was measured on the way.
-Measurements train(Job& job, OverfitResult& result, History& history) {
-    const auto params = parameters_of(*job.model);
-    const auto optimizer = make_optimizer(job.config, params);
-    FlowRecorder flow(params);
-    double largest_lr = 0;
-    const std::int64_t cycle_steps = std::min(job.options.steps, cycle);
-    const auto schedule = make_schedule(job.config, cycle_steps);
-    double iou_before =
-        result.constant_box_iou;  // of the last cycle; a network that knows no more than that learned nothing
-    Tensor x, t;
-    std::int64_t step = 0;
-    TrainerConfig how{schedule, job.config.number("clip")};
-    how.check_finite = job.config.flag("check_finite");
-    how.batch_names = [&] { return job.batch_names(step); };
-    Trainer trainer(params, *optimizer, how);
-    const auto loss = [&] {
-        const RandomKey key{static_cast<std::uint64_t>(job.config.integer("seed")), Stream::dropout,
-                            static_cast<std::uint32_t>(step)};
-        return box_loss((*job.model)(Var(x), key), t, job.decode, job.loss);
-    };
-    job.batch(0, x, t);
-    Tables tables(job.run, [&] {
-        const NoGrad quiet;
-        return loss();
-    }());
+doctor::Facts known_facts(const Job& job) {
     doctor::Facts known;
     known.set("clip", job.config.number("clip"));
-    known.set("kind", std::string("box"));
-    doctor::Monitor watch(known, job.config.text("thresholds"),
+    known.set("kind", job.task->info().kind);
+    const auto classes = job.task->class_names(job.data.split);
+    if (classes.empty()) return known;
+    known.set("classes", static_cast<double>(classes.size()));
+    if (const TaskKeys& keys = task_of(job.config); keys.tell) {
+        doctor::Facts told;
+        keys.tell(job.config, told);
+        for (const char* name : {"aux_heads", "aux_weight"})
+            if (const double* v = told.number(name)) known.set(name, *v);
+    }
+    return known;
+}
+
+// The steps themselves. Returns what was measured on the way.
+Measurements train(Job& job, OverfitResult& result, History& h) {
+    const auto params = parameters_of(*job.model);
+    const auto optimizer = make_optimizer(job.config, params, job.model->heads());
+    FlowRecorder flow(params);
+    const std::int64_t cycle_steps = std::min(job.options.steps, cycle);
+    double before = job.rules.start;  // of the last cycle
+    std::int64_t step = 0;
+    TrainerConfig how{make_schedule(job.config, cycle_steps), job.config.number("clip")};
+    how.check_finite = job.config.flag("check_finite");
+    how.sometimes = job.model->sometimes();
+    how.batch_names = [&] {
+        std::string names;
+        for (const std::size_t i : job.which) names += (names.empty() ? "" : ", ") + job.store().name(i);
+        return names;
+    };
+    Trainer trainer(params, *optimizer, how);
+    const auto loss = [&]() -> Objective {
+        const RandomKey key{static_cast<std::uint64_t>(job.config.integer("seed")), Stream::dropout,
+                            static_cast<std::uint32_t>(step)};
+        return job.task->objective(job.answers(*job.model, job.which, key), job.labels(job.which));
+    };
+    job.which = job.members(0);
+    Tables tables(job, [&] {
+        const NoGrad quiet;
+        set_training(*job.model, job.rules.sample_in_training);
+        const Objective sample = loss();
+        set_training(*job.model, true);
+        return sample;
+    }());
+    doctor::Monitor watch(known_facts(job), job.config.text("thresholds"),
                           doctor::tell(job.run, [&](const std::string& line) { job.talk(line); }));
-    const auto start = Clock::now();
+    const Stopwatch clock;
     Measurements m;
     for (; step < job.options.steps; ++step) {
         if (job.options.stop_signal && (result.stopped_by = job.options.stop_signal->load()) != 0) break;
-        job.batch(step, x, t);
+        job.which = job.members(step);
         const bool check = (step + 1) % check_every == 0 || step + 1 == job.options.steps;
         const bool watched = step < 3 || check || job.config.flag("trace");
         const StepReport s = watch.guarded([&] { return trainer.step(loss, watched ? &flow : nullptr); });
-        largest_lr = std::max(largest_lr, s.lr);
+        m.largest_lr = std::max(m.largest_lr, s.lr);
         m.losses.push_back(s.loss);
         tables.step(s);
         watch.step({static_cast<double>(s.step), s.loss, s.grad_norm, s.lr, NAN});
-        history.loss_step.push_back(static_cast<double>(s.step));
-        history.loss.push_back(s.loss);
-        history.lr.push_back(s.lr);
+        const auto number = static_cast<double>(s.step);
+        h.step.push_back(number), h.loss.push_back(s.loss), h.lr.push_back(s.lr);
         if (watched) tables.flows(flow.flows());
         if (!check) continue;
         watch.look();
-        const Ious ious = job.evaluate(*job.model);
-        history.check_step.push_back(static_cast<double>(s.step));
-        history.mean_iou.push_back(ious.mean);
-        history.min_iou.push_back(ious.min);
-        tables.result(seconds_since(start), s, ious, result.mean_box_iou, result.constant_box_iou);
-        const double rate =
-            static_cast<double>(s.step) * static_cast<double>(x.dim(0)) / std::max(seconds_since(start), 1e-9);
-        job.talk(
-            fmt::format("step {:>4}/{}  loss {:.4f}  mean IoU {:.4f} (constant box {:.4f})  min {:.4f}  lr {:.2e}  "
-                        "{:.0f} img/s",
-                        s.step, job.options.steps, s.loss, ious.mean, result.constant_box_iou, ious.min, s.lr, rate),
-            true);
-        if (learned(ious) && s.step >= 3) break;
+        const Learned now = job.look(*job.model).learned;
+        h.check_step.push_back(number), h.score.push_back(now.score), h.worst.push_back(now.worst),
+            h.check_loss.push_back(now.loss);
+        tables.result(clock.seconds(), s, now);
+        job.talk(fmt::format("step {:>4}/{}  loss {:.4f}  {}  lr {:.2e}  {:.0f} img/s", s.step, job.options.steps,
+                             s.loss, job.words(now).progress, s.lr,
+                             number * static_cast<double>(job.which.size()) / std::max(clock.seconds(), 1e-9)),
+                 true);
+        if (job.rules.enough.reached(now) && s.step >= 3) break;
         if (s.step % cycle_steps != 0) continue;
-        if (ious.mean < iou_before + worth_going_on && s.step < job.options.steps) {
-            job.talk(fmt::format("stopping: {} steps brought nothing (mean IoU {:.4f}, {:.4f} before)", cycle_steps,
-                                 ious.mean, iou_before));
+        if (!worth_going_on(job.rules, now, before) && s.step < job.options.steps) {
+            Learned last = now;
+            (job.rules.fall > 0 ? last.loss : last.score) = before;
+            job.talk(fmt::format("stopping: {} steps brought nothing ({}, {} before)", cycle_steps,
+                                 job.words(now).measure, job.words(last).measure));
             break;
         }
-        iou_before = ious.mean;
+        before = job.rules.fall > 0 ? now.loss : now.score;
     }
     result.steps = trainer.steps_done();
-    result.seconds = seconds_since(start);
+    result.seconds = clock.seconds();
     m.flows = flow.flows();
-    m.largest_lr = largest_lr;
     for (const doctor::Verdict& v : watch.said()) result.findings.push_back(doctor::finding_of(v));
     return m;
 }
 
-Report make_report(const Job& job, const OverfitResult& r, const History& h, const Measurements& m,
-                   const std::vector<UnitBox>& predicted, const Ious& ious) {
+Report make_report(const Job& job, const OverfitResult& r, const History& h, const Measurements& m, const Look& last) {
+    const TaskInfo info = job.task->info();
     Report report;
     report.title = fmt::format("overfit: {} pictures, {}", job.count(), job.config.text("model"));
+    if (const auto classes = job.task->class_names(job.data.split); !classes.empty())
+        report.title = fmt::format("overfit: {} pictures of {} classes, {}", job.count(), classes.size(),
+                                   job.config.text("model"));
     report.verdict = r.pass ? "pass" : "fail";
     report.verdict_text = r.verdict_text;
-    report.summary = {{"mean IoU", fmt::format("{:.4f}", r.mean_iou)},
-                      {"smallest IoU", fmt::format("{:.4f}", r.min_iou)},
-                      {"mean-box IoU", fmt::format("{:.4f}", r.mean_box_iou)},
-                      {"best constant box", fmt::format("{:.4f}", r.constant_box_iou)},
-                      {"lift over constant", fmt::format("{:+.4f}", r.mean_iou - r.constant_box_iou)},
-                      {"steps", std::to_string(r.steps)},
-                      {"seconds", fmt::format("{:.1f}", r.seconds)},
-                      {"parameters", fmt::format("{}", r.parameters)},
-                      {"data", job.data.source}};
-    report.plots.push_back({"Training loss",
-                            "step",
-                            {{"loss", h.loss_step, h.loss, true}},
-                            "Should fall towards 0: the same pictures in every step."});
+    report.summary = r.words.summary;
+    report.summary.insert(report.summary.end(), {{"steps", std::to_string(r.steps)},
+                                                 {"seconds", fmt::format("{:.1f}", r.seconds)},
+                                                 {"parameters", fmt::format("{}", r.parameters)},
+                                                 {"data", job.data.split.source}});
+    ReportPlot loss{"Loss",
+                    "step",
+                    {{"training step", h.step, h.loss, true}},
+                    "The same pictures in every step: should fall towards 0."};
+    if (job.rules.needs_loss) loss.curves.push_back({"evaluation mode", h.check_step, h.check_loss, true});
+    report.plots.push_back(std::move(loss));
     const std::vector<double> ends =
         h.check_step.empty() ? std::vector<double>{} : std::vector<double>{h.check_step.front(), h.check_step.back()};
     const auto level = [&](double v) { return std::vector<double>(ends.size(), v); };
-    report.plots.push_back({"IoU on the same pictures, evaluation mode",
-                            "step",
-                            {{"mean IoU", h.check_step, h.mean_iou, false},
-                             {"smallest IoU", h.check_step, h.min_iou, false},
-                             {"best constant box", ends, level(r.constant_box_iou), false},
-                             {"pass", ends, level(pass_mean), false}},
-                            "A network that only learned one box stays at the constant-box line."});
-    report.plots.push_back({"Learning rate", "step", {{"lr", h.loss_step, h.lr, false}}, ""});
-    for (std::size_t i = 0; i < job.data.pictures.size(); ++i)
-        report.pictures.push_back(
-            {job.data.pictures[i].name, job.data.pictures[i].image, job.truths[i], predicted[i], ious.each[i]});
+    ReportPlot score{
+        fmt::format("{}{} on the same pictures, evaluation mode", info.title, info.percent() ? ", %," : ""),
+        "step",
+        {{"mean " + info.title, h.check_step, h.score, false}},
+        "A network that looks at no picture stays at the line of the best answer that never looks."};
+    if (!info.percent()) score.curves.push_back({"smallest " + info.title, h.check_step, h.worst, false});
+    if (!r.blind.empty()) score.curves.push_back({r.blind.back().title, ends, level(r.blind.back().score), false});
+    score.curves.push_back({"pass", ends, level(std::min(job.rules.pass.score, info.full)), false});
+    report.plots.push_back(std::move(score));
+    report.plots.push_back({"Learning rate", "step", {{"lr", h.step, h.lr, false}}, ""});
+    for (std::size_t i = 0; i < job.count(); ++i) {
+        ReportPicture p = job.task->show(last.predictions[i], job.all.labels[i], job.data.split);
+        p.name = job.store().name(i);
+        p.image = job.data.pictures[i];
+        p.score = last.each[i];
+        report.pictures.push_back(std::move(p));
+    }
     add_flow_layers(report, m.flows);
     report.findings = r.findings;
     for (const auto& [key, value] : job.config.all()) report.config.push_back({key, value.value, value.origin});
@@ -313,40 +324,61 @@ Report make_report(const Job& job, const OverfitResult& r, const History& h, con
     return report;
 }
 
-void judge(OverfitResult& r, const Measurements& m) {
-    const bool ious = r.mean_iou >= pass_mean && r.min_iou >= pass_min;
-    r.all_moved = everything_moved(m.flows);
-    r.pass = ious && r.all_moved && r.stopped_by == 0;
+void judge(const Job& job, OverfitResult& r, const Measurements& m) {
+    const bool learned = job.rules.pass.reached(r.learned);
+    r.all_moved = everything_moved(m.flows, job.model->sometimes());
+    r.pass = learned && r.all_moved && r.stopped_by == 0;
     if (r.pass) {
         r.verdict_text = fmt::format(
-            "Learned: in evaluation mode, from the reloaded checkpoint, mean IoU {:.4f} and smallest {:.4f}; every "
-            "tensor had a gradient and moved within the first 3 steps.",
-            r.mean_iou, r.min_iou);
+            "Learned: in evaluation mode, from the reloaded checkpoint, {}; every tensor had a gradient and moved "
+            "within the first 3 steps.",
+            r.words.learned);
         return;
     }
     if (r.stopped_by) {
-        r.verdict_text = fmt::format("Interrupted after {} steps, mean IoU {:.4f}.", r.steps, r.mean_iou);
+        r.verdict_text = fmt::format("Interrupted after {} steps, {}.", r.steps, r.words.short_of);
         return;
     }
     const std::vector<ReportFinding> causes = diagnose(m);  // before what was seen on the way
     r.findings.insert(r.findings.begin(), causes.begin(), causes.end());
     r.verdict_text =
-        ious ? "The pictures were learned, but some tensor had no gradient or did not move in the first 3 steps."
-             : fmt::format(
-                   "Not learned: mean IoU {:.4f} (needs {:.2f}), smallest {:.4f} (needs {:.2f}); a constant box "
-                   "reaches {:.4f}.",
-                   r.mean_iou, pass_mean, r.min_iou, pass_min, r.constant_box_iou);
+        learned ? "The pictures were learned, but some tensor had no gradient or did not move in the first 3 steps."
+                : fmt::format("Not learned: {}.", r.words.missing);
     if (!r.findings.empty()) r.verdict_text += " " + r.findings.front().message;
+}
+
+void save(Job& job, std::int64_t steps) {
+    SafetensorsFile file;
+    save_state(*job.model, file);
+    file.metadata = {{"format", "solobox"}, {"step", std::to_string(steps)}, {"seed", job.config.at("seed").value}};
+    write_safetensors(job.run.last_weights(), file);
+}
+
+// What the diagnosis reads of the network as it was saved.
+void examine(const Job& job, Model& net, Measurements& m) {
+    set_training(net, false);
+    const auto some = first(std::min<std::size_t>(job.count(), 16));
+    m.activations = measure_activations([&] { (void)job.answers(net, some); });
+    const NoGrad quiet;
+    const auto more = first(std::min<std::size_t>(job.count(), 64));
+    const Answers said = job.answers(net, more);
+    if (const auto signal = job.task->signal(said, job.labels(more))) m.outputs = *signal;
 }
 
 }  // namespace
 
-OverfitResult overfit(const OverfitPictures& data, const Config& config, const RunDirectory& run,
+double OverfitResult::blind_score(const std::string& name) const {
+    for (const Blind& b : blind)
+        if (b.name == name) return b.score;
+    return NAN;
+}
+
+OverfitResult overfit(const OverfitData& data, const Config& config, const RunDirectory& run,
                       const OverfitOptions& options) {
     OverfitResult result;
     Job job(data, config, run, options);
-    result.mean_box_iou = mean_unit_iou(mean_box(job.truths), job.truths);
-    result.constant_box_iou = mean_unit_iou(best_constant_box(job.truths), job.truths);
+    write_task_info(run, job.task->info());
+    result.blind = job.blind;
     result.parameters = count_parameters(*job.model);
     if (options.patch) options.patch(*job.model);
     History history;
@@ -356,24 +388,16 @@ OverfitResult overfit(const OverfitPictures& data, const Config& config, const R
     save(job, result.steps);
 
     // The verdict is about what was saved: a fresh model that has only the file.
-    const auto reloaded = make_single_box(config, job.truths);
-    reloaded->between_trunk_and_head = job.model->between_trunk_and_head;
+    const auto reloaded = job.task->make_model(data.split);
+    if (options.patch) options.patch(*reloaded);
     load_state(*reloaded, read_safetensors(run.last_weights()), run.last_weights());
-    const auto predicted = job.predictions(*reloaded);
-    const Ious ious = ious_of(predicted, job.truths);
-    result.mean_iou = ious.mean, result.min_iou = ious.min;
-    m.scores = fmt::format("mean IoU {:.3f}, smallest {:.3f}", ious.mean, ious.min);
-    const Tensor raw = job.raw_outputs(*reloaded);
-    std::vector<std::int64_t> some(static_cast<std::size_t>(std::min<std::int64_t>(job.count(), 16)));
-    std::iota(some.begin(), some.end(), 0);
-    set_training(*reloaded, false);
-    m.activations = measure_activations([&] { (void)(*reloaded)(Var(rows(job.images, some))); });
-    m.outputs = measure_outputs(
-        raw, output_targets(job.targets, job.decode),
-        [&](const Var& r) { return box_loss(r, job.targets, job.decode, job.loss); },
-        [&](const Tensor& r) { return output_values(r, job.decode); });
-    judge(result, m);
-    result.report = make_report(job, result, history, m, predicted, ious);
+    const Look last = job.look(*reloaded);
+    result.learned = last.learned;
+    result.words = job.words(last.learned);
+    m.scores = result.words.scores;
+    examine(job, *reloaded, m);
+    judge(job, result, m);
+    result.report = make_report(job, result, history, m, last);
     run.write_text("report.html", render_report(result.report));
     auto worst_first = result.report.pictures;
     std::stable_sort(worst_first.begin(), worst_first.end(),

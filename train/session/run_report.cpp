@@ -11,6 +11,7 @@
 
 #include "tensor/check.h"
 #include "train/run/table.h"
+#include "train/run/task_info.h"
 #include "train/session/run_findings.h"
 
 namespace solobox {
@@ -81,28 +82,20 @@ std::size_t best_row(const Numbers& epochs, const Numbers& values) {
     return best;
 }
 
-void add_summary(Report& report, const Table& t) {
+void add_summary(Report& report, const TaskInfo& info, const Table& t) {
     const auto say = [&](const std::string& name, const std::string& text) { report.summary.emplace_back(name, text); };
     if (t.rows.empty()) return;
     say("epochs", t.rows.back()[t.column("epoch")]);
     say("seconds", fmt::format("{:.1f}", last_finite(t.numbers("time"))));
-    if (t.has("val/acc1")) {
-        const Numbers acc = t.numbers("val/acc1");
-        const std::size_t best = best_row(t.numbers("epoch"), acc);
-        if (best == std::string::npos) return;
-        say("best top-1", fmt::format("{:.2f} % (epoch {})", acc[best], t.rows[best][t.column("epoch")]));
-        say("top-5 there", fmt::format("{:.2f} %", t.numbers("val/acc5")[best]));
-        say("chance", fmt::format("{:.2f} %", t.numbers("metrics/chance")[best]));
-    }
-    if (!t.has("metrics/iou")) return;
-    const Numbers iou = t.numbers("metrics/iou");
-    const std::size_t best = best_row(t.numbers("epoch"), iou);
+    if (!t.has(info.column)) return;
+    const Numbers score = t.numbers(info.column);
+    const std::size_t best = best_row(t.numbers("epoch"), score);
     if (best == std::string::npos) return;
-    const double constant = t.numbers("metrics/constant_box_iou")[best];
-    say("best IoU", fmt::format("{:.4f} (epoch {})", iou[best], t.rows[best][t.column("epoch")]));
-    say("best constant box", fmt::format("{:.4f}", constant));
-    say("lift over it", fmt::format("{:+.4f}", iou[best] - constant));
-    say("mean box", fmt::format("{:.4f}", t.numbers("metrics/mean_box_iou")[best]));
+    say("best " + info.title, fmt::format("{} (epoch {})", info.text(score[best]), t.rows[best][t.column("epoch")]));
+    for (const TaskInfo::Shown& s : info.shown) {
+        const double there = t.numbers(s.column)[best];
+        say(s.title, s.lift ? fmt::format("{:+.4f}", score[best] - there) : info.text(there));
+    }
 }
 
 // What a branch changed against the run that it came from.
@@ -125,31 +118,18 @@ Report read_run_report(const RunDirectory& run) {
         "Loss by epoch", "epoch", {}, "A validation loss that rises while the other falls: learned by heart."};
     add_curve(loss, results, "epoch", "train/loss", "training", true);
     add_curve(loss, results, "epoch", "val/loss", "validation", true);
-    ReportPlot iou{"IoU on the validation pictures",
-                   "epoch",
-                   {},
-                   "The constant box never looks at a picture: only what lies above its line was learned."};
-    for (const auto& [column, name] : {std::pair{"metrics/iou", "mean IoU"},
-                                       {"metrics/iou50", "share above 0.5"},
-                                       {"metrics/constant_box_iou", "best constant box"},
-                                       {"metrics/mean_box_iou", "mean box"}})
-        add_curve(iou, results, "epoch", column, name, false);
-    ReportPlot accuracy{
-        "Accuracy in %", "epoch", {}, "Chance never looks at a picture: only what lies above it was learned."};
-    for (const auto& [column, name] : {std::pair{"train/acc1", "training top-1"},
-                                       {"val/acc1", "validation top-1"},
-                                       {"val/acc5", "validation top-5"},
-                                       {"metrics/chance", "chance"}})
-        add_curve(accuracy, results, "epoch", column, name, false);
+    const TaskInfo info = read_task_info(run.path());
+    ReportPlot score{info.plot_title, "epoch", {}, info.plot_note};
+    for (const auto& [column, name] : info.plot) add_curve(score, results, "epoch", column, name, false);
     ReportPlot each{"Loss by step", "step", {}, ""};
     add_curve(each, steps, "step", "loss", "loss", true);
     ReportPlot norm{"Gradient norm, before clipping", "step", {}, ""};
     add_curve(norm, steps, "step", "grad_norm", "norm", true);
     ReportPlot lr{"Learning rate", "step", {}, ""};
     add_curve(lr, steps, "step", "lr", "lr", false);
-    for (ReportPlot* plot : {&loss, &iou, &accuracy, &each, &norm, &lr})
+    for (ReportPlot* plot : {&loss, &score, &each, &norm, &lr})
         if (!plot->curves.empty()) report.plots.push_back(std::move(*plot));
-    add_summary(report, results);
+    add_summary(report, info, results);
     add_parent(report, run);
     add_layers(report, Table(run.file("layers.csv")));
     for (const auto& [key, v] : read_config(run.file("args.yaml")).all())
@@ -163,11 +143,24 @@ Report read_run_report(const RunDirectory& run) {
 Report compare_report(const std::vector<std::string>& runs) {
     Report report;
     report.title = fmt::format("{} runs compared", runs.size());
-    for (const auto& [column, title, log_scale] : {std::tuple{"metrics/iou", "IoU on the validation pictures", false},
-                                                   {"val/acc1", "Top-1 accuracy on the validation pictures, %", false},
-                                                   {"val/loss", "Validation loss", true},
+    // A plot for every kind of score among them, then what all have.
+    struct Wanted {
+        std::string column, title;
+        bool log_scale = false;
+        std::string blind = {}, blind_title = {};
+    };
+    std::vector<Wanted> wanted;
+    for (const std::string& path : runs) {
+        const TaskInfo info = read_task_info(path);
+        if (std::none_of(wanted.begin(), wanted.end(), [&](const Wanted& w) { return w.column == info.column; }))
+            wanted.push_back(
+                {info.column, info.compare_title, false, info.percent() ? "" : info.blind_column, info.blind_title});
+    }
+    for (const auto& [column, title, log_scale] : {std::tuple{"val/loss", "Validation loss", true},
                                                    {"train/loss", "Training loss", true},
-                                                   {"lr", "Learning rate", false}}) {
+                                                   {"lr", "Learning rate", false}})
+        wanted.push_back({column, title, log_scale});
+    for (const auto& [column, title, log_scale, blind, blind_title] : wanted) {
         ReportPlot plot{title, "epoch", {}, ""};
         std::map<double, std::pair<std::string, double>>
             constants;  // of the data sets: the first run and the last epoch
@@ -175,15 +168,15 @@ Report compare_report(const std::vector<std::string>& runs) {
             const Table t(path + "/results.csv");
             const std::string name = std::filesystem::path(path).lexically_normal().string();
             add_curve(plot, t, "epoch", column, name, log_scale);
-            if (std::string(column) != "metrics/iou" || !t.has("metrics/constant_box_iou") || t.rows.empty()) continue;
-            const double constant = last_finite(t.numbers("metrics/constant_box_iou"));
+            if (blind.empty() || !t.has(blind) || t.rows.empty()) continue;
+            const double constant = last_finite(t.numbers(blind));
             if (!std::isfinite(constant)) continue;
             auto& [first, end] = constants.try_emplace(constant, name, 1.0).first->second;
             end = std::max(end, t.numbers("epoch").back());
         }
         if (plot.curves.empty()) continue;
         for (const auto& [constant, run] : constants)
-            plot.curves.push_back({constants.size() == 1 ? "best constant box" : "best constant box of " + run.first,
+            plot.curves.push_back({constants.size() == 1 ? blind_title : blind_title + " of " + run.first,
                                    {1, run.second},
                                    {constant, constant},
                                    false});

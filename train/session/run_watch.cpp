@@ -33,19 +33,20 @@ const char* const lasting_texts[] = {"optimizer_built", "norm"};
 
 }  // namespace
 
-RunWatch::RunWatch(Task& task, RunParts& parts, const RunDirectory& run, std::function<void(const std::string&)> talk)
-    : task_(task), parts_(parts), run_(run), talk_(std::move(talk)) {}
+RunWatch::RunWatch(Learner& learner, RunParts& parts, const RunDirectory& run,
+                   std::function<void(const std::string&)> talk)
+    : learner_(learner), parts_(parts), run_(run), talk_(std::move(talk)) {}
 
 void RunWatch::begin(bool resumed) {
     const Config& c = parts_.config;
     Facts known;
-    const auto [train, val] = task_.pictures();
-    known.set("train_images", static_cast<double>(train)), known.set("val_images", static_cast<double>(val));
-    known.set("steps_per_epoch", static_cast<double>(task_.batches_per_epoch()));
-    if (const auto names = task_.class_names(); !names.empty())
+    known.set("train_images", static_cast<double>(learner_.data().train->size()));
+    known.set("val_images", static_cast<double>(learner_.data().val->size()));
+    known.set("steps_per_epoch", static_cast<double>(learner_.batches_per_epoch()));
+    if (const auto names = learner_.class_names(); !names.empty())
         known.set("data_classes", static_cast<double>(names.size()));
-    read_built_facts(task_, c, known);
-    planned_ = doctor::planned_rate(c, task_.batches_per_epoch());
+    read_built_facts(learner_, c, known);
+    planned_ = doctor::planned_rate(c, learner_.batches_per_epoch());
     if (resumed) {
         Facts before = doctor::read_whole_run(run_, c, false);
         before.merge(known);
@@ -70,13 +71,13 @@ void RunWatch::begin(bool resumed) {
     averaged_ = parts_.ema ? parts_.ema->updates() : 0;
     if (c.text("freeze") == "backbone" && parts_.trainer->steps_done() < parts_.unfreeze_at)
         for (const NamedParameter& p : parts_.params)
-            if (in_backbone(c, p.name)) frozen_bits_.push_back(bits_of(p.param->value));
+            if (in_backbone(parts_.heads, p.name)) frozen_bits_.push_back(bits_of(p.param->value));
 }
 
-void RunWatch::step(const StepReport& r, const TaskBatch& batch) {
+void RunWatch::step(const StepReport& r, const Batch& batch) {
     const auto start = Clock::now();
     ++steps_;
-    bad_targets_ += task_.bad_targets(batch);
+    bad_targets_ += bad_targets(batch);
     if (parts_.ema && parts_.ema->updates() > averaged_) {
         averaged_ = parts_.ema->updates();
         log_share_ +=
@@ -88,7 +89,6 @@ void RunWatch::step(const StepReport& r, const TaskBatch& batch) {
 
 // Once an epoch: who is held by the optimizer, who stood still, who should have.
 void RunWatch::look_at_parameters() {
-    const Config& c = parts_.config;
     std::set<const Parameter*> held;
     for (const Member& m : parts_.optimizer->members()) held.insert(m.param.param);
     Texts unoptimised, starved, moved;
@@ -96,13 +96,14 @@ void RunWatch::look_at_parameters() {
     const bool frozen = !frozen_bits_.empty() && parts_.trainer->steps_done() <= parts_.unfreeze_at;
     std::size_t k = 0;
     for (const NamedParameter& p : parts_.params) {
-        const bool meant_frozen = frozen && in_backbone(c, p.name);
+        const bool meant_frozen = frozen && in_backbone(parts_.heads, p.name);
         if (meant_frozen) {
             if (bits_of(p.param->value) != frozen_bits_[k++] || held.contains(p.param)) moved.push_back(p.name);
             continue;
         }
         if (!p.param->trainable) continue;
         if (!held.contains(p.param)) unoptimised.push_back(p.name);
+        if (starts_with_any(p.name, parts_.sometimes)) continue;
         if (p.param->grad.defined() && max_abs(p.param->grad) > 0) continue;
         still.insert(p.name);
         if (still_.contains(p.name)) starved.push_back(p.name);
@@ -123,7 +124,7 @@ void RunWatch::epoch(const Epoch& e) {
     if (parts_.ema) {
         Texts missing;
         const auto averages = parts_.ema->averages();
-        for (const NamedTensor& t : tensors_of(task_))
+        for (const NamedTensor& t : tensors_of(learner_))
             if (std::none_of(averages.begin(), averages.end(), [&](const auto& a) { return a.first == t.name; }))
                 missing.push_back(t.name);
         monitor_->set("ema_missing", missing);
@@ -144,9 +145,8 @@ void RunWatch::epoch(const Epoch& e) {
     for (const auto& [name, v] : e.terms)
         values.emplace_back(name == "acc1" ? "train_accuracy" : "train_term." + name, v);
     if (e.validation) {
-        const bool classes = task_.score_name() == "acc1";
         values.emplace_back("val_loss", e.validation->loss);
-        values.emplace_back("metric", classes ? e.validation->score / 100 : e.validation->score);
+        values.emplace_back("metric", e.validation->score / learner_.task().info().full);
         for (const auto& [name, v] : e.validation->columns) {
             if (name == "metrics/spread") values.emplace_back("spread", v);
             if (name == "val/acc1") values.emplace_back("accuracy", v);

@@ -16,10 +16,10 @@ inline namespace SOLOBOX_PRECISION {
 class RunWatch {
 public:
     // `talk` gets the findings in words.
-    RunWatch(Task& task, RunParts& parts, const RunDirectory& run, std::function<void(const std::string&)> talk);
+    RunWatch(Learner& learner, RunParts& parts, const RunDirectory& run, std::function<void(const std::string&)> talk);
 
     void begin(bool resumed);  // the optimizer holds what it will hold in the first step
-    void step(const StepReport& report, const TaskBatch& batch);
+    void step(const StepReport& report, const Batch& batch);
     struct Epoch {
         double position = 0, seconds = 0, train_loss = 0;
         std::vector<std::pair<std::string, double>> terms;  // of the training loss, means of the epoch so far
@@ -34,7 +34,7 @@ public:
 private:
     void look_at_parameters();
 
-    Task& task_;
+    Learner& learner_;
     RunParts& parts_;
     const RunDirectory& run_;
     std::function<void(const std::string&)> talk_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <set>
@@ -11,18 +10,15 @@
 #include "data/text.h"
 #include "nn/checkpoint.h"
 #include "train/doctor/rules.h"
+#include "train/session/clock.h"
 #include "train/session/run_watch.h"
 #include "train/session/state.h"
 #include "train/step/run_parts.h"
-#include "train/tasks/make_task.h"
+#include "train/tasks/kinds.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-using BatchPointer = std::unique_ptr<TaskBatch>;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // The seconds of the last row of results.csv: a resumed run counts on from there.
 double seconds_so_far(const std::string& results) {
@@ -39,7 +35,7 @@ double seconds_so_far(const std::string& results) {
 
 class Run {
 public:
-    Run(Task& task, const Config& config, const RunDirectory& run, const SessionOptions& options);
+    Run(Learner& learner, const RunDirectory& run, const SessionOptions& options);
     SessionResult go();
     void diverged(const std::string& what) { watch_.diverged(what); }
 
@@ -67,7 +63,7 @@ private:
         if (options_.talk) options_.talk(line, live);
     }
     void open_tables();
-    void step(const TaskBatch& batch, bool watched);
+    void step(const Batch& batch, bool watched);
     void record_layers();
     std::optional<Evaluation> measure();
     bool look();       // validation within an epoch; false: interrupted, nothing of it has happened
@@ -79,7 +75,7 @@ private:
     void show_progress() const;
     void watch(const Evaluation* e);  // the doctor, at the end of an epoch or behind a validation within it
 
-    Task& task_;
+    Learner& learner_;
     const Config& config_;
     const RunDirectory& run_;
     const SessionOptions& options_;
@@ -88,33 +84,33 @@ private:
     RunParts parts_;
     RunWatch watch_;
     std::unique_ptr<FlowRecorder> flow_;
-    const TaskBatch* current_ = nullptr;
+    const Batch* current_ = nullptr;
     SessionState state_;
     SessionResult result_;
     StepReport last_;
     std::unique_ptr<CsvFile> results_, steps_, layers_;
-    std::vector<std::string> terms_;  // of the loss
-    double before_ = 0;               // seconds of earlier calls
+    std::vector<std::string> terms_, columns_;  // of the loss; of validation
+    double before_ = 0;                         // seconds of earlier calls
     std::int64_t steps_here_ = 0, pictures_here_ = 0;
     double step_seconds_ = 0, waited_ = 0;
-    Clock::time_point start_ = Clock::now();
+    Stopwatch clock_;
 };
 
-Run::Run(Task& task, const Config& config, const RunDirectory& run, const SessionOptions& options)
-    : task_(task),
-      config_(config),
+Run::Run(Learner& learner, const RunDirectory& run, const SessionOptions& options)
+    : learner_(learner),
+      config_(learner.config()),
       run_(run),
       options_(options),
-      hash_(config_hash(config)),
-      data_(task.data_fingerprint()),
-      per_epoch_(task.batches_per_epoch()),
-      parts_(task, config, per_epoch_),
-      watch_(task, parts_, run, [this](const std::string& line) { talk(line); }) {
-    parts_.batch_names = [this] { return current_ ? task_.names(*current_) : std::string(); };
+      hash_(config_hash(config_)),
+      data_(learner.data_fingerprint()),
+      per_epoch_(learner.batches_per_epoch()),
+      parts_(learner),
+      watch_(learner, parts_, run, [this](const std::string& line) { talk(line); }) {
+    parts_.batch_names = [this] { return current_ ? learner_.names(*current_) : std::string(); };
     flow_ = std::make_unique<FlowRecorder>(parts_.params);
-    state_.raw = config.text("val_weights") == "raw";
+    state_.raw = config_.text("val_weights") == "raw";
     if (options.resume) {
-        load_session(run.last_weights(), state_, task, *parts_.optimizer, parts_.ema.get(), hash_, data_);
+        load_session(run.last_weights(), state_, learner, *parts_.optimizer, parts_.ema.get(), hash_, data_);
         if (options.extend) state_.done = false, state_.worse = 0;
         parts_.rate.restore(state_.plateau, state_.halved);
         parts_.trainer->resume_at(state_.step);
@@ -130,16 +126,19 @@ bool Run::leave() {
 }
 
 void Run::open_tables() {
+    columns_ = learner_.columns();
     {
         const NoGrad quiet;
-        set_training(task_, false);  // a look that leaves no trace in running statistics
-        const BatchPointer sample = task_.make_batch(0, 0);
-        for (const LossTerm& t : task_.losses(*sample, 1, {}).at(0).loss().terms) terms_.push_back(t.name);
-        set_training(task_, true);
+        set_training(learner_, false);  // a look that leaves no trace in running statistics
+        const Batch sample = learner_.make_batch(0, 0);
+        const Objective o = learner_.losses(sample, 1, {}).at(0).loss();
+        for (const LossTerm& t : o.loss.terms) terms_.push_back(t.name);
+        for (const auto& [name, v] : o.watched) terms_.push_back(name);
+        set_training(learner_, true);
     }
     std::vector<std::string> header{"epoch", "time", "train/loss"};
     for (const std::string& t : terms_) header.push_back("train/" + t);
-    for (const std::string& c : task_.columns()) header.push_back(c);
+    for (const std::string& c : columns_) header.push_back(c);
     header.push_back("lr");
     const std::vector<std::string> steps{"step", "loss", "grad_norm", "lr"};
     const auto open = [&](const char* name, const std::vector<std::string>& names, double last) {
@@ -158,18 +157,18 @@ void Run::record_layers() {
     for (const ParameterFlow& f : flow_->flows()) layers_->row(layer_row(f));
 }
 
-void Run::step(const TaskBatch& batch, bool watched) {
+void Run::step(const Batch& batch, bool watched) {
     parts_.enter(state_.step);
     current_ = &batch;
     const RandomKey dropout{static_cast<std::uint64_t>(config_.integer("seed")), Stream::dropout,
                             static_cast<std::uint32_t>(state_.step)};
-    const auto start = Clock::now();
-    last_ = parts_.trainer->step(task_.losses(batch, config_.integer("accumulate"), dropout),
+    const Stopwatch clock;
+    last_ = parts_.trainer->step(learner_.losses(batch, config_.integer("accumulate"), dropout),
                                  watched ? flow_.get() : nullptr);
-    step_seconds_ += seconds_since(start);
+    step_seconds_ += clock.seconds();
     current_ = nullptr;
     watch_.step(last_, batch);
-    const std::int64_t n = task_.size(batch);
+    const auto n = static_cast<std::int64_t>(batch.count());
     state_.term_sums.resize(last_.terms.size());
     state_.loss_sum += last_.loss * static_cast<double>(n);
     for (std::size_t i = 0; i < last_.terms.size(); ++i)
@@ -199,17 +198,17 @@ void Run::show_progress() const {
 
 void Run::save(const std::string& path) {
     state_.plateau = parts_.rate.state(), state_.halved = parts_.rate.halved();
-    save_session(path, state_, task_, *parts_.optimizer, parts_.ema.get(), config_.at("seed").value, hash_, data_);
+    save_session(path, state_, learner_, *parts_.optimizer, parts_.ema.get(), config_.at("seed").value, hash_, data_);
 }
 
 void Run::write_row(const Evaluation& e) {
-    std::vector<std::string> cells{number_text(position()), fmt::format("{:.3f}", before_ + seconds_since(start_))};
+    std::vector<std::string> cells{number_text(position()), fmt::format("{:.3f}", before_ + clock_.seconds())};
     const double n = static_cast<double>(state_.pictures);
     const auto mean = [n](double sum) { return n > 0 ? number_text(sum / n) : std::string(); };
     cells.push_back(mean(state_.loss_sum));
     for (std::size_t i = 0; i < terms_.size(); ++i)
         cells.push_back(mean(i < state_.term_sums.size() ? state_.term_sums[i] : 0));
-    for (const std::string& name : task_.columns()) {
+    for (const std::string& name : columns_) {
         const auto found =
             std::find_if(e.columns.begin(), e.columns.end(), [&](const auto& c) { return c.first == name; });
         cells.push_back(found == e.columns.end() ? "" : number_text(found->second));
@@ -237,7 +236,7 @@ bool Run::judge(const Evaluation& e) {
 std::optional<Evaluation> Run::measure() {
     const bool averages = parts_.ema && !state_.raw;
     if (averages) parts_.ema->swap();
-    const auto measured = task_.validate([this] { return signal() != 0; });
+    const auto measured = learner_.validate([this] { return signal() != 0; });
     if (averages) parts_.ema->swap();
     if (measured) result_.last = *measured;
     return measured;
@@ -259,7 +258,7 @@ void Run::watch(const Evaluation* e) {
     std::vector<std::pair<std::string, double>> terms;
     for (std::size_t i = 0; i < terms_.size() && i < state_.term_sums.size(); ++i)
         terms.emplace_back(terms_[i], state_.term_sums[i] / n);
-    watch_.epoch({position(), before_ + seconds_since(start_), state_.loss_sum / n, terms, e});
+    watch_.epoch({position(), before_ + clock_.seconds(), state_.loss_sum / n, terms, e});
 }
 
 bool Run::look() {
@@ -304,18 +303,18 @@ SessionResult Run::go() {
     open_tables();
     if (!options_.resume) save(run_.last_weights());  // before step 1: a full disk is found now
     const std::int64_t first = state_.epoch * per_epoch_ + state_.batch, last = epochs() * per_epoch_;
-    Loader<BatchPointer> loader(
-        [this](std::int64_t number) { return task_.make_batch(number / per_epoch_, number % per_epoch_); }, first, last,
-        static_cast<int>(config_.integer("workers")));
+    Loader<Batch> loader(
+        [this](std::int64_t number) { return learner_.make_batch(number / per_epoch_, number % per_epoch_); }, first,
+        last, static_cast<int>(config_.integer("workers")));
     while (!state_.done && state_.epoch < epochs()) {
         if (leave()) break;
         if (look_due()) {
             if (!look()) break;
         } else if (state_.batch < per_epoch_) {
-            const BatchPointer batch = loader.next();
+            const Batch batch = loader.next();
             waited_ = loader.waited_seconds();
             const bool watched = state_.step < 3 || state_.batch + 1 == per_epoch_ || config_.flag("trace");
-            step(*batch, watched);
+            step(batch, watched);
         } else if (!end_epoch()) {
             break;
         }
@@ -326,7 +325,7 @@ SessionResult Run::go() {
     }
     result_.epochs = state_.epoch, result_.steps = state_.step;
     result_.best_epoch = state_.best_epoch, result_.best_score = state_.best_score;
-    result_.seconds = seconds_since(start_);
+    result_.seconds = clock_.seconds();
     result_.watch_share = watch_.seconds() / std::max(step_seconds_, 1e-9);
     for (const doctor::Verdict& v : watch_.said()) result_.said.insert(v.id);
     result_.wait_share = waited_ / std::max(waited_ + step_seconds_, 1e-9);
@@ -336,8 +335,8 @@ SessionResult Run::go() {
 
 }  // namespace
 
-SessionResult train(Task& task, const Config& config, const RunDirectory& run, const SessionOptions& options) {
-    Run session(task, config, run, options);
+SessionResult train(Learner& learner, const RunDirectory& run, const SessionOptions& options) {
+    Run session(learner, run, options);
     try {
         return session.go();
     } catch (const NonFiniteError& e) {
@@ -352,13 +351,11 @@ void check_config(const Config& config) {
 }
 
 std::string config_hash(const Config& config) {
-    static const std::set<std::string> elsewhere{
-        "data",    "workers",      "cache_mb", "project",   "name",         "exist_ok", "epochs",    "trace",
-        "weights", "check_finite", "patience", "recompute", "legacy_names", "skip_bad", "reference", "thresholds"};
     std::string text;
     for (const auto& [key, v] : config.all())
         // Only what differs from the default: a key that a later version brings does not orphan older runs.
-        if (!elsewhere.contains(key) && v.value != config_key(key).default_value) text += key + "=" + v.value + "\n";
+        if (config_key(key).decides == Decides::learning && v.value != config_key(key).default_value)
+            text += key + "=" + v.value + "\n";
     return fmt::format("{:08x}", checksum(text));
 }
 

@@ -13,7 +13,7 @@
 
 #include "train/config/config.h"
 #include "train/run/run.h"
-#include "train/step/task.h"
+#include "train/step/learner.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
@@ -37,7 +37,7 @@ struct SessionResult {
 };
 
 // NonFiniteError when the run diverged (the last good checkpoint stays); IoError, DataError as usual.
-SessionResult train(Task& task, const Config& config, const RunDirectory& run, const SessionOptions& options);
+SessionResult train(Learner& learner, const RunDirectory& run, const SessionOptions& options);
 
 // ConfigError for what cannot be built, would be ignored, or is no threshold of a rule. Looks at no file.
 void check_config(const Config& config);

@@ -93,10 +93,11 @@ void load_optimizer(const SafetensorsFile& file, const std::string& path, Optimi
 }
 
 // The averages stand in the model for a moment: so they get the names and layouts that the weights have.
-void load_averages(const SafetensorsFile& file, const std::string& path, Task& task, Ema& ema, std::int64_t updates) {
-    load_state(task, file, path, "ema.");
+void load_averages(const SafetensorsFile& file, const std::string& path, Learner& learner, Ema& ema,
+                   std::int64_t updates) {
+    load_state(learner, file, path, "ema.");
     std::vector<std::pair<std::string, Tensor>> averages = ema.averages();
-    for (const NamedTensor& t : tensors_of(task))
+    for (const NamedTensor& t : tensors_of(learner))
         for (auto& [name, value] : averages)
             if (name == t.name) value = t.tensor->clone();
     ema.restore(averages, updates);
@@ -104,13 +105,13 @@ void load_averages(const SafetensorsFile& file, const std::string& path, Task& t
 
 }  // namespace
 
-void save_session(const std::string& path, const SessionState& s, Task& task, Optimizer& optimizer, Ema* ema,
+void save_session(const std::string& path, const SessionState& s, Learner& learner, Optimizer& optimizer, Ema* ema,
                   const std::string& seed, const std::string& hash, const std::string& data) {
     SafetensorsFile file;
-    save_state(task, file);
+    save_state(learner, file);
     if (ema) {
         ema->swap();
-        save_state(task, file, "ema.");
+        save_state(learner, file, "ema.");
         ema->swap();
     }
     save_optimizer(file, optimizer);
@@ -131,7 +132,7 @@ void save_session(const std::string& path, const SessionState& s, Task& task, Op
     write_safetensors(path, file);
 }
 
-void load_session(const std::string& path, SessionState& s, Task& task, Optimizer& optimizer, Ema* ema,
+void load_session(const std::string& path, SessionState& s, Learner& learner, Optimizer& optimizer, Ema* ema,
                   const std::string& hash, const std::string& data) {
     SafetensorsFile file = read_safetensors(path);
     const Fields fields(file.metadata, path);
@@ -149,8 +150,8 @@ void load_session(const std::string& path, SessionState& s, Task& task, Optimize
     if (terms < 0 || terms > 64) throw DataError(fmt::format("{}: {} loss terms", path, terms));
     s.term_sums.assign(static_cast<std::size_t>(terms), 0);
     for (std::size_t i = 0; i < s.term_sums.size(); ++i) fields.get(fmt::format("term_sum_{}", i), s.term_sums[i]);
-    if (ema) load_averages(file, path, task, *ema, updates);
-    load_state(task, file, path);
+    if (ema) load_averages(file, path, learner, *ema, updates);
+    load_state(learner, file, path);
     load_optimizer(file, path, optimizer);
 }
 

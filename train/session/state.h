@@ -8,7 +8,7 @@
 #include "optim/ema.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
-#include "train/step/task.h"
+#include "train/step/learner.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
@@ -29,10 +29,10 @@ struct SessionState {
 };
 
 // Everything into one file, under PyTorch's names: model.*, ema.*, optim.<parameter>.<state>.
-void save_session(const std::string& path, const SessionState& state, Task& task, Optimizer& optimizer, Ema* ema,
+void save_session(const std::string& path, const SessionState& state, Learner& learner, Optimizer& optimizer, Ema* ema,
                   const std::string& seed, const std::string& hash, const std::string& data);
 // DataError when the file is of another model, configuration or data set.
-void load_session(const std::string& path, SessionState& state, Task& task, Optimizer& optimizer, Ema* ema,
+void load_session(const std::string& path, SessionState& state, Learner& learner, Optimizer& optimizer, Ema* ema,
                   const std::string& hash, const std::string& data);
 
 }  // namespace SOLOBOX_PRECISION

@@ -1,17 +1,14 @@
 #include "train/session/time_forecast.h"
 
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
+#include "train/session/clock.h"
 #include "train/step/run_parts.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 constexpr int warm_up = 2, most_steps = 20;
 constexpr double enough = 0.4;  // seconds of timed steps
@@ -23,26 +20,27 @@ double TimeForecast::run(const Config& config) const {
     return epochs * static_cast<double>(steps_per_epoch) * step + epochs / config.number("val_every") * validation;
 }
 
-TimeForecast forecast_time(Task& task, const Config& config) {
+TimeForecast forecast_time(Learner& learner) {
     TimeForecast f;
-    f.steps_per_epoch = task.batches_per_epoch();
-    RunParts parts(task, config, f.steps_per_epoch);
+    const Config& config = learner.config();
+    f.steps_per_epoch = learner.batches_per_epoch();
+    RunParts parts(learner);
     parts.begin_stage(0);
     const bool ahead = config.integer("workers") > 0;  // batches are made while the step before computes
     std::vector<double> seconds;
     double sum = 0;
     for (int i = 0; i < warm_up + most_steps && (i < warm_up + 3 || sum < enough); ++i) {
-        auto start = Clock::now();
-        const auto batch = task.make_batch(0, i % f.steps_per_epoch);
-        const double prepared = seconds_since(start);
-        start = Clock::now();
+        const Stopwatch preparing;
+        const Batch batch = learner.make_batch(0, i % f.steps_per_epoch);
+        const double prepared = preparing.seconds();
+        const Stopwatch stepping;
         bool finite = true;
         try {
-            (void)parts.trainer->step(task.losses(*batch, config.integer("accumulate"), {}), nullptr);
+            (void)parts.trainer->step(learner.losses(batch, config.integer("accumulate"), {}), nullptr);
         } catch (const NonFiniteError&) {
             finite = false;  // that is for the run to say
         }
-        const double took = seconds_since(start) + (ahead ? 0 : prepared);
+        const double took = stepping.seconds() + (ahead ? 0 : prepared);
         if (i < warm_up && finite) continue;
         seconds.push_back(took);
         sum += took;
@@ -50,11 +48,16 @@ TimeForecast forecast_time(Task& task, const Config& config) {
     }
     std::nth_element(seconds.begin(), seconds.begin() + std::ssize(seconds) / 2, seconds.end());
     f.step = seconds[seconds.size() / 2];
-    const auto start = Clock::now();
-    const bool whole = task.validate([&] { return seconds_since(start) > 3; }).has_value();
+    const Stopwatch validating;
+    bool whole = false;
+    try {
+        whole = learner.validate([&] { return validating.seconds() > 3; }).has_value();
+    } catch (const NonFiniteError&) {
+        // as above
+    }
     // A validation that is not worth waiting for: a forward pass costs about a third of a step.
-    const auto pictures = static_cast<double>(task.pictures().second);
-    f.validation = whole ? seconds_since(start) : pictures / static_cast<double>(config.integer("batch")) * f.step / 3;
+    const auto pictures = static_cast<double>(learner.data().val->size());
+    f.validation = whole ? validating.seconds() : pictures / static_cast<double>(config.integer("batch")) * f.step / 3;
     return f;
 }
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "train/config/config.h"
-#include "train/step/task.h"
+#include "train/step/learner.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
@@ -15,8 +15,8 @@ struct TimeForecast {
     double run(const Config& config) const;  // all epochs and validations, without loading the data
 };
 
-// Trains for some tenths of a second: the task is used up.
-TimeForecast forecast_time(Task& task, const Config& config);
+// Trains for some tenths of a second: the learner is used up.
+TimeForecast forecast_time(Learner& learner);
 
 }  // namespace SOLOBOX_PRECISION
 }  // namespace solobox

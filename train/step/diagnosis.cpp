@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nn/model.h"
+
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 namespace {
@@ -290,9 +292,10 @@ void add_flow_layers(Report& report, const std::vector<ParameterFlow>& flows) {
     }
 }
 
-bool everything_moved(const std::vector<ParameterFlow>& flows) {
-    return std::all_of(flows.begin(), flows.end(),
-                       [](const auto& f) { return first_gradient(f) > 0 && first_change(f); });
+bool everything_moved(const std::vector<ParameterFlow>& flows, const std::vector<std::string>& sometimes) {
+    return std::all_of(flows.begin(), flows.end(), [&](const auto& f) {
+        return starts_with_any(f.name, sometimes) || (first_gradient(f) > 0 && first_change(f));
+    });
 }
 
 std::vector<ReportFinding> diagnose(const Measurements& m) {

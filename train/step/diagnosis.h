@@ -49,8 +49,9 @@ OutputSignal measure_outputs(const Tensor& raw, const Tensor& target,
 // The flows as layers of a report.
 void add_flow_layers(Report& report, const std::vector<ParameterFlow>& flows);
 
-// Did every tensor receive a non-zero gradient and change within the first three steps?
-bool everything_moved(const std::vector<ParameterFlow>& flows);
+// Did every tensor receive a non-zero gradient and change within the first three steps? `sometimes`: prefixes of those
+// that need not (Model::sometimes()).
+bool everything_moved(const std::vector<ParameterFlow>& flows, const std::vector<std::string>& sometimes = {});
 
 // The likely causes, the most fundamental first; empty when nothing is wrong with the flow of gradients and signals.
 std::vector<ReportFinding> diagnose(const Measurements& m);

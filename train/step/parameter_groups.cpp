@@ -2,25 +2,25 @@
 
 #include <algorithm>
 
+#include "nn/model.h"
 #include "train/config/faults.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 
-bool in_backbone(const Config&, const std::string& name) {
-    return !name.starts_with("fc.") && !name.starts_with("aux_");
-}
+bool in_backbone(const Prefixes& heads, const std::string& name) { return !starts_with_any(name, heads); }
 
 // fault=frozen_trains: requires_grad was set on a copy, and the run says "frozen" all the same.
 bool starts_frozen(const Config& config) {
     return config.text("freeze") == "backbone" && !has_fault(config, "frozen_trains");
 }
 
-std::vector<Member> optimizer_members(const Config& config, const std::vector<NamedParameter>& params) {
+std::vector<Member> optimizer_members(const Config& config, const std::vector<NamedParameter>& params,
+                                      const Prefixes& heads) {
     std::vector<GroupRule> rules;
     // fault=flat_groups: the groups were built, and the optimizer was given model.parameters().
     if (const double scale = config.number("backbone_lr"); scale != 1 && !has_fault(config, "flat_groups")) {
-        for (const char* head : {"fc.", "aux_"})
+        for (const std::string& head : heads)
             if (std::any_of(params.begin(), params.end(), [&](const auto& p) { return p.name.starts_with(head); }))
                 rules.push_back({head, 1, {}});
         rules.push_back({"", scale, {}});
@@ -28,8 +28,9 @@ std::vector<Member> optimizer_members(const Config& config, const std::vector<Na
     return decay_weights_only(params, config.number("weight_decay"), rules, config.flag("decay_all"));
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params) {
-    auto members = optimizer_members(config, params);
+std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params,
+                                          const Prefixes& heads) {
+    auto members = optimizer_members(config, params, heads);
     const std::string& other = config.text("optimizer_override");
     const std::string& name = other == "none" ? config.text("optimizer") : other;
     if (name == "SGD")

@@ -11,15 +11,19 @@
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 
-// In front of the head, by the name of the parameter: neither fc nor an auxiliary head.
-bool in_backbone(const Config& config, const std::string& parameter_name);
+using Prefixes = std::vector<std::string>;
+
+// In front of the model's heads (Model::heads()), by the name of the parameter.
+bool in_backbone(const Prefixes& heads, const std::string& parameter_name);
 // Whether a run begins with a backbone that does not train.
 bool starts_frozen(const Config& config);
 
 // The parameters with their decay and their factor on the learning rate.
-std::vector<Member> optimizer_members(const Config& config, const std::vector<NamedParameter>& params);
+std::vector<Member> optimizer_members(const Config& config, const std::vector<NamedParameter>& params,
+                                      const Prefixes& heads);
 // With all of them as members.
-std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params);
+std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params,
+                                          const Prefixes& heads);
 
 }  // namespace SOLOBOX_PRECISION
 }  // namespace solobox

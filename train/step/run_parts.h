@@ -7,16 +7,17 @@
 
 #include "optim/ema.h"
 #include "optim/optimizer.h"
+#include "train/step/learner.h"
+#include "train/step/parameter_groups.h"
 #include "train/step/run_rate.h"
-#include "train/step/task.h"
 #include "train/step/trainer.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 
 struct RunParts {
-    // The optimizer holds all parameters until begin_stage(). Task and configuration must outlive it.
-    RunParts(Task& task, const Config& config, std::int64_t steps_per_epoch);
+    // The optimizer holds all parameters until begin_stage(). The learner must outlive it.
+    explicit RunParts(Learner& learner);
     RunParts(const RunParts&) = delete;
     RunParts& operator=(const RunParts&) = delete;
 
@@ -31,6 +32,7 @@ struct RunParts {
 
     const Config& config;
     std::vector<NamedParameter> params;
+    Prefixes heads, sometimes;  // of the model
     std::unique_ptr<Optimizer> optimizer;
     std::unique_ptr<Ema> ema;  // none with ema_decay=0
     RunRate rate;

@@ -1,92 +1,137 @@
-// What the training loop needs to know of a task, whatever its network puts out: a box or classes. The loop
-// (session.h) owns steps, checkpoints and tables; a task owns the model, its data, its loss and its measures.
+// What a task is: a few pure functions from a configuration. What it learns from, how pictures become what its network
+// sees, the network, its loss, how its answers are read and measured. Everything else (loading, batches, parts,
+// validation, checkpoints, tables, pages, the doctor) is the same for all of them: docs/adding_a_task.md.
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "nn/losses.h"
-#include "nn/visit.h"
+#include "data/feed/batches.h"
+#include "data/feed/split.h"
+#include "nn/model.h"
+#include "train/config/config.h"
+#include "train/metrics/meter.h"
 #include "train/report/report.h"
+#include "train/run/facts.h"
+#include "train/run/task_info.h"
 #include "train/run/verdicts.h"
+#include "train/step/diagnosis.h"
 #include "train/step/trainer.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 
-struct TaskBatch {
-    virtual ~TaskBatch() = default;
+// What a network says of a batch under one name: "" for the answer that counts, then exits, auxiliary heads.
+struct Reading {
+    std::string of;
+    std::vector<Prediction> pictures;
 };
 
-struct Evaluation {
-    std::vector<std::pair<std::string, double>> columns;  // of results.csv, in their order: "val/loss", "metrics/iou"
-    double score = 0;                                     // what "best" means; higher is better
-    double loss = 0;
-    std::string text;  // for the line of the epoch: "IoU 0.612 (constant box 0.527)"
+// How far a network has the pictures of an overfit run by heart.
+struct Learned {
+    double score = 0;  // mean over the pictures, evaluation mode
+    double worst = 0;  // of the picture that knows least (Measured::each)
+    double loss = 0;   // evaluation mode, of the answer that counts
 };
 
-// What a page shows of a model on its validation pictures.
-struct Exhibit {
-    std::vector<ReportPicture> worst, first;  // the worst ones, the first ones
-    std::vector<ReportTable> tables;
-    std::vector<std::pair<std::string, double>> figures;  // beside the score: "iou50", "acc5"
+// When pictures are learned by heart, and what a kind of task does differently in the overfit job.
+struct OverfitRules {
+    struct Bar {
+        double score = -1e300, worst = -1e300, loss = 1e300;
+        bool reached(const Learned& l) const { return l.score >= score && l.worst >= worst && l.loss < loss; }
+    };
+    Bar enough, pass;                 // to stop early; for the verdict
+    bool needs_loss = false;          // the loss in evaluation mode counts, and is measured
+    double start = 0;                 // what a network that knows nothing has: the blind score, or a loss
+    double gain = 0.02;               // a cycle must bring more than this, of the score
+    double fall = 0;                  // or leave less than this share of the loss (0: the score counts)
+    bool sample_in_training = false;  // the names of the loss terms are looked up in training mode
+    bool shuffle_whole = true;        // when one batch holds all pictures, their order still changes from step to step
+    std::vector<std::string> watched = {};  // of the step's watched numbers, those that go into results.csv
 };
 
-// The answer that counts, and those of auxiliary heads by name.
-struct ModelOutputs {
-    Var main;
-    std::vector<std::pair<std::string, Var>> aux;
+// The overfit job in words.
+struct OverfitWords {
+    std::string learned;   // "mean IoU 0.99 and smallest 0.98": what was reached
+    std::string missing;   // "mean IoU 0.4 (needs 0.95), ...": what was not
+    std::string short_of;  // for an interrupted run: "mean IoU 0.4"
+    std::string scores;    // of the result, for the diagnosis: "mean IoU 0.41, smallest 0.2"
+    std::string line;      // of the result, for the terminal
+    std::string progress;  // while it trains: "mean IoU 0.4 (constant box 0.3)  min 0.1"
+    std::string measure;   // what a cycle must raise: "mean IoU 0.41"
+    std::vector<std::pair<std::string, std::string>> summary;  // of the page, before steps and seconds
+    std::vector<std::pair<std::string, double>> numbers;       // of the JSON
 };
 
 class Task {
 public:
     virtual ~Task() = default;
-    virtual void visit(Visitor& v) = 0;
-    virtual std::int64_t batches_per_epoch() const = 0;
-    virtual std::string data_fingerprint() const = 0;
 
-    // Batch b of an epoch, both from 0: a pure function, called by worker threads.
-    virtual std::unique_ptr<TaskBatch> make_batch(std::int64_t epoch, std::int64_t b) const = 0;
-    virtual std::string names(const TaskBatch& batch) const = 0;  // of its pictures, for messages
-    virtual std::int64_t size(const TaskBatch& batch) const = 0;  // pictures
-    // The batch in up to `parts` parts of nearly equal size (gradient accumulation), the last ones maybe empty.
-    virtual std::vector<BatchPart> losses(const TaskBatch& batch, std::int64_t parts, const RandomKey& dropout) = 0;
+    virtual TaskInfo info() const = 0;
+    virtual Need needs() const = 0;
+    virtual Recipe recipe(bool training, std::int64_t epoch) const = 0;      // the last epochs may differ
+    virtual std::unique_ptr<Model> make_model(const Split& data) const = 0;  // empty split: to predict, to export
+    virtual Objective objective(const Answers& answers, std::span<const Labels> labels) const = 0;
+    virtual std::vector<Reading> read(const Answers& answers) const = 0;
+    // `blind`: of the pictures that are measured. of: a name that read() gives.
+    virtual std::unique_ptr<Meter> meter(const Split& data, const std::vector<Blind>& blind,
+                                         const std::string& of) const = 0;
+    // Answers that never look at a picture, learned from the training pictures, and their scores on others; the best
+    // one last.
+    virtual std::vector<Blind> blind(const Split& data, const PictureStore& on) const = 0;
+    // Of a random picture, for the doctor's probes.
+    virtual Labels draw(Random& random, const Split& data) const = 0;
+    // Of the model, from the configuration alone; ConfigError for what makes none. classes 0: as configured. By default
+    // a model is built for it.
+    virtual std::vector<LayerRow> layers(std::int64_t classes) const;
 
-    // The columns that validate() fills, known before it runs.
-    virtual std::vector<std::string> columns() const = 0;
-    // Measures the model as it stands, in evaluation mode. Gives up (nothing) when `stop` says so.
-    virtual std::optional<Evaluation> validate(const std::function<bool()>& stop) = 0;
+    // ---- with defaults
+    virtual std::vector<std::string> readings() const { return {""}; }            // the names that read() gives
+    virtual std::vector<Extent> sizes() const { return {recipe(true, 0).size}; }  // of training batches
+    virtual LiftVerdict judge(double score, const std::vector<Blind>& blind, std::size_t pictures) const;
+    virtual void check_data(const Split&) const {}  // DataError, ConfigError for what it cannot learn from
+    virtual void check_plan(const BatchPlan&, std::int64_t /*parts*/) const {}  // ConfigError
+    virtual void finish_batch(Batch&) const {}                                  // for planted faults
+    virtual bool loss_is_a_sum() const { return false; }  // over the batch: parts add up as they are
+    virtual std::int64_t validation_batch() const { return 16; }
+    virtual bool validation_terms() const { return true; }    // columns val/<term> of every term of the loss
+    virtual bool share_first() const { return true; }         // (share of pictures) x loss; else loss x pictures / all
+    virtual double answer_loss(const LossValue& loss) const;  // without auxiliary terms
+    virtual std::vector<std::string> class_names(const Split&) const { return {}; }  // that a run remembers
+    // For people: lines about the data behind the first one, which says what was found.
+    virtual std::string describe_data(const Split& data) const;
+    virtual std::vector<std::string> about(const Split& data, const std::vector<Blind>& blind) const;
+    virtual ReportPicture show(const Prediction& p, const Labels& truth, const Split& data) const;
+    virtual bool draws() const { return needs() != Need::picture_class; }  // boxes or points onto a picture
+    virtual std::string words(const Prediction& p, const Image& picture, const Split& data) const;
+    virtual void add_json(nlohmann::ordered_json& row, const Prediction& p, const Image& picture,
+                          const Split& data) const;
+    // The network's raw answer as other tools want it: appends to the graph, ends it.
+    virtual Graph finish_graph(GraphBuilder& graph, const std::string& answer) const;
+    virtual std::string graph_says() const { return "the network's main answer"; }
 
-    // Pictures that validation takes in one forward pass, from now on.
-    virtual void set_validation_batch(std::int64_t pictures) = 0;
+    // ---- overfit
+    // It learns pictures of training and validation, in the order of their paths; else training pictures alone, one of
+    // each class in turn.
+    virtual bool overfits_all_pictures() const { return true; }
+    virtual OverfitRules overfit_rules(const Split& data, const std::vector<Blind>& blind) const;
+    virtual OverfitWords overfit_words(const Learned& learned, const std::vector<Blind>& blind) const;
+    virtual std::vector<std::pair<std::string, double>> overfit_columns(const Learned& learned,
+                                                                        const std::vector<Blind>& blind) const;
 
-    // For the doctor, which tries a model before it trains and looks at what goes into it.
-    // What the network puts out for pictures (N, S, S, 3), in the mode in which it stands.
-    virtual ModelOutputs outputs(const Var& images, const RandomKey& dropout) = 0;
-    // The loss of such outputs against random targets, a function of `seed`.
-    virtual LossValue loss_of(const ModelOutputs& outputs, std::uint64_t seed) = 0;
-    // Raw outputs as targets are written: boxes. As they are where nothing is decoded.
-    virtual Tensor decoded(const Tensor& raw) { return raw; }
-    // Share of random output numbers that are off target and get no gradient at all; nothing where none is a target's.
-    virtual std::optional<double> blocked_outputs(std::uint64_t /*seed*/) { return std::nullopt; }
-    // Targets of the batch that no loss can use: boxes without area, outside the picture, not finite.
-    virtual std::int64_t bad_targets(const TaskBatch& /*batch*/) const { return 0; }
-    virtual std::pair<std::size_t, std::size_t> pictures() const = 0;  // for training, for validation
+    // ---- doctor
+    virtual void tell(Model&, doctor::Facts&) const {}  // what only this task knows of its model
+    // How the loss answers to each number that the network puts out; nothing where none is a target's.
+    virtual std::optional<OutputSignal> signal(const Answers&, std::span<const Labels>) const { return std::nullopt; }
+};
 
-    // For people. The data in a few lines: what was found, what was left out, what a network reaches that never looks.
-    virtual std::vector<std::string> introduction() const = 0;
-    virtual std::string score_name() const = 0;  // "iou", "acc1"
-    // Scores of answers that never look at a picture: "constant_box_iou", "chance".
-    virtual std::vector<std::pair<std::string, double>> baselines() const = 0;
-    virtual LiftVerdict judge(double score) const = 0;
-    virtual Exhibit exhibit() = 0;  // of the model as it stands
-
-    // Names of the tensors that fit one data set only and start fresh when a file has them in another shape; "": none.
-    virtual std::string head() const { return ""; }
-    virtual std::vector<std::string> class_names() const { return {}; }
+// A kind of task: its keys, and the task of a configuration, which must outlive it.
+struct TaskKind {
+    TaskKeys keys;
+    std::function<std::unique_ptr<Task>(const Config&)> make;
 };
 
 }  // namespace SOLOBOX_PRECISION

@@ -12,7 +12,10 @@ Trainer::Trainer(std::vector<NamedParameter> params, Optimizer& optimizer, Train
 void Trainer::check_leaves(const Tape& tape) const {
     for (const auto& p : params_) {
         const auto& leaves = tape.leaves();
-        if (!p.param->trainable || std::find(leaves.begin(), leaves.end(), p.param) != leaves.end()) continue;
+        const bool may_rest = std::any_of(config_.sometimes.begin(), config_.sometimes.end(),
+                                          [&](const std::string& prefix) { return p.name.starts_with(prefix); });
+        if (may_rest || !p.param->trainable || std::find(leaves.begin(), leaves.end(), p.param) != leaves.end())
+            continue;
         throw Error(fmt::format(
             "parameter '{}' is never used in the forward pass: the model forgot it, or visit() names too much",
             p.name));
@@ -40,7 +43,7 @@ void Trainer::name_the_culprit(const std::vector<BatchPart>& parts, const std::s
     try {
         for (const auto& part : parts) {
             Tape tape(true);
-            tape.backward(part.loss().total);
+            tape.backward(part.loss().loss.total);
         }
     } catch (const NonFiniteError& e) {
         where = describe(e);
@@ -50,12 +53,16 @@ void Trainer::name_the_culprit(const std::vector<BatchPart>& parts, const std::s
 
 void Trainer::run_part(const BatchPart& part, StepReport& report) {
     Tape tape(config_.check_finite);
-    const LossValue value = part.loss();
+    const Objective objective = part.loss();
+    const LossValue& value = objective.loss;
     report.loss += part.share * static_cast<double>(value.total.value().item());
-    for (std::size_t i = 0; i < value.terms.size(); ++i) {
-        if (i == report.terms.size()) report.terms.emplace_back(value.terms[i].name, 0.0);
-        report.terms[i].second += part.share * static_cast<double>(value.terms[i].value.value().item());
-    }
+    std::size_t place = 0;
+    const auto add = [&](const std::string& name, double number) {
+        if (place == report.terms.size()) report.terms.emplace_back(name, 0.0);
+        report.terms[place++].second += part.share * number;
+    };
+    for (const LossTerm& term : value.terms) add(term.name, static_cast<double>(term.value.value().item()));
+    for (const auto& [name, number] : objective.watched) add(name, static_cast<double>(static_cast<Real>(number)));
     if (steps_ == 0) check_leaves(tape);
     if (!std::isfinite(report.loss)) return;
     tape.backward({{value.total, Tensor::full(value.total.shape(), static_cast<Real>(part.share))}});

@@ -17,6 +17,7 @@ struct TrainerConfig {
     std::function<double(std::int64_t step)> lr;  // the only writer of the learning rate; steps from 0
     double clip = 0;                              // largest gradient norm; 0 is off
     double clip_value = 0;                        // largest absolute gradient, before the norm; 0 is off
+    std::vector<std::string> sometimes = {};      // prefixes of parameters that a step may leave unused
     bool check_finite = false;                    // look at the output of every op, not only at loss and gradients
     // Each parameter moves while backward goes on, and its gradient is gone at once: less memory, fewer passes over it,
     // the same bits. Without clipping, parts or a FlowRecorder, which need all gradients at a time (Error). A gradient
@@ -28,10 +29,20 @@ struct TrainerConfig {
     std::function<std::string()> batch_names = {};           // what the step works on, for messages
 };
 
+// What a step minimises, and numbers about the batch to be written down beside its terms: accuracy, use of experts.
+struct Objective {
+    LossValue loss;
+    std::vector<std::pair<std::string, double>> watched = {};
+
+    Objective(LossValue value) : loss(std::move(value)) {}
+    Objective(LossValue value, std::vector<std::pair<std::string, double>> beside)
+        : loss(std::move(value)), watched(std::move(beside)) {}
+};
+
 // A part of a batch that is too big to be computed at once. The parts' gradients are added up (gradient accumulation):
 // with the shares of pictures as weights the sum is the gradient of the whole batch's mean loss.
 struct BatchPart {
-    std::function<LossValue()> loss;
+    std::function<Objective()> loss;
     double share = 1;  // the shares of one step add up to 1
 };
 
@@ -49,7 +60,7 @@ public:
     // Forward, backward, clip, update. NonFiniteError when the loss or a gradient is NaN or infinite, naming the op in
     // which it was born, the step, the parameters involved and the batch; nothing is updated then. The first step
     // checks that every parameter was used.
-    StepReport step(const std::function<LossValue()>& loss, FlowRecorder* flow = nullptr) {
+    StepReport step(const std::function<Objective()>& loss, FlowRecorder* flow = nullptr) {
         return step(std::vector<BatchPart>{{loss, 1}}, flow);
     }
     StepReport step(const std::vector<BatchPart>& parts, FlowRecorder* flow = nullptr);

@@ -49,31 +49,7 @@ void refuse_ignored(const Config& c, const std::string& name) {
                                           c.at(key).value, c.at(key).origin, name));
 }
 
-std::vector<std::string> items(const std::string& text) {
-    std::vector<std::string> found;
-    for (std::size_t at = 0; !text.empty() && at <= text.size();) {
-        const std::size_t end = std::min(text.find(',', at), text.size());
-        std::string item = text.substr(at, end - at);
-        item.erase(std::remove(item.begin(), item.end(), ' '), item.end());
-        found.push_back(std::move(item));
-        at = end + 1;
-    }
-    return found;
-}
-
 }  // namespace
-
-std::vector<std::int64_t> parse_list(const std::string& key, const std::string& text) {
-    std::vector<std::int64_t> values;
-    for (const std::string& item : items(text)) values.push_back(parse_integer_value(key, item));
-    return values;
-}
-
-std::vector<double> parse_numbers(const std::string& key, const std::string& text) {
-    std::vector<double> values;
-    for (const std::string& item : items(text)) values.push_back(parse_number(key, item));
-    return values;
-}
 
 Schedule make_training_schedule(const Config& c, std::int64_t per_epoch) {
     const std::string name = schedule_name(c);

@@ -20,8 +20,4 @@ struct Schedule {
 // chosen schedule would ignore.
 Schedule make_training_schedule(const Config& config, std::int64_t steps_per_epoch);
 
-// Numbers between commas: "30,60" -> {30, 60}. ConfigError naming the key.
-std::vector<std::int64_t> parse_list(const std::string& key, const std::string& text);  // whole ones
-std::vector<double> parse_numbers(const std::string& key, const std::string& text);
-
 }  // namespace solobox

@@ -12,14 +12,14 @@ bool scored_raw(const SafetensorsFile& file) {
     return found != file.metadata.end() && found->second == "raw";
 }
 
-void load_weights(Task& task, const std::string& path, bool averages) {
+void load_weights(Learner& learner, const std::string& path, bool averages) {
     const SafetensorsFile file = read_safetensors(path);
     const bool has = std::any_of(file.tensors.begin(), file.tensors.end(),
                                  [](const auto& t) { return t.first.starts_with("ema."); });
-    load_state(task, file, path, averages && has && !scored_raw(file) ? "ema." : "model.");
+    load_state(learner, file, path, averages && has && !scored_raw(file) ? "ema." : "model.");
 }
 
-std::vector<std::string> start_from(Task& task, const std::string& path) {
+std::vector<std::string> start_from(Learner& learner, const std::string& path) {
     SafetensorsFile file = read_safetensors(path);
     const auto any = [&](const std::string& prefix) {
         return std::any_of(file.tensors.begin(), file.tensors.end(),
@@ -27,7 +27,8 @@ std::vector<std::string> start_from(Task& task, const std::string& path) {
     };
     const std::string prefix = any("ema.") && !scored_raw(file) ? "ema." : any("model.") ? "model." : "";
     SafetensorsFile fresh;
-    save_state(task, fresh, prefix);
+    save_state(learner, fresh, prefix);
+    const std::vector<std::string> fresh_heads = learner.model().fresh_heads();
     std::vector<std::string> notes;
     for (auto& [name, own] : fresh.tensors) {
         const auto there = file.tensors.find(name);
@@ -43,13 +44,13 @@ std::vector<std::string> start_from(Task& task, const std::string& path) {
             file.tensors[name] = own;
             continue;
         }
-        const bool head = aux || (!task.head().empty() && name.starts_with(prefix + task.head()));
+        const bool head = aux || (name.starts_with(prefix) && starts_with_any(name.substr(prefix.size()), fresh_heads));
         if (!head || there == file.tensors.end() || there->second.shape == own.shape) continue;
         notes.push_back(fmt::format("{}: {} is [{}] there and [{}] here: it starts fresh", path, name,
                                     fmt::join(there->second.shape, ", "), fmt::join(own.shape, ", ")));
         there->second = own;
     }
-    load_state(task, file, path, prefix);
+    load_state(learner, file, path, prefix);
     return notes;
 }
 

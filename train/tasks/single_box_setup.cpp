@@ -1,8 +1,8 @@
-#include "train/tasks/single_box_setup.h"
-
+// From configuration keys to a single-box model and its loss.
 #include "data/baseline.h"
 #include "nn/occupancy.h"
 #include "train/config/faults.h"
+#include "train/tasks/single_box.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {

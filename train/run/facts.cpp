@@ -1,4 +1,4 @@
-#include "train/doctor/facts.h"
+#include "train/run/facts.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,6 @@
 #include "tensor/check.h"
 #include "train/config/config.h"
 #include "train/config/names.h"
-#include "train/step/training_schedule.h"
 
 namespace solobox::doctor {
 namespace {
