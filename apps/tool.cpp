@@ -11,6 +11,7 @@
 #include <new>
 
 #include "apps/apps.h"
+#include "train/config/file.h"
 #include "train/config/names.h"
 
 namespace solobox {
@@ -40,6 +41,18 @@ std::string unknown_word(CLI::App& app, const std::vector<std::string>& words) {
         }
     }
     return "";
+}
+
+// The words, with files of experiments under their present names.
+std::vector<std::string> with_current_names(const std::vector<std::string>& words) {
+    std::vector<std::string> now;
+    for (const std::string& word : words) {
+        now.push_back(current_name(word));
+        if (now.back() != word)
+            fmt::print(stderr, "solobox: {} is called {} now; the old name works until further notice\n", word,
+                       now.back());
+    }
+    return now;
 }
 
 // Help and version are results too: a full disk behind standard output is a failure.
@@ -94,7 +107,10 @@ int tool(int argc, char** argv, std::vector<TaskKind> kinds) {
     add("bench", "seconds per training step, page faults, memory", add_bench);
     add("info", "CPU, kernels, BLAS, threads", add_info);
     try {
-        app.parse(argc, argv);
+        std::vector<std::string> words = with_current_names(line.words);
+        std::reverse(words.begin(), words.end());  // as CLI11 takes them,
+        words.pop_back();                          // without the program
+        app.parse(std::move(words));
         for (auto& [sub, run] : verbs)
             if (sub->parsed()) {
                 const auto code = run();

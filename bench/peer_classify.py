@@ -1,6 +1,6 @@
 """The classifiers of experiments/ in PyTorch, to compare solobox with: the same recipe, the same pictures.
 
-usage: peer_classify.py smoke DIR [SEED]     experiments/seed004-smoke.yaml: ResNet-50, one epoch, 224 px, every validation
+usage: peer_classify.py smoke DIR [SEED]     experiments/smoke-test.yaml: ResNet-50, one epoch, 224 px, every validation
        peer_classify.py train DIR [SEED]     experiments/tiny-imagenet-20.yaml: ResNet-18, 64 px
        peer_classify.py load DIR FILE        a state_dict of ours in torchvision with strict=True
 

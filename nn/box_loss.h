@@ -14,7 +14,7 @@ namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 
 enum class Decode {
-    identity,          // t as it is: nothing squashes the output (the fault of seed 002)
+    identity,          // t as it is: nothing squashes the output (a fault of the checklist report)
     sigmoid,           // sigma(t) for all four
     sigmoid_softplus,  // xy sigma(t), wh ln(1 + e^t) + 1e-6
     sigmoid_exp,       // xy sigma(t), wh prior * e^t

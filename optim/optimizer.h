@@ -66,8 +66,8 @@ struct GroupRule {
     double lr_scale = 1;
     std::optional<double> weight_decay;
 };
-// weight_decay for parameters of kind `weight`, 0 for biases, norms and tokens; `decay_all` is the fault of seed 002.
-// The first rule that fits a name counts; ConfigError for a rule that fits none.
+// weight_decay for parameters of kind `weight`, 0 for biases, norms and tokens; `decay_all` is a fault of the checklist
+// report. The first rule that fits a name counts; ConfigError for a rule that fits none.
 std::vector<Member> decay_weights_only(const std::vector<NamedParameter>& params, double weight_decay,
                                        const std::vector<GroupRule>& rules = {}, bool decay_all = false);
 

@@ -20,8 +20,8 @@ double multistep_lr(double base, const std::vector<std::int64_t>& milestones, do
 double exponential_lr(double base, double gamma, std::int64_t t);
 double cosine_annealing_lr(double base, double t_max, double eta_min, std::int64_t t);
 double linear_lr(double base, double start_factor, double end_factor, std::int64_t total, std::int64_t t);
-// Seed 002's rigid staircase: ramps 1e-3 .. 1e-2 over `warmup` epochs, 75 epochs at 1e-2, 30 at 1e-3, then 1e-4.
-// Deaf to the configured rate and to the number of epochs: kept to reproduce the fault.
+// The checklist report's rigid staircase: ramps 1e-3 .. 1e-2 over `warmup` epochs, 75 epochs at 1e-2, 30 at 1e-3, then
+// 1e-4. Deaf to the configured rate and to the number of epochs: kept to reproduce the fault.
 double staircase(std::int64_t warmup, std::int64_t t);
 
 struct OneCycle {  // Smith & Topin 2018, as torch.optim.lr_scheduler.OneCycleLR

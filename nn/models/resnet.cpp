@@ -67,7 +67,7 @@ std::vector<AuxPlan> aux_plans(const ResNetConfig& c) {
     std::vector<AuxPlan> plans;
     for (std::int64_t stage = 4 - c.aux_heads; stage <= 3; ++stage) {
         AuxPlan plan{fmt::format("aux_layer{}", stage), {}, 0};
-        // fault=aux_shifted (seed 000): heads hang one stage too early, and nothing in their names says so.
+        // fault=aux_shifted (the exits report): heads hang one stage too early, and nothing in their names says so.
         const std::string layer = fmt::format("layer{}.", c.shift_aux ? stage - 1 : stage);
         for (const BlockPlan& block : block_plans(c))
             if (block.name.starts_with(layer)) plan.behind = block.name, plan.channels = block.out();
@@ -228,11 +228,11 @@ Var ResNet::forward(const Var& images, std::vector<std::pair<std::string, Var>>*
         x = block(x);
         if (observed()) observe(block.name, x.value());
         for (AuxHead& head : aux_) {
-            // fault=aux_silent (seed 000): heads answer in training only, and validation reports 0.0 for them.
+            // fault=aux_silent (the exits report): heads answer in training only, and validation reports 0.0 for them.
             const bool silent = config_.silent_aux && !stem_.norm.training;
             if (!aux || silent || head.behind != block.name) continue;
             if (observed()) observe(head.name + ".input", x.value());
-            // fault=aux_detached (seed 003): heads read a constant: they learn, and teach the trunk nothing.
+            // fault=aux_detached (the collapse report): heads read a constant: they learn, and teach the trunk nothing.
             const Var map = config_.detach_aux || config_.detach_trunk ? x.detached() : x;
             aux->emplace_back(head.name, head.linear(flatten_chw(adaptive_avg_pool2d(map, {1, 1}))));
         }

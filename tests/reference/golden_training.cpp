@@ -267,7 +267,7 @@ const bool registered = [] {
     a["schedule.staircase"] = [](Case& c) {
         if (c.args.number("start") != 1e-3 || c.args.at("levels") != Json({1e-2, 1e-3, 1e-4}) ||
             c.args.at("lengths") != Json({75, 30}))
-            throw Unsupported("a staircase other than the seed's");
+            throw Unsupported("a staircase other than the report's");
         const std::int64_t n = c.args.integer("n");
         Tensor out(Shape{n});
         for (std::int64_t t = 0; t < n; ++t)

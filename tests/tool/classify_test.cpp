@@ -68,8 +68,8 @@ protected:
     const TemporaryDirectory data_, out_;
 };
 
-// The seed's list: data load, model create, forward, loss, backward, optimizer step, validation, metric log, checkpoint
-// save and reload, inheritance, CPU, custom number of classes, exit code 0.
+// The report's list: data load, model create, forward, loss, backward, optimizer step, validation, metric log,
+// checkpoint save and reload, inheritance, CPU, custom number of classes, exit code 0.
 TEST_F(Classifier, TheThirteenLinesOfTheChecklist) {
     out_.write("base.yaml", "model: resnet18\nimage: 32\nbatch: 16\nepochs: 2\nlr0: 0.01\noptimizer: sgd\n");
     const std::string child = out_.write("tiny.yaml",
@@ -101,7 +101,7 @@ TEST_F(Classifier, TheThirteenLinesOfTheChecklist) {
     EXPECT_EQ(again.json()["loss"].get<double>(), results.numbers("val/loss").back());
     EXPECT_EQ(again.json()["acc5_is_trivial"], true);
     EXPECT_TRUE(has(read_text(run("env.json")), "cpu"));  // 11.
-    // The seed's own names, asked for.
+    // The report's own names, asked for.
     const Table metrics(run("logs/csv_logs/version_0/metrics.csv"));
     EXPECT_EQ(fmt::format("{}", fmt::join(metrics.header, ",")),
               "epoch,lr-SGD,step,train/acc1,train/acc5,train/loss_epoch,train/loss_step,val/acc1,val/acc5,val/loss");

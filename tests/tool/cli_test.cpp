@@ -46,6 +46,20 @@ TEST_F(Cli, AnUnknownKeyGetsTheNearest) {
     expect_refused(run({"model", "show", "toy", "nrom=none"}), 2, {"did you mean 'norm'"});
 }
 
+// The experiments were once called after the numbers of the reports that they come from.
+TEST_F(Cli, AFormerFileNameStillWorksAndSaysSo) {
+    dir_.write("collapse-box-x.yaml", "batch: 5\n");
+    dir_.write("own.yaml", "base: seed003-x.yaml\n");
+    const Outcome r = run({"config", "seed003-x.yaml"});
+    EXPECT_EQ(r.code, 0) << r.err;
+    EXPECT_TRUE(has(r.out, "collapse-box-x.yaml:1"));
+    EXPECT_TRUE(has(r.err, "collapse-box-x.yaml"));
+    EXPECT_TRUE(has(run({"config", "own.yaml"}).out, "collapse-box-x.yaml:1"));
+    expect_refused(run({"config", "seed003-nothing.yaml"}), 2, {"seed003-nothing.yaml"});
+    dir_.write("seed003-x.yaml", "batch: 6\n");
+    EXPECT_EQ(run({"config", "seed003-x.yaml"}).err, "") << "a file of one's own under such a name is that file";
+}
+
 TEST_F(Cli, UsageErrors) {
     for (const Words& words :
          {Words{}, Words{"model"}, Words{"model", "show"}, Words{"overfit", "-n", "0"}, Words{"overfit", "-n", "2x"},

@@ -1,5 +1,5 @@
-// The numbers that the seed reports print, given to the doctor: what must fire fires, what must stay silent stays
-// silent. And the exact block of seed 003's pre-flight.
+// The numbers that the reports print, given to the doctor: what must fire fires, what must stay silent stays
+// silent. And the exact block of the collapse report's pre-flight.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,9 +14,9 @@ namespace {
 using namespace fixtures;
 
 const std::string source = SOLOBOX_SOURCE_DIR;
-const std::string failed = source + "/experiments/seed003-failed.yaml";
+const std::string failed = source + "/experiments/collapse-box-failed.yaml";
 using Words = std::vector<std::string>;
-std::string seed(const std::string& file) { return source + "/tests/doctor/" + file; }
+std::string printed(const std::string& file) { return source + "/tests/doctor/" + file; }
 
 std::set<std::string> words(const std::string& text) {
     std::set<std::string> all;
@@ -53,10 +53,10 @@ std::string message_of(const nlohmann::json& page, const std::string& id) {
 }
 
 TEST(Diagnoses, Seed000) {
-    expect(fired({seed("seed000.yaml"), "--dialect", "yaml1.1", "--log", seed("seed000.csv")}),
+    expect(fired({printed("exits.yaml"), "--dialect", "yaml1.1", "--log", printed("exits.csv")}),
            "D01 D26 D28 D29 D34 D46 D47", "D35 D36");
     nlohmann::json page;
-    expect(fired({seed("seed000-mended.yaml"), "--dialect", "yaml1.1", "--log", seed("seed000-mended.csv")}, &page),
+    expect(fired({printed("exits-mended.yaml"), "--dialect", "yaml1.1", "--log", printed("exits-mended.csv")}, &page),
            "D34 D46 D47", "D01 D26 D28 D29");
     EXPECT_NE(message_of(page, "D46").find("1.0267"), std::string::npos) << message_of(page, "D46");
     EXPECT_NE(message_of(page, "D47").find("epoch 6"), std::string::npos);
@@ -73,9 +73,10 @@ TEST(Diagnoses, Seed000) {
 
 TEST(Diagnoses, Seed001) {
     nlohmann::json page;
-    const auto ids = fired({seed("seed001.yaml"), "--dialect", "yaml1.1", "--log", seed("seed001.csv"), "--baseline",
-                            seed("seed001-baseline.csv"), "--baseline-config", seed("seed001-baseline.yaml")},
-                           &page);
+    const auto ids =
+        fired({printed("detector.yaml"), "--dialect", "yaml1.1", "--log", printed("detector.csv"), "--baseline",
+               printed("detector-baseline.csv"), "--baseline-config", printed("detector-baseline.yaml")},
+              &page);
     expect(ids, "D04 D47 D49 D50 D51 D52 D53 D54 D55 D56", "D02");
     EXPECT_TRUE(ids.contains("D46") || ids.contains("D48"));
     EXPECT_NE(message_of(page, "D47").find("epoch 12"), std::string::npos) << message_of(page, "D47");
@@ -87,13 +88,14 @@ TEST(Diagnoses, Seed001) {
 }
 
 TEST(Diagnoses, Seed002) {
-    expect(fired({seed("seed002.yaml"), "--dialect", "yaml1.1"}), "D03 D05 D08 D10 D13 D14 D15 D16 D19 D66 D70", "D01");
-    expect(fired({seed("seed002-first.yaml"), "--dialect", "yaml1.1"}), "D07", "D08");
+    expect(fired({printed("checklist.yaml"), "--dialect", "yaml1.1"}), "D03 D05 D08 D10 D13 D14 D15 D16 D19 D66 D70",
+           "D01");
+    expect(fired({printed("checklist-first.yaml"), "--dialect", "yaml1.1"}), "D07", "D08");
 }
 
 TEST(Diagnoses, Seed003) {
     nlohmann::json page;
-    expect(fired({failed, "--no-probes", "--fact", "train_images=6000", "--log", seed("seed003.csv")}, &page),
+    expect(fired({failed, "--no-probes", "--fact", "train_images=6000", "--log", printed("collapse.csv")}, &page),
            "D02 D18 D25 D38 D39 D40 D41 D45", "D35 D36");
     const std::string rate = message_of(page, "D02"), drop = message_of(page, "D38"), average = message_of(page, "D41");
     for (const char* figure : {"40.0x", "0.00003125", "0.00000078"})
@@ -105,7 +107,7 @@ TEST(Diagnoses, Seed003) {
     for (const auto& rule : page["rules"]) order.push_back(rule["id"]);
     EXPECT_LT(std::find(order.begin(), order.end(), "D41"), std::find(order.begin(), order.end(), "D02"));
 
-    expect(fired({failed, "batch=8", "accumulate=4", "lr0=0.00025", "image=384", "--log", seed("seed003-good.csv"),
+    expect(fired({failed, "batch=8", "accumulate=4", "lr0=0.00025", "image=384", "--log", printed("collapse-good.csv"),
                   "--no-probes"}),
            "", "D02 D38");
     expect(fired({failed, "batch=64", "accumulate=4", "lr0=0.001", "--no-probes"}), "", "D02 D38");
@@ -113,7 +115,8 @@ TEST(Diagnoses, Seed003) {
 
 TEST(Diagnoses, Seed004) {
     nlohmann::json page;
-    const auto ids = fired({seed("seed004-base.yaml"), "--dialect", "yaml1.1", "--log", seed("seed004.csv")}, &page);
+    const auto ids =
+        fired({printed("smoke-test-base.yaml"), "--dialect", "yaml1.1", "--log", printed("smoke-test.csv")}, &page);
     expect(ids, "D01 D59 D60 D61 D62", "D35");
     EXPECT_TRUE(ids.contains("D57") || ids.contains("D58"));
     EXPECT_NE(message_of(page, "D61").find("26.8"), std::string::npos) << message_of(page, "D61");

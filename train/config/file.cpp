@@ -60,7 +60,7 @@ void load(Config& config, const std::string& path, std::vector<fs::path>& chain)
     for (const YamlEntry& entry : entries) {
         if (entry.key == "base") {
             if (entry.text.empty()) fail(path, entry.line, "base: expected the path of a file");
-            const std::string next = (fs::path(path).parent_path() / entry.text).string();
+            const std::string next = current_name((fs::path(path).parent_path() / entry.text).string());
             if (std::find(chain.begin(), chain.end(), fs::weakly_canonical(next, error)) != chain.end())
                 fail(path, entry.line, "base: {} leads back to itself (a cycle)", printable(next, 200));
             if (fs::is_directory(next, error))
@@ -101,6 +101,20 @@ std::int64_t load_config_file(Config& config, const std::string& path) {
     std::vector<fs::path> chain;
     load(config, path, chain);
     return static_cast<std::int64_t>(chain.size());
+}
+
+std::string current_name(const std::string& path) {
+    static constexpr std::pair<std::string_view, std::string_view> renamed[] = {
+        {"seed002-", "checklist-"}, {"seed003-", "collapse-box-"}, {"seed004-smoke", "smoke-test"}};
+    std::error_code error;
+    if (fs::exists(path, error)) return path;
+    const std::string name = fs::path(path).filename().string();
+    for (const auto& [old, present] : renamed) {
+        if (!name.starts_with(old)) continue;
+        const fs::path now = fs::path(path).parent_path() / (std::string(present) + name.substr(old.size()));
+        if (fs::exists(now, error)) return now.string();
+    }
+    return path;
 }
 
 void apply_environment(Config& config) {

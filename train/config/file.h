@@ -14,6 +14,10 @@ namespace solobox {
 // how many files that were.
 std::int64_t load_config_file(Config& config, const std::string& path);
 
+// The experiments once bore the numbers of the reports they come from (docs/reports.md). Where no file `path` is, but
+// one under its present name beside it: that one; else `path` itself.
+std::string current_name(const std::string& path);
+
 // Variables SOLOBOX_CFG_<KEY> (any case), for instance SOLOBOX_CFG_LR0=0.01. An unknown key is a ConfigError.
 void apply_environment(Config& config);
 

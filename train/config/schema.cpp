@@ -46,9 +46,9 @@ std::vector<ConfigKey> common_keys() {
         flag("nesterov", false, "SGD: Nesterov momentum"),
         number("weight_decay", 5e-4, 0, 10, "decay of weights; biases, norms and tokens never decay")
             .settled_by_overfit(),
-        flag("decay_all", false, "fault of seed 002: weight decay on biases and norms too"),
+        flag("decay_all", false, "fault of the checklist report: weight decay on biases and norms too"),
         choice("optimizer_override", {"none", "SGD", "Adam", "AdamW"},
-               "fault of seed 002: builds this optimizer, whatever `optimizer` says"),
+               "fault of the checklist report: builds this optimizer, whatever `optimizer` says"),
         integer("warmup_steps", 20, 0, 1'000'000, "steps of linear warmup").settled_by_overfit(),
         number("warmup_epochs", 0, 0, 10'000, "the same in epochs; instead of warmup_steps").in_train(),
         choice("freeze", {"none", "backbone"},
@@ -62,7 +62,7 @@ std::vector<ConfigKey> common_keys() {
         number("unfreeze_lr", 1, 0, 1000, "factor on all learning rates from unfreeze_epoch on").in_train(),
         choice("schedule",
                {"cosine", "constant", "linear", "step", "multistep", "exponential", "onecycle", "plateau", "staircase"},
-               "learning rate after warmup; staircase is the rigid one of seed 002, deaf to lr0 and epochs")
+               "learning rate after warmup; staircase is the rigid one of the checklist report, deaf to lr0 and epochs")
             .settled_by_overfit(),
         flag("cos_lr", true, "true: schedule=cosine, false: schedule=linear").in_train(),
         integer("step_size", 30, 1, 1'000'000, "step: epochs from one drop to the next").in_train(),
@@ -167,7 +167,8 @@ std::vector<ConfigKey> common_keys() {
             .of_group("objects"),
         flag("antialias", true, "resize with antialiasing (as PIL) instead of plain bilinear"),
         text("reference", "",
-             "for the doctor: a run known to be good, by name (seed003), as batch=8,lr0=0.00025,image=384, or its "
+             "for the doctor: a run known to be good, by name (collapse-report), as batch=8,lr0=0.00025,image=384, or "
+             "its "
              "directory")
             .in_train()
             .decides_nothing(),

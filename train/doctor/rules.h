@@ -100,7 +100,7 @@ struct Rule {
     std::vector<Threshold> thresholds;
     std::string severity;  // "FAIL", "WARN/FAIL"
     std::string cause, key, fix, seed;
-    std::string note;  // where arithmetic corrects the seed's own explanation
+    std::string note;  // where arithmetic corrects the report's own explanation
     Example example;
     std::function<Verdict(const Chart&)> judge;
 };

@@ -230,7 +230,7 @@ void add_curve_rules(std::vector<Rule>& t) {
                  "aux_weight",
                  "look at rate and norm of each exit",
                  "000",
-                 "The seed says losses fall with depth: 0.2649 at exit 8 is below 0.3009 at exit 10.",
+                 "The report says losses fall with depth: 0.2649 at exit 8 is below 0.3009 at exit 10.",
                  {Kind::log, "epoch,exit_loss.8,exit_loss.10\n15,0.2649,0.3009\n",
                   "epoch,exit_loss.8,exit_loss.10\n15,0.3009,0.2649\n"},
                  deeper_worse});
@@ -260,7 +260,7 @@ void add_curve_rules(std::vector<Rule>& t) {
          "epochs, weight_decay, fliplr",
          "best checkpoint, earlier stop, more augmentation",
          "000, 001",
-         "The seed reports no overfitting and best validation in epoch 6 in one breath: 8.2039 / 7.9902 = 1.0267.",
+         "The report sees no overfitting and best validation in epoch 6 in one breath: 8.2039 / 7.9902 = 1.0267.",
          {Kind::log, "epoch,train_loss,val_loss\n1,7.4913,8.3527\n6,6,7.9902\n15,4.8634,8.2039\n",
           "epoch,train_loss,val_loss\n1,7.4913,8.3527\n6,6,7.9902\n15,4.8634,7.9\n"},
          overfitting});
@@ -302,7 +302,7 @@ void add_curve_rules(std::vector<Rule>& t) {
                  "lambda_*",
                  "divide by the weight",
                  "001",
-                 "The seed's box loss fell by 40 %: its weight fell from 7.5 to 5.0. Per weight it is -12.0 % in "
+                 "The report's box loss fell by 40 %: its weight fell from 7.5 to 5.0. Per weight it is -12.0 % in "
                  "training, -1.6 % in validation.",
                  {Kind::foreign, "gain.box: 5.0\nbaseline_gain.box: 7.5\n", "gain.box: 7.5\nbaseline_gain.box: 7.5\n"},
                  other_gains});
@@ -330,7 +330,7 @@ void add_curve_rules(std::vector<Rule>& t) {
                  "",
                  "one change at a time",
                  "001",
-                 "The seed blames degrees=0 and mixup=0: those are the defaults, the baseline had them too. What "
+                 "The report blames degrees=0 and mixup=0: those are the defaults, the baseline had them too. What "
                  "differs is box, hsv_h, hsv_s, hsv_v and epochs.",
                  {Kind::foreign, "changed_keys: [box, hsv_h, hsv_s, hsv_v, epochs]\nblamed_keys: [degrees, mixup]\n",
                   "changed_keys: [box]\n"},

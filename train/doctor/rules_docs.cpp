@@ -95,7 +95,7 @@ std::string rules_markdown() {
             }
             text += ".\n";
         }
-        if (!r.note.empty()) text += fmt::format("\n**What the seed says and what is right.** {}\n", r.note);
+        if (!r.note.empty()) text += fmt::format("\n**What the report says and what is right.** {}\n", r.note);
         text +=
             "\nFires:\n\n" + shown(r.example, false) + "\nSilent, with only that cured:\n\n" + shown(r.example, true);
     }

@@ -205,21 +205,22 @@ void add_log_rules(std::vector<Rule>& t) {
                  "",
                  {Kind::foreign, "top_k: 5\nnum_classes: 5\n", "top_k: 5\nnum_classes: 20\n"},
                  trivial_metric});
-    t.push_back({"D60",
-                 "LR",
-                 "loss above its start",
-                 "loss above 1.5 times ln C (without classes: its first value) in 3 steps, rising, and not come back",
-                 {{"times", 1.5, "the start"}, {"steps", 3, ""}},
-                 "FAIL",
-                 "the rate is too high: every step leads further away",
-                 "lr0, warmup_steps",
-                 "lower lr0 by a factor of 10, or warm up (warmup_steps=200)",
-                 "004",
-                 "The seed reads its losses (2.92, 4.13, 6.54, 7.11, 4.69) as learning: they stand above ln 5 = 1.61, "
-                 "where they began.",
-                 {Kind::log, "step,step_loss\n1,1.61\n2,1.9\n3,2.92\n4,4.13\n5,6.54\n6,7.11\n7,4.69\n",
-                  "step,step_loss\n1,1.61\n2,1.5\n3,1.4\n4,1.3\n5,1.2\n6,1.1\n7,1\n", "classes=5"},
-                 above_start});
+    t.push_back(
+        {"D60",
+         "LR",
+         "loss above its start",
+         "loss above 1.5 times ln C (without classes: its first value) in 3 steps, rising, and not come back",
+         {{"times", 1.5, "the start"}, {"steps", 3, ""}},
+         "FAIL",
+         "the rate is too high: every step leads further away",
+         "lr0, warmup_steps",
+         "lower lr0 by a factor of 10, or warm up (warmup_steps=200)",
+         "004",
+         "The report reads its losses (2.92, 4.13, 6.54, 7.11, 4.69) as learning: they stand above ln 5 = 1.61, "
+         "where they began.",
+         {Kind::log, "step,step_loss\n1,1.61\n2,1.9\n3,2.92\n4,4.13\n5,6.54\n6,7.11\n7,4.69\n",
+          "step,step_loss\n1,1.61\n2,1.5\n3,1.4\n4,1.3\n5,1.2\n6,1.1\n7,1\n", "classes=5"},
+         above_start});
     t.push_back({"D61",
                  "L",
                  "validation far above training in epoch 1",

@@ -152,9 +152,10 @@ void add_metric_rules(std::vector<Rule>& t) {
          "lr0, ema_decay",
          "look at D41 (average) and D02 (rate) first",
          "003",
-         "The seed says a 90 % drop in epoch 2: it is 82.8 % in epoch 2 and 89.9 % by epoch 3. It calls the drop the "
-         "sign of a rate too small; measured here (experiments/seed003-small-lr.yaml) a rate 40 times too small alone "
-         "learns more slowly and does not drop, a fixed average (seed003-ema.yaml) does not rise.",
+         "The report says a 90 % drop in epoch 2: it is 82.8 % in epoch 2 and 89.9 % by epoch 3. It calls the drop the "
+         "sign of a rate too small; measured here (experiments/collapse-box-small-lr.yaml) a rate 40 times too small "
+         "alone "
+         "learns more slowly and does not drop, a fixed average (collapse-box-ema.yaml) does not rise.",
          {Kind::log, rows_of("epoch,metric\n", {0.1094, 0.0188, 0.0111}),
           rows_of("epoch,metric\n", {0.1091, 0.3, 0.4243})},
          early_drop});
@@ -204,7 +205,7 @@ void add_metric_rules(std::vector<Rule>& t) {
          "ema_decay, ema_tau",
          "ema_tau=100 (a decay that grows), or ema_decay=0.999; validate the raw weights beside it (val_weights=raw)",
          "003",
-         "A second explanation of the seed's collapse that its report does not see: with 46 updates per epoch at "
+         "A second explanation of the collapse that the report does not see: with 46 updates per epoch at "
          "0.9999 validation saw 99.5 % initial weights after epoch 1 and 87.1 % after epoch 30, with live BatchNorm "
          "statistics. It is read before D02.",
          {Kind::config, "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=0 epochs=20",

@@ -215,25 +215,26 @@ void add_model_rules(std::vector<Rule>& t) {
                  "norm=group",
                  "002",
                  "With the source's initialisation and without norm the 24 convolutions of the toy pass no image "
-                 "signal: the features of different pictures agree to 1e-7. That, not the list in the seed, is very "
+                 "signal: the features of different pictures agree to 1e-7. That, not the list in the report, is very "
                  "likely why it stood at IoU 0.44.",
                  {Kind::config, "model=toy width_mult=0.1 image=64 hidden=64 norm=none",
                   "model=toy width_mult=0.1 image=64 hidden=64 norm=group"},
                  no_norm});
-    t.push_back({"D71",
-                 "C",
-                 "one picture size only",
-                 "a detector without several sizes or mosaic; FAIL: sizes change and the head takes one map only",
-                 {},
-                 "INFO/FAIL",
-                 "",
-                 "multi_scale",
-                 "sides as 96,112,128, or mosaic",
-                 "002",
-                 "448 and 416 pixels give the toy a map of 7x7, 384 gives 6x6: without adaptive pooling the seed's own "
-                 "proposal {384, 416, 448} fails.",
-                 {Kind::config, "image=128", "image=128 multi_scale=96,112,128 data=synthetic"},
-                 single_scale});
+    t.push_back(
+        {"D71",
+         "C",
+         "one picture size only",
+         "a detector without several sizes or mosaic; FAIL: sizes change and the head takes one map only",
+         {},
+         "INFO/FAIL",
+         "",
+         "multi_scale",
+         "sides as 96,112,128, or mosaic",
+         "002",
+         "448 and 416 pixels give the toy a map of 7x7, 384 gives 6x6: without adaptive pooling the report's own "
+         "proposal {384, 416, 448} fails.",
+         {Kind::config, "image=128", "image=128 multi_scale=96,112,128 data=synthetic"},
+         single_scale});
 }
 
 }  // namespace solobox::doctor

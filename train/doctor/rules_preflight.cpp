@@ -1,4 +1,4 @@
-// The five pre-flight tests of seed 003's script, by its names.
+// The five pre-flight tests of the collapse report's script, by its names.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -125,19 +125,20 @@ void add_preflight_tests(std::vector<Rule>& t) {
                  {Kind::config, "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.0001 warmup_steps=20",
                   "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.004 warmup_steps=20"},
                  hyperparameters});
-    t.push_back({"T5",
-                 "P",
-                 "EMA",
-                 "a step with a frozen backbone, one without: every tensor averaged, averages of trained tensors move",
-                 {},
-                 "FAIL",
-                 "",
-                 "ema_decay",
-                 "average every tensor of the state_dict, after every step",
-                 "003",
-                 "The seed's EMA test passes on its failing run: that the average lags (D41) is not what it looks at.",
-                 {Kind::config, "norm=batch batch=16 fault=ema_parameters_only", "norm=batch batch=16"},
-                 average});
+    t.push_back(
+        {"T5",
+         "P",
+         "EMA",
+         "a step with a frozen backbone, one without: every tensor averaged, averages of trained tensors move",
+         {},
+         "FAIL",
+         "",
+         "ema_decay",
+         "average every tensor of the state_dict, after every step",
+         "003",
+         "The report's EMA test passes on its failing run: that the average lags (D41) is not what it looks at.",
+         {Kind::config, "norm=batch batch=16 fault=ema_parameters_only", "norm=batch batch=16"},
+         average});
 }
 
 }  // namespace solobox::doctor

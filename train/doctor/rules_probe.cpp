@@ -169,7 +169,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  "aux_weight",
                  "compute it from tracked values (a differentiable balance loss)",
                  "003",
-                 "The seed's balance loss is computed from detached gates: its weight changes nothing.",
+                 "The report's balance loss is computed from detached gates: its weight changes nothing.",
                  {Kind::config, "model=resnet18 image=32 batch=16 aux_heads=2 fault=aux_detached",
                   "model=resnet18 image=32 batch=16 aux_heads=2"},
                  detached_aux});
@@ -225,7 +225,7 @@ void add_probe_rules(std::vector<Rule>& t) {
          "aux_heads",
          "index k, not k-1",
          "000",
-         "The seed says exits 8, 10 and 12: its code reads hidden_states[k-1], the outputs of blocks 7, 9 and 11.",
+         "The report says exits 8, 10 and 12: its code reads hidden_states[k-1], the outputs of blocks 7, 9 and 11.",
          {Kind::config, "model=resnet18 image=32 batch=16 aux_heads=2 fault=aux_shifted",
           "model=resnet18 image=32 batch=16 aux_heads=2"},
          exit_index});
@@ -240,7 +240,7 @@ void add_probe_rules(std::vector<Rule>& t) {
          "ema_decay",
          "include the buffers; update after every step",
          "003",
-         "The seed's average skips buffers: averaged weights were validated with live BatchNorm statistics.",
+         "The report's average skips buffers: averaged weights were validated with live BatchNorm statistics.",
          {Kind::config, "norm=batch batch=16 fault=ema_parameters_only", "norm=batch batch=16"},
          average_incomplete});
     t.push_back(
@@ -285,7 +285,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  "norm",
                  "decode; a mean over pictures, the model in evaluation mode",
                  "002, 003",
-                 "The seed averages batch means: its last, smaller batch weighs as much as the others.",
+                 "The report averages batch means: its last, smaller batch weighs as much as the others.",
                  {Kind::config, "norm=batch batch=16 fault=batch_metric", "norm=batch batch=16"},
                  batch_in_metric});
     t.push_back({"D72",

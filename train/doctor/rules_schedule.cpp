@@ -210,39 +210,40 @@ const char* const table_head = "step,step_lr,step_lr_planned\n";
 }  // namespace
 
 void add_schedule_rules(std::vector<Rule>& t) {
-    t.push_back({"D15",
-                 "C",
-                 "rate never decays",
-                 "the first decay lies behind the last epoch",
-                 {},
-                 "WARN",
-                 "a staircase made for a longer run, or a constant rate",
-                 "schedule",
-                 "schedule=cosine or onecycle",
-                 "002",
-                 "The seed's staircase keeps 1e-2 for 75 epochs behind the warmup of 5: with 60 epochs it never falls.",
-                 {Kind::config, "data=synthetic schedule=constant", "data=synthetic schedule=cosine"},
-                 never_decays});
     t.push_back(
-        {"D16",
-         "CR",
-         "two writers of the learning rate",
-         "a rate that was lowered is set back by another writer, in the same epoch or the next",
-         {{"returns", 1, "times it came back"}},
-         "FAIL",
-         "a plateau and a schedule both write it: the schedule overwrites every reduction",
+        {"D15",
+         "C",
+         "rate never decays",
+         "the first decay lies behind the last epoch",
+         {},
+         "WARN",
+         "a staircase made for a longer run, or a constant rate",
          "schedule",
-         "keep one of them",
+         "schedule=cosine or onecycle",
          "002",
-         "The seed hopes for its plateau (\"increase the patience\"): the per-epoch schedule overwrote it, no patience "
-         "could matter.",
-         {Kind::run,
-          "data=synthetic train_images=64 val_images=16 image=32 warmup_steps=2 epochs=4 dropout=0 lr0=1e-12 "
-          "schedule=linear "
-          "fault=second_writer",
-          "data=synthetic train_images=64 val_images=16 image=32 warmup_steps=2 epochs=4 dropout=0 lr0=1e-12 "
-          "schedule=linear"},
-         two_writers});
+         "The report's staircase keeps 1e-2 for 75 epochs behind the warmup of 5: with 60 epochs it never falls.",
+         {Kind::config, "data=synthetic schedule=constant", "data=synthetic schedule=cosine"},
+         never_decays});
+    t.push_back({"D16",
+                 "CR",
+                 "two writers of the learning rate",
+                 "a rate that was lowered is set back by another writer, in the same epoch or the next",
+                 {{"returns", 1, "times it came back"}},
+                 "FAIL",
+                 "a plateau and a schedule both write it: the schedule overwrites every reduction",
+                 "schedule",
+                 "keep one of them",
+                 "002",
+                 "The report hopes for its plateau (\"increase the patience\"): the per-epoch schedule overwrote it, "
+                 "no patience "
+                 "could matter.",
+                 {Kind::run,
+                  "data=synthetic train_images=64 val_images=16 image=32 warmup_steps=2 epochs=4 dropout=0 lr0=1e-12 "
+                  "schedule=linear "
+                  "fault=second_writer",
+                  "data=synthetic train_images=64 val_images=16 image=32 warmup_steps=2 epochs=4 dropout=0 lr0=1e-12 "
+                  "schedule=linear"},
+                 two_writers});
     t.push_back(
         {"D17",
          "C",
@@ -254,23 +255,24 @@ void add_schedule_rules(std::vector<Rule>& t) {
          "epochs, schedule_epochs",
          "one key",
          "004",
-         "The seed's base file says epochs, its trainer reads max_epochs: the cosine was made for the other number.",
+         "The report's base file says epochs, its trainer reads max_epochs: the cosine was made for the other number.",
          {Kind::config, "data=synthetic epochs=30 schedule_epochs=60", "data=synthetic epochs=30 schedule_epochs=30"},
          schedule_length});
-    t.push_back({"D18",
-                 "C",
-                 "no warmup with a big batch",
-                 "effective batch of 64 or more and no warmup",
-                 {{"batch", 64, "pictures per step"}},
-                 "WARN",
-                 "the first steps at the full rate are taken with gradients of an untrained network",
-                 "warmup_steps",
-                 "200 to 500 steps, or 3 to 5 epochs",
-                 "003",
-                 "The seed states that warmup was missing. Its script used OneCycle with pct_start 0.1, which warms up "
-                 "for 3 of 30 epochs: the rule stays silent there.",
-                 {Kind::config, "batch=64 warmup_steps=0", "batch=64 warmup_steps=200"},
-                 no_warmup});
+    t.push_back(
+        {"D18",
+         "C",
+         "no warmup with a big batch",
+         "effective batch of 64 or more and no warmup",
+         {{"batch", 64, "pictures per step"}},
+         "WARN",
+         "the first steps at the full rate are taken with gradients of an untrained network",
+         "warmup_steps",
+         "200 to 500 steps, or 3 to 5 epochs",
+         "003",
+         "The report states that warmup was missing. Its script used OneCycle with pct_start 0.1, which warms up "
+         "for 3 of 30 epochs: the rule stays silent there.",
+         {Kind::config, "batch=64 warmup_steps=0", "batch=64 warmup_steps=200"},
+         no_warmup});
     t.push_back({"D19",
                  "C",
                  "short warmup",
@@ -294,7 +296,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
                  "backbone_lr",
                  "a rate per group",
                  "003",
-                 "The seed's script flattens its 0.1x backbone group this way; its report does not mention it.",
+                 "The report's script flattens its 0.1x backbone group this way, and does not mention it.",
                  {Kind::config, "backbone_lr=0.1 fault=flat_groups", "backbone_lr=0.1"},
                  lost_groups});
     std::string stale = table_head, fresh = table_head, burst = table_head, smooth = table_head;
@@ -317,7 +319,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
          "unfreeze_epoch",
          "make both anew, or add a group",
          "003",
-         "In the seed's script the scheduler keeps the first stage's optimizer: the second stage ran at one rate.",
+         "In the report's script the scheduler keeps the first stage's optimizer: the second stage ran at one rate.",
          {Kind::log, stale, fresh, "switch_step=9"},
          stale_scheduler});
     t.push_back({"D22",
@@ -330,7 +332,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
                  "schedule",
                  "one schedule step per optimizer step",
                  "003",
-                 "So the seed's OneCycle ran: constant for an epoch, then all its steps at once.",
+                 "So the report's OneCycle ran: constant for an epoch, then all its steps at once.",
                  {Kind::log, burst, smooth, "steps_per_epoch=4"},
                  bursts});
     t.push_back({"D44",

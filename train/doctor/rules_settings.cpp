@@ -215,9 +215,10 @@ void add_setting_rules(std::vector<Rule>& t) {
          "lr0, batch",
          "lr = reference rate * batch / reference batch, or * sqrt of it",
          "003",
-         "The seed's \"LR/batch 0.03125 against 0.00078\" are these numbers times 1000. Its upstream script divides by "
+         "The report's \"LR/batch 0.03125 against 0.00078\" are these numbers times 1000. Its upstream script divides "
+         "by "
          "the per-step batch of 16 and so prints 5.0x and 0.000500: the 40.0x of its report needs the effective batch. "
-         "Linear scaling holds for SGD; for Adam the square root is often better, so both are given. The seed's own "
+         "Linear scaling holds for SGD; for Adam the square root is often better, so both are given. The report's own "
          "cure (16 x 4, 1e-3) has r = 0.5 and passes: the limit is strict.",
          {Kind::config, "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.0001 warmup_steps=20",
           "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.004 warmup_steps=20"},
@@ -246,7 +247,8 @@ void add_setting_rules(std::vector<Rule>& t) {
          "optimizer",
          "name the optimizer",
          "001",
-         "The seed set lr0=0.01 and reports AdamW with 0.002 and 0.9: that is what auto chose, its lr0 never mattered.",
+         "The report set lr0=0.01 and reports AdamW with 0.002 and 0.9: that is what auto chose, its lr0 never "
+         "mattered.",
          {Kind::foreign, "optimizer: auto\nlr0: 0.01\noptimizer_built: AdamW\nlr_built: 0.002\n",
           "optimizer: AdamW\nlr0: 0.002\noptimizer_built: AdamW\nlr_built: 0.002\n"},
          automatic_optimizer});

@@ -12,6 +12,7 @@
 #include "data/sets/yaml_guard.h"
 #include "data/text.h"
 #include "tensor/check.h"
+#include "train/config/file.h"
 #include "train/config/names.h"
 
 namespace solobox::experiment {
@@ -60,7 +61,8 @@ public:
         plan.name = root["name"] ? name(root["name"]) : fs::path(path_).stem().string();
         if (root["question"]) plan.question = text(root["question"], "question");
         if (root["base"])
-            plan.base = (fs::path(path_).parent_path() / text(root["base"], "base")).lexically_normal().string();
+            plan.base =
+                current_name((fs::path(path_).parent_path() / text(root["base"], "base")).lexically_normal().string());
         if (root["settings"]) plan.settings = settings(root["settings"], {});
         read_sets(root, plan);
         if (static_cast<bool>(root["arms"]) == static_cast<bool>(root["factors"]))

@@ -14,7 +14,7 @@ namespace solobox {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::int64_t log_every_n_steps = 5;  // the seed's setting
+constexpr std::int64_t log_every_n_steps = 5;  // the report's setting
 
 using LegacyRow = std::map<std::string, std::string>;
 

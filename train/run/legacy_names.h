@@ -1,4 +1,4 @@
-// The files of seed 004's own program, under its own names: for people who compare with its logs.
+// The files of the smoke-test report's own program, under its own names: for people who compare with its logs.
 #pragma once
 
 #include <cstdint>

@@ -24,7 +24,7 @@ std::vector<ConfigKey> class_rows() {
         number("label_smoothing", 0, 0, 0.999, "cross-entropy: share of the target spread over all classes")
             .settled_by_overfit(),
         flag("legacy_names", false,
-             "also write seed 004's own files: logs/csv_logs/version_N/metrics.csv, "
+             "also write the smoke-test report's own files: logs/csv_logs/version_N/metrics.csv, "
              "checkpoints/NAME-epoch=00-val/acc1=..ckpt")
             .in_train()
             .decides_nothing()

@@ -36,7 +36,8 @@ std::vector<ConfigKey> single_box_rows() {
         number("lambda_iou", 3, 0, 1e6, "weight of the IoU term"),
         flag("detach_alpha", true, "CIoU: alpha is a constant in backward"),
         choice("reduction", {"mean", "sum"}, "of the loss over the batch"),
-        flag("clamp_before_loss", false, "fault of seed 002: clamps boxes before the loss, which blocks gradients")
+        flag("clamp_before_loss", false,
+             "fault of the checklist report: clamps boxes before the loss, which blocks gradients")
             .of_head("regression"),
         number("prior_w", 0.25, 1e-3, 0.999, "sigmoid_exp: width that a zero output decodes to").of_head("regression"),
         number("prior_h", 0.35, 1e-3, 0.999, "sigmoid_exp: height that a zero output decodes to").of_head("regression"),
