@@ -47,13 +47,13 @@ struct NamedParameter {
     Parameter* param = nullptr;
 };
 
-// Between the layout here and PyTorch's; a plain handle copy for Layout::same.
 // A parameter's or a buffer's numbers, by the same name.
 struct NamedTensor {
     std::string name;
     Tensor* tensor = nullptr;
 };
 
+// Between the layout here and PyTorch's; a plain handle copy for Layout::same.
 Tensor to_torch_layout(const Tensor& value, Layout layout);
 Tensor from_torch_layout(const Tensor& value, Layout layout);
 // (N, H, W, C) <-> [N, C, H, W]

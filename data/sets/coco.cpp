@@ -53,11 +53,7 @@ Sample read_sample(const CocoImage& image, const std::vector<const CocoObject*>&
     const ImageInfo info = image_info(sample.path, options.limits);
     sample.width = info.width;
     sample.height = info.height;
-    // Which frame do the labels live in? The size tells when the turn swaps the sides; else the option.
-    bool stored = options.exif_boxes == ExifBoxes::stored;
-    const bool tells = info.width != info.height && info.orientation >= 5;
-    if (tells && image.width == info.stored_width && image.height == info.stored_height) stored = true;
-    if (tells && image.width == info.width && image.height == info.height) stored = false;
+    const bool stored = labels_are_stored(image.width, image.height, info, options);
     const int width = stored ? info.stored_width : info.width, height = stored ? info.stored_height : info.height;
     const std::string where = fmt::format("{}:{}", file, image.line);
     if (image.width == 0)

@@ -30,4 +30,13 @@ void split_by_order(std::vector<Sample> all, double fraction, DataSet& set);
 
 void sort_by_path(std::vector<Sample>& samples);  // byte order
 
+// Do labels that give the picture's size as width x height (0: they do not) refer to the stored picture? The size tells
+// when the turn swaps the sides; else the option does.
+inline bool labels_are_stored(int width, int height, const ImageInfo& info, const OpenOptions& options) {
+    const bool tells = info.width != info.height && info.orientation >= 5;
+    if (tells && width == info.width && height == info.height) return false;
+    if (tells && width == info.stored_width && height == info.stored_height) return true;
+    return options.exif_boxes == ExifBoxes::stored;
+}
+
 }  // namespace solobox

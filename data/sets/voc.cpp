@@ -239,11 +239,7 @@ Sample read_sample(const std::string& path, const Pictures& pictures, const Open
     const ImageInfo info = image_info(sample.path, options.limits);
     sample.width = info.width;
     sample.height = info.height;
-    // Which frame do the labels live in? The size tells when the turn swaps the sides; else the option.
-    bool stored = options.exif_boxes == ExifBoxes::stored;
-    const bool tells = info.width != info.height && info.orientation >= 5;
-    if (tells && head.width == info.stored_width && head.height == info.stored_height) stored = true;
-    if (tells && head.width == info.width && head.height == info.height) stored = false;
+    const bool stored = labels_are_stored(head.width, head.height, info, options);
     const int width = stored ? info.stored_width : info.width, height = stored ? info.stored_height : info.height;
     const VocFile labels = parse_voc(text, file, options.strictness, set.tallies, width, height);
     if (head.width == 0)
