@@ -70,8 +70,9 @@ Var resample(const char* op, const Var& x, const AxisMap& rows, const AxisMap& c
                              static_cast<Real>(r.weight * c.weight));
     };
     Tensor y = Tensor::zeros(out);
+    const Tensor input = x.value();  // made here when it is pending: never by two threads at once
     parallel_for(out[0], [&](std::int64_t image) {
-        const Real* from = x.value().data();
+        const Real* from = input.data();
         Real* to = y.mutable_data();
         each(image, [=](std::int64_t a, std::int64_t b, Real weight) {
             for (std::int64_t c = 0; c < channels; ++c) to[b + c] += weight * from[a + c];
