@@ -241,19 +241,20 @@ void memory_rows(const Workload& w, int repeats, std::vector<KernelRow>& rows) {
         rows.push_back(row);
     };
     const auto d = static_cast<double>(n);
+    const Act leaky = Act::leaky_relu(0.1);
     add("norm", "statistics", d, [&] { channel_moments(all, x.data(), sums.data(), dots.data()); });
     add("norm+act", "forward", 2 * d,
-        [&] { channel_affine(all, x.data(), scale.data(), shift.data(), Real(0.1), y.mutable_data()); });
+        [&] { channel_affine(all, x.data(), scale.data(), shift.data(), leaky, y.mutable_data()); });
     add("norm+act", "backward sums", 2 * d, [&] {
-        channel_grad_sums(all, dy.data(), x.data(), scale.data(), shift.data(), Real(0.1), shift.data(), sums.data(),
+        channel_grad_sums(all, dy.data(), x.data(), scale.data(), shift.data(), leaky, shift.data(), sums.data(),
                           dots.data());
     });
     add("norm+act", "backward", 3 * d, [&] {
-        channel_grad_input(all, dy.data(), x.data(), scale.data(), shift.data(), Real(0.1), shift.data(), scale.data(),
+        channel_grad_input(all, dy.data(), x.data(), scale.data(), shift.data(), leaky, shift.data(), scale.data(),
                            shift.data(), shift.data(), y.mutable_data());
     });
     add("relu", "forward", 2 * d, [&] { relu(Var(x)); });
-    add("silu", "forward", 2 * d, [&] { silu(Var(x)); });
+    add("silu", "forward", 2 * d, [&] { (void)silu(Var(x)).value(); });
     if (h >= 2) {
         const PoolShape p{w.batch, h, h, c, 2, 2, 2, 2, 0, 0, 1, 1, false};
         Tensor out(Shape{w.batch, p.out_h(), p.out_w(), c});

@@ -36,7 +36,7 @@ struct Pointer : Model {
     }
     Answers answers(const Var& images, const RandomKey&) override {
         Var x = images;
-        for (std::size_t i = 0; i < convs.size(); ++i) x = norms[i](convs[i](x), 0.1);
+        for (std::size_t i = 0; i < convs.size(); ++i) x = norms[i](convs[i](x), Act::leaky_relu(0.1));
         return {{{"point", sigmoid(point(flatten_chw(adaptive_avg_pool2d(x, {4, 4}))))}}};
     }
     void visit(Visitor& v) override {

@@ -1,6 +1,7 @@
 #include "nn/graph.h"
 
 #include <algorithm>
+#include <numbers>
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
@@ -67,9 +68,23 @@ std::string GraphBuilder::linear(const std::string& x, const std::string& name, 
     return add("Gemm", inputs, {{"transB", std::int64_t{1}}});
 }
 
-std::string GraphBuilder::activation(const std::string& x, double slope) {
-    if (slope == 1) return x;
-    return slope == 0 ? add("Relu", {x}) : add("LeakyRelu", {x}, {{"alpha", slope}});
+std::string GraphBuilder::activation(const std::string& x, const Act& act) {
+    const auto number = [&](double v) {
+        return constant(fmt::format("number_{}", graph_.constants.size()), Tensor::full({1}, static_cast<Real>(v)));
+    };
+    switch (act.kind) {
+        case Act::Kind::silu:
+            return add("Mul", {x, add("Sigmoid", {x})});
+        case Act::Kind::gelu: {  // an operator of its own from opset 20 on
+            const std::string scaled = add("Mul", {x, number(std::numbers::sqrt2 / 2)});
+            const std::string twice = add("Add", {add("Erf", {scaled}), number(1)});
+            return add("Mul", {add("Mul", {x, twice}), number(0.5)});
+        }
+        case Act::Kind::leaky:
+            break;
+    }
+    if (act.identity()) return x;
+    return act.slope == 0 ? add("Relu", {x}) : add("LeakyRelu", {x}, {{"alpha", act.slope}});
 }
 
 std::string GraphBuilder::max_pool(const std::string& x, const PoolSpec& s) {

@@ -53,7 +53,7 @@ public:
     // ONNX has no GroupNorm before opset 18: an instance norm over (N, groups, everything else), then weight and bias.
     std::string group_norm(const std::string& x, const std::string& name, const GroupNorm& layer);
     std::string linear(const std::string& x, const std::string& name, const Linear& layer);
-    std::string activation(const std::string& x, double slope);  // 0 is Relu, 1 nothing, else LeakyRelu
+    std::string activation(const std::string& x, const Act& act);
     std::string max_pool(const std::string& x, const PoolSpec& spec);
 
     const std::string& input() const { return graph_.input.name; }

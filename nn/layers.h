@@ -37,7 +37,7 @@ struct Linear {
     void visit(Visitor& v);
 };
 
-// `slope`: the activation that follows, applied in the same pass (see tensor/ops/norm.h); 1 is none.
+// `act`: the activation that follows, applied in the same pass (see tensor/ops/norm.h).
 struct BatchNorm2d {
     Parameter weight, bias;  // (channels)
     RunningStats stats;
@@ -46,8 +46,8 @@ struct BatchNorm2d {
 
     BatchNorm2d() = default;
     explicit BatchNorm2d(std::int64_t channels);
-    Var operator()(const Var& x, double slope = 1) {
-        return batch_norm(x, stats, use(weight), use(bias), {training, momentum, eps}, slope);
+    Var operator()(const Var& x, const Act& act = Act::none()) {
+        return batch_norm(x, stats, use(weight), use(bias), {training, momentum, eps}, act);
     }
     void visit(Visitor& v);
 };
@@ -63,7 +63,9 @@ struct GroupNorm {
 
     GroupNorm() = default;
     GroupNorm(std::int64_t groups, std::int64_t channels);
-    Var operator()(const Var& x, double slope = 1) { return group_norm(x, groups, use(weight), use(bias), eps, slope); }
+    Var operator()(const Var& x, const Act& act = Act::none()) {
+        return group_norm(x, groups, use(weight), use(bias), eps, act);
+    }
     void visit(Visitor& v);
 };
 

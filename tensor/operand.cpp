@@ -17,7 +17,7 @@ const Tensor& Operand::tensor() const {
     const Pending& p = state_->pending;
     const std::int64_t n = p.scale.dim(0), c = p.scale.dim(1);
     Tensor y(p.z.shape());
-    channel_affine({n, n * c > 0 ? p.z.numel() / (n * c) : 0, c}, p.z.data(), p.scale.data(), p.shift.data(), p.slope,
+    channel_affine({n, n * c > 0 ? p.z.numel() / (n * c) : 0, c}, p.z.data(), p.scale.data(), p.shift.data(), p.act,
                    y.mutable_data());
     return state_->worked_out = y;
 }
@@ -25,7 +25,7 @@ const Tensor& Operand::tensor() const {
 Source<Real> Operand::source() const {
     if (!pending()) return tensor().data();
     const Pending& p = state_->pending;
-    return {p.z.data(), p.scale.data(), p.shift.data(), p.scale.dim(0) == 1 ? 0 : p.scale.dim(1), p.slope};
+    return {p.z.data(), p.scale.data(), p.shift.data(), p.scale.dim(0) == 1 ? 0 : p.scale.dim(1), p.act};
 }
 
 Operand Operand::forgetful() const {
@@ -33,7 +33,7 @@ Operand Operand::forgetful() const {
     Operand copy;
     copy.state_ = std::make_shared<State>();
     const Pending& p = state_->pending;
-    copy.state_->pending = {p.z, p.scale, p.shift, p.slope, nullptr};
+    copy.state_->pending = {p.z, p.scale, p.shift, p.act, nullptr};
     copy.state_->make = state_->make;
     copy.state_->shape = state_->shape;
     return copy;

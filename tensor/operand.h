@@ -15,11 +15,11 @@
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 
-// act(scale * z + shift), act(v) = v > 0 ? v : slope * v
+// act(scale * z + shift)
 struct Pending {
     Tensor z;             // (N, .., C)
     Tensor scale, shift;  // (N, C), or (1, C) for all images alike
-    Real slope = 1;
+    Act act = Act::none();
     std::shared_ptr<const struct Origin> origin = {};  // tensor/pending.h
 };
 

@@ -8,23 +8,21 @@
 #pragma once
 
 #include <array>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "nn/describe.h"
-#include "nn/layers.h"
+#include "nn/blocks.h"
 #include "nn/model.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 
-enum class ResidualBlock { basic, bottleneck };
+enum class ResidualBlockKind { basic, bottleneck };
 
 struct ResNetConfig {
     std::string name;
-    ResidualBlock block = ResidualBlock::basic;
+    ResidualBlockKind block = ResidualBlockKind::basic;
     std::array<std::int64_t, 4> layers{2, 2, 2, 2};  // blocks per stage
     std::int64_t classes = 1000;
     std::int64_t planes = 64;           // of layer1; each later stage has twice as many
@@ -69,26 +67,10 @@ public:
     std::string append_to(GraphBuilder& graph) const override;
 
     const ResNetConfig& config() const { return config_; }
-    Linear& head() { return fc_; }
+    Linear& head() { return fc_.linear; }
     std::vector<std::string> aux_names() const;
 
 private:
-    struct ConvNorm {
-        Conv2d conv;
-        BatchNorm2d norm;
-        bool folded = false;
-        Var operator()(const Var& x, double slope) {
-            return folded ? slope == 1 ? conv(x) : leaky_relu(conv(x), slope) : norm(conv(x), slope);
-        }
-        void freeze();
-    };
-    struct Block {
-        std::string name;
-        std::vector<ConvNorm> path;        // ReLU behind each but the last
-        std::optional<ConvNorm> shortcut;  // where the shape changes; else the input itself
-        Var operator()(const Var& x);
-        void visit(Visitor& v);
-    };
     // Global average pool, flatten, linear.
     struct AuxHead {
         std::string name, behind;  // behind: the block whose output it reads
@@ -97,9 +79,11 @@ private:
     Var forward(const Var& images, std::vector<std::pair<std::string, Var>>* aux);
     ResNetConfig config_;
     bool frozen_ = false;
-    ConvNorm stem_;
-    std::vector<Block> blocks_;
-    Linear fc_;
+    bool training_ = true;
+    Sequence stem_;
+    std::vector<ResidualBlock> blocks_;
+    GlobalAverageBlock pool_{"avgpool"};
+    LinearBlock fc_;
     std::vector<AuxHead> aux_;
 };
 

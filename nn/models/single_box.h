@@ -6,20 +6,14 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "nn/describe.h"
-#include "nn/layers.h"
+#include "nn/blocks.h"
 #include "nn/model.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
-
-enum class NormKind { none, batch, group };
-NormKind norm_of(const std::string& name);
-const char* name_of(NormKind kind);
 
 // One row of the trunk's table: a convolution with what follows it, or a 2x2 max pool.
 struct TrunkRow {
@@ -32,7 +26,7 @@ struct SingleBoxConfig {
     std::vector<TrunkRow> trunk;
     // PyTorch's names count every module (feat.4.weight), or one entry a row (feat.2.0.weight).
     bool nested_names = false;
-    std::int64_t image = 128;  // pixels; other sizes are pooled to the same map before the linears
+    Pair image{128, 128};  // pixels; other sizes are pooled to the same map before the linears
     std::int64_t hidden = 256;
     std::int64_t outputs = 4;  // numbers that the last linear puts out
     std::int64_t classes = 0;  // of an auxiliary head that classifies the object, in training only; 0: none
@@ -67,8 +61,8 @@ public:
     std::string append_to(GraphBuilder& graph) const override;
 
     const SingleBoxConfig& config() const { return config_; }
-    Linear& head() { return head_; }
-    Linear& hidden() { return hidden_; }
+    Linear& head() { return head_.linear; }
+    Linear& hidden() { return hidden_.linear; }
     void set_head_bias(const std::vector<double>& bias);  // `outputs` numbers
     void set_head_normal(double deviation, std::uint64_t seed);
 
@@ -78,18 +72,10 @@ public:
 private:
     Var features(const Var& images, const RandomKey& key);  // (N, hidden), what the last linears read
 
-    struct Block {
-        std::string conv_name, norm_name, act_name;
-        Conv2d conv;
-        std::optional<BatchNorm2d> batch_norm;
-        std::optional<GroupNorm> group_norm;
-        bool pool = false;
-    };
     SingleBoxConfig config_;
-    std::vector<Block> blocks_;
-    Linear hidden_, head_, aux_class_;
-    std::string head_name_;
-    std::int64_t map_ = 0;  // side of the feature map that the linears expect
+    Sequence trunk_;
+    FlattenBlock flatten_;
+    LinearBlock hidden_, head_, aux_class_;  // aux_class_: without a value where there are no classes
     bool training_ = true, frozen_ = false;
 };
 

@@ -83,8 +83,7 @@ private:
         if (source.plain())
             copy(to, from, pixels * width);
         else
-            affine(pixels, width, from, source.scale_of(image) + first, source.shift_of(image) + first, source.slope,
-                   to);
+            affine(pixels, width, from, source.scale_of(image) + first, source.shift_of(image) + first, source.act, to);
     }
 
     Source<float> source;

@@ -106,7 +106,7 @@ public:
         block_ = pool::allocate(s.n * pixels * s.c * static_cast<std::int64_t>(sizeof(Real)));
         Real* to = reinterpret_cast<Real*>(block_.get());
         for (std::int64_t n = 0; n < s.n; ++n)
-            row_kernels(Real{}).affine(pixels, s.c, x.x + n * pixels * s.c, x.scale_of(n), x.shift_of(n), x.slope,
+            row_kernels(Real{}).affine(pixels, s.c, x.x + n * pixels * s.c, x.scale_of(n), x.shift_of(n), x.act,
                                        to + n * pixels * s.c);
         data_ = to;
     }

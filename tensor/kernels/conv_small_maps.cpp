@@ -24,7 +24,7 @@ Block activated(const ConvShape& s, const Source<float>& x) {
     Block block = allocate_floats(s.n * pixels * s.c);
     parallel_for(s.n, [&](std::int64_t image) {
         const std::int64_t begin = image * pixels * s.c;
-        row_kernels(float{}).affine(pixels, s.c, x.x + begin, x.scale_of(image), x.shift_of(image), x.slope,
+        row_kernels(float{}).affine(pixels, s.c, x.x + begin, x.scale_of(image), x.shift_of(image), x.act,
                                     floats(block) + begin);
     });
     return block;

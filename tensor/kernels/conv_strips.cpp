@@ -34,7 +34,7 @@ struct Strip {
             if (x.plain())
                 copy(to + s.pad_w * s.c, from, s.w * s.c);
             else
-                affine(s.w, s.c, from, x.scale_of(image), x.shift_of(image), x.slope, to + s.pad_w * s.c);
+                affine(s.w, s.c, from, x.scale_of(image), x.shift_of(image), x.act, to + s.pad_w * s.c);
             std::fill_n(to + (s.pad_w + s.w) * s.c, s.pad_w * s.c, 0.0F);
         }
     }

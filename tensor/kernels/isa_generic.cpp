@@ -13,11 +13,12 @@
 namespace solobox::generic {
 
 #include "tensor/kernels/isa_body.h"
-#include "tensor/kernels/winograd_body.h"
 
 using T = float;
 #define ROW_LANES ISA_LANES
+#include "tensor/kernels/act_body.h"
 #include "tensor/kernels/rows_body.h"
+#include "tensor/kernels/winograd_body.h"
 
 const Isa table{ISA_MR, nr, gemm_block, gemm_rows, row_table, winograd_table, multiply_adds, 2 * chains* ISA_LANES};
 

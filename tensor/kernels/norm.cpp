@@ -100,15 +100,16 @@ void channel_moments(const ChannelRows& s, const Real* x, double* sum, double* s
         }
 }
 
-void channel_affine(const ChannelRows& s, const Real* x, const Real* scale, const Real* shift, Real slope, Real* y) {
+void channel_affine(const ChannelRows& s, const Real* x, const Real* scale, const Real* shift, const Act& act,
+                    Real* y) {
     const auto& kernels = row_kernels(Real{});
     Chunks{s}.run([&](std::int64_t image, std::int64_t begin, std::int64_t end, std::int64_t) {
         const std::int64_t at = (image * s.rows + begin) * s.c, c = image * s.c;
-        kernels.affine(end - begin, s.c, x + at, scale + c, shift + c, slope, y + at);
+        kernels.affine(end - begin, s.c, x + at, scale + c, shift + c, act, y + at);
     });
 }
 
-void channel_add(const ChannelRows& s, const Source<Real>& x, const Source<Real>& add, Real slope, Real* y) {
+void channel_add(const ChannelRows& s, const Source<Real>& x, const Source<Real>& add, const Act& act, Real* y) {
     const std::vector<Real> ones(static_cast<std::size_t>(s.c), Real(1)), zeros(ones.size(), Real(0));
     const auto scale = [&](const Source<Real>& from, std::int64_t n) {
         return from.plain() ? ones.data() : from.scale_of(n);
@@ -120,25 +121,25 @@ void channel_add(const ChannelRows& s, const Source<Real>& x, const Source<Real>
     Chunks{s}.run([&](std::int64_t image, std::int64_t begin, std::int64_t end, std::int64_t) {
         const std::int64_t at = (image * s.rows + begin) * s.c;
         kernels.affine_sum(end - begin, s.c, x.x + at, scale(x, image), shift(x, image), add.x + at, scale(add, image),
-                           shift(add, image), slope, y + at);
+                           shift(add, image), act, y + at);
     });
 }
 
-void activation_grad(std::int64_t n, const Real* dy, const Real* x, Real slope, Real* dx) {
+void activation_grad(std::int64_t n, const Real* dy, const Real* x, const Act& act, Real* dx) {
     const auto& kernels = row_kernels(Real{});
     parallel_ranges(n, [&](std::int64_t begin, std::int64_t end) {
-        kernels.slope_grad(end - begin, dy + begin, x + begin, slope, dx + begin);
+        kernels.act_grad(end - begin, dy + begin, x + begin, act, dx + begin);
     });
 }
 
 void channel_grad_sums(const ChannelRows& s, const Real* dy, const Real* x, const Real* scale, const Real* shift,
-                       Real slope, const Real* mean, double* dz_sum, double* dot) {
+                       const Act& act, const Real* mean, double* dz_sum, double* dot) {
     const Chunks chunks{s};
     const auto& kernels = row_kernels(Real{});
     auto partial_sum = chunks.partials(), partial_dot = chunks.partials();
     chunks.run([&](std::int64_t image, std::int64_t begin, std::int64_t end, std::int64_t t) {
         const std::int64_t at = (image * s.rows + begin) * s.c, c = image * s.c;
-        kernels.grad_sums(end - begin, s.c, dy + at, x + at, scale + c, shift + c, slope, mean + c,
+        kernels.grad_sums(end - begin, s.c, dy + at, x + at, scale + c, shift + c, act, mean + c,
                           partial_sum.data() + t * s.c, partial_dot.data() + t * s.c);
     });
     chunks.merge(partial_sum, dz_sum);
@@ -146,12 +147,12 @@ void channel_grad_sums(const ChannelRows& s, const Real* dy, const Real* x, cons
 }
 
 void channel_grad_input(const ChannelRows& s, const Real* dy, const Real* x, const Real* scale, const Real* shift,
-                        Real slope, const Real* mean, const Real* a, const Real* b, const Real* d, Real* dx) {
+                        const Act& act, const Real* mean, const Real* a, const Real* b, const Real* d, Real* dx) {
     const auto& kernels = row_kernels(Real{});
     Chunks{s}.run([&](std::int64_t image, std::int64_t begin, std::int64_t end, std::int64_t) {
         const std::int64_t at = (image * s.rows + begin) * s.c, c = image * s.c;
-        kernels.grad_input(end - begin, s.c, dy + at, x + at, scale + c, shift + c, slope, mean + c, a + c, b + c,
-                           d + c, dx + at);
+        kernels.grad_input(end - begin, s.c, dy + at, x + at, scale + c, shift + c, act, mean + c, a + c, b + c, d + c,
+                           dx + at);
     });
 }
 
@@ -179,8 +180,8 @@ struct WindowRows {
 }  // namespace
 
 void pooled_grad_sums(const ChannelRows& s, const PoolShape& p, const Real* dy, const std::uint16_t* winner,
-                      const Real* x, const Real* scale, const Real* shift, Real slope, const Real* mean, double* dz_sum,
-                      double* dot) {
+                      const Real* x, const Real* scale, const Real* shift, const Act& act, const Real* mean,
+                      double* dz_sum, double* dot) {
     const WindowRows windows{p};
     const auto& kernels = row_kernels(Real{});
     const Partials partial_sum(p.n * windows.per_image * s.c), partial_dot(p.n * windows.per_image * s.c);
@@ -189,7 +190,7 @@ void pooled_grad_sums(const ChannelRows& s, const PoolShape& p, const Real* dy, 
         for (std::int64_t row = begin; row < end; ++row) {
             const std::int64_t at = windows.window(image, row);
             kernels.pooled_grad_sums(p.out_w(), s.c, p.kh, p.kw, p.w * s.c, dy + at, winner + at,
-                                     x + windows.pixel(image, row), scale + c, shift + c, slope, mean + c,
+                                     x + windows.pixel(image, row), scale + c, shift + c, act, mean + c,
                                      partial_sum.data() + t * s.c, partial_dot.data() + t * s.c);
         }
     });
@@ -199,8 +200,8 @@ void pooled_grad_sums(const ChannelRows& s, const PoolShape& p, const Real* dy, 
 }
 
 void pooled_grad_input(const ChannelRows& s, const PoolShape& p, const Real* dy, const std::uint16_t* winner,
-                       const Real* x, const Real* scale, const Real* shift, Real slope, const Real* mean, const Real* a,
-                       const Real* b, const Real* d, Real* dx) {
+                       const Real* x, const Real* scale, const Real* shift, const Act& act, const Real* mean,
+                       const Real* a, const Real* b, const Real* d, Real* dx) {
     const WindowRows windows{p};
     const auto& kernels = row_kernels(Real{});
     windows.run([&](std::int64_t image, std::int64_t begin, std::int64_t end, std::int64_t) {
@@ -208,7 +209,7 @@ void pooled_grad_input(const ChannelRows& s, const PoolShape& p, const Real* dy,
         for (std::int64_t row = begin; row < end; ++row) {
             const std::int64_t at = windows.window(image, row), from = windows.pixel(image, row);
             kernels.pooled_grad_input(p.out_w(), s.c, p.kh, p.kw, p.w * s.c, dy + at, winner + at, x + from, scale + c,
-                                      shift + c, slope, mean + c, a + c, b + c, d + c, dx + from);
+                                      shift + c, act, mean + c, a + c, b + c, d + c, dx + from);
         }
     });
 }

@@ -33,7 +33,7 @@ void max_pool_forward(const PoolShape& s, const Source<Real>& x, Real* y, std::u
                 }
             }
             const std::int64_t at = (row * s.out_w() + ox) * s.c;
-            kernels.window(s.c, static_cast<int>(count), pixels.data(), numbers.data(), scale, shift, x.slope, y + at,
+            kernels.window(s.c, static_cast<int>(count), pixels.data(), numbers.data(), scale, shift, x.act, y + at,
                            winner + at);
         }
     });

@@ -1,17 +1,22 @@
 // The reference copies of the row loops.
 #include "tensor/kernels/rows.h"
 
+#define ROW_EXACT
+
 namespace solobox::reference {
 
 namespace single {
 using T = float;
 #define ROW_LANES 4
+#include "tensor/kernels/act_body.h"
 #include "tensor/kernels/rows_body.h"
 }  // namespace single
 namespace twice {
 #undef ROW_LANES
 #define ROW_LANES 2
 using T = double;
+#undef WITH_ACT
+#include "tensor/kernels/act_body.h"
 #include "tensor/kernels/rows_body.h"
 }  // namespace twice
 

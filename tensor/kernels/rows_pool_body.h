@@ -1,9 +1,9 @@
 // The part of rows_body.h that knows of windows: max pools, and what comes back through them. Included by it alone.
 
 // Numbers of pixels are kept as T beside the values they belong to: one kind of register, one kind of comparison.
-template <class V, int N>
+template <class V, int N, class F>
 inline void window_loop(long k, int count, const T* const* pixels, const unsigned short* numbers, const T* scale,
-                        const T* shift, T slope, T* y, unsigned short* winner) {
+                        const T* shift, const F& f, T* y, unsigned short* winner) {
     constexpr int width = sizeof(V) / sizeof(T);
     for (int v = 0; v < N; ++v) {
         const long at = k + v * width;
@@ -15,8 +15,7 @@ inline void window_loop(long k, int count, const T* const* pixels, const unsigne
         for (int p = 0; p < count; ++p) {
             V value = row_load<V>(pixels[p] + at);
             if (scale) {
-                value = a * value + b;
-                value = value * row_slope(value, slope);
+                value = f.value(a * value + b);
             }
             const V number = V{} + T(numbers[p]);
             if (p == 0) {
@@ -38,8 +37,8 @@ inline void window_loop(long k, int count, const T* const* pixels, const unsigne
 }
 
 void rows_window(long c, int count, const T* const* pixels, const unsigned short* numbers, const T* scale,
-                 const T* shift, T slope, T* y, unsigned short* winner) {
-    FOR_CHANNELS(c, window_loop, count, pixels, numbers, scale, shift, slope, y, winner)
+                 const T* shift, Act act, T* y, unsigned short* winner) {
+    WITH_ACT(act, FOR_CHANNELS(c, window_loop, count, pixels, numbers, scale, shift, f, y, winner))
 }
 
 inline void row_numbers(const unsigned short* from, RowVector* to) {
@@ -50,9 +49,9 @@ inline void row_numbers(const unsigned short* from, RowVector* to) {
 }
 inline void row_numbers(const unsigned short* from, T* to) { *to = static_cast<T>(*from); }
 
-template <class V, int N>
+template <class V, int N, class F>
 inline void pooled_sums_loop(long k, long windows, long c, long kh, long kw, long line, const T* dy,
-                             const unsigned short* winner, const T* x, const T* scale, const T* shift, T slope,
+                             const unsigned short* winner, const T* x, const T* scale, const T* shift, const F& f,
                              const T* centre, T* to_sum, T* to_dot) {
     constexpr int width = sizeof(V) / sizeof(T);
     V a[N], b[N], middle[N], total[N] = {}, dot[N] = {};
@@ -70,7 +69,7 @@ inline void pooled_sums_loop(long k, long windows, long c, long kh, long kw, lon
                 for (long j = 0; j < kw; ++j)
                     here = won == T(i * kw + j) ? row_load<V>(pixel + i * line + j * c) : here;
             const V z = a[v] * here + b[v];
-            const V dz = row_load<V>(dy + w * c + k + v * width) * row_slope(z, slope);
+            const V dz = row_load<V>(dy + w * c + k + v * width) * f.slope(z);
             total[v] += dz;
             dot[v] += dz * (here - middle[v]);
         }
@@ -80,20 +79,26 @@ inline void pooled_sums_loop(long k, long windows, long c, long kh, long kw, lon
     }
 }
 
-void rows_pooled_grad_sums(long windows, long c, long kh, long kw, long line, const T* dy, const unsigned short* winner,
-                           const T* x, const T* scale, const T* shift, T slope, const T* centre, T* to_sum, T* to_dot) {
+template <class F>
+inline void pooled_sums(long windows, long c, long kh, long kw, long line, const T* dy, const unsigned short* winner,
+                        const T* x, const T* scale, const T* shift, const F& f, const T* centre, T* to_sum, T* to_dot) {
     // The size that almost all pools have, known to the compiler.
     if (kh == 2 && kw == 2)
-        FOR_CHANNELS(c, pooled_sums_loop, windows, c, 2, 2, line, dy, winner, x, scale, shift, slope, centre, to_sum,
+        FOR_CHANNELS(c, pooled_sums_loop, windows, c, 2, 2, line, dy, winner, x, scale, shift, f, centre, to_sum,
                      to_dot)
     else
-        FOR_CHANNELS(c, pooled_sums_loop, windows, c, kh, kw, line, dy, winner, x, scale, shift, slope, centre, to_sum,
+        FOR_CHANNELS(c, pooled_sums_loop, windows, c, kh, kw, line, dy, winner, x, scale, shift, f, centre, to_sum,
                      to_dot)
 }
 
-template <class V, int N>
+void rows_pooled_grad_sums(long windows, long c, long kh, long kw, long line, const T* dy, const unsigned short* winner,
+                           const T* x, const T* scale, const T* shift, Act act, const T* centre, T* to_sum, T* to_dot) {
+    WITH_ACT(act, pooled_sums(windows, c, kh, kw, line, dy, winner, x, scale, shift, f, centre, to_sum, to_dot))
+}
+
+template <class V, int N, class F>
 inline void pooled_input_loop(long k, long windows, long c, long kh, long kw, long line, const T* dy,
-                              const unsigned short* winner, const T* x, const T* scale, const T* shift, T slope,
+                              const unsigned short* winner, const T* x, const T* scale, const T* shift, const F& f,
                               const T* centre, const T* a, const T* b, const T* d, T* dx) {
     constexpr int width = sizeof(V) / sizeof(T);
     for (int v = 0; v < N; ++v) {
@@ -108,22 +113,28 @@ inline void pooled_input_loop(long k, long windows, long c, long kh, long kw, lo
                 for (long j = 0; j < kw; ++j) {
                     const long pixel = i * line + (w * kw + j) * c + at;
                     const V here = row_load<V>(x + pixel), z = factor * here + term;
-                    const V dz = won == T(i * kw + j) ? grad * row_slope(z, slope) : V{};
+                    const V dz = won == T(i * kw + j) ? grad * f.slope(z) : V{};
                     row_store<V>(dx + pixel, on_dz * dz + on_x * (here - middle) + constant);
                 }
         }
     }
 }
 
-void rows_pooled_grad_input(long windows, long c, long kh, long kw, long line, const T* dy,
-                            const unsigned short* winner, const T* x, const T* scale, const T* shift, T slope,
-                            const T* centre, const T* a, const T* b, const T* d, T* dx) {
+template <class F>
+inline void pooled_input(long windows, long c, long kh, long kw, long line, const T* dy, const unsigned short* winner,
+                         const T* x, const T* scale, const T* shift, const F& f, const T* centre, const T* a,
+                         const T* b, const T* d, T* dx) {
     if (kh == 2 && kw == 2)
-        FOR_CHANNELS(c, pooled_input_loop, windows, c, 2, 2, line, dy, winner, x, scale, shift, slope, centre, a, b, d,
-                     dx)
+        FOR_CHANNELS(c, pooled_input_loop, windows, c, 2, 2, line, dy, winner, x, scale, shift, f, centre, a, b, d, dx)
     else
-        FOR_CHANNELS(c, pooled_input_loop, windows, c, kh, kw, line, dy, winner, x, scale, shift, slope, centre, a, b,
-                     d, dx)
+        FOR_CHANNELS(c, pooled_input_loop, windows, c, kh, kw, line, dy, winner, x, scale, shift, f, centre, a, b, d,
+                     dx)
+}
+
+void rows_pooled_grad_input(long windows, long c, long kh, long kw, long line, const T* dy,
+                            const unsigned short* winner, const T* x, const T* scale, const T* shift, Act act,
+                            const T* centre, const T* a, const T* b, const T* d, T* dx) {
+    WITH_ACT(act, pooled_input(windows, c, kh, kw, line, dy, winner, x, scale, shift, f, centre, a, b, d, dx))
 }
 
 void rows_window_scatter(long c, const T* dy, const unsigned short* winner, int number, bool add, T* __restrict dx) {

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 
+#include "tensor/kernels/act.h"
+
 namespace solobox {
 
-// x (n, .., c), or act(scale * x + shift) of it, act(v) = v > 0 ? v : slope * v. A kernel that touches every pixel
+// x (n, .., c), or act(scale * x + shift) of it. A kernel that touches every pixel
 // anyway works this out while reading: the normalisation and activation in front of a convolution then need no pass
 // over memory of their own, and their result no memory.
 template <class T>
@@ -14,11 +16,11 @@ struct Source {
     const T *scale = nullptr,
             *shift = nullptr;    // (c), those of the next image `per_image` further on; null: x as it is
     std::int64_t per_image = 0;  // c, or 0 where all images share them
-    T slope = 1;
+    Act act = Act::none();
 
     Source(const T* numbers) : x(numbers) {}  // implicit: plain numbers are the common case
-    Source(const T* numbers, const T* factors, const T* terms, std::int64_t step, T negative_slope)
-        : x(numbers), scale(factors), shift(terms), per_image(step), slope(negative_slope) {}
+    Source(const T* numbers, const T* factors, const T* terms, std::int64_t step, const Act& activation)
+        : x(numbers), scale(factors), shift(terms), per_image(step), act(activation) {}
     bool plain() const { return scale == nullptr; }
     const T* scale_of(std::int64_t image) const { return scale + image * per_image; }
     const T* shift_of(std::int64_t image) const { return shift + image * per_image; }

@@ -84,7 +84,7 @@ void transform_input(const Isa& cpu, const Tiles& t, std::int64_t tile, const So
     if (x.plain())
         cpu.winograd.input(map.c, d.data(), v, xi_stride);
     else
-        cpu.winograd.input_affine(map.c, d.data(), zeros, x.scale_of(image), x.shift_of(image), x.slope, v, xi_stride);
+        cpu.winograd.input_affine(map.c, d.data(), zeros, x.scale_of(image), x.shift_of(image), x.act, v, xi_stride);
 }
 
 Block zero_pixel(std::int64_t channels) {

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 
+#include "tensor/kernels/act.h"
 #include "tensor/pool.h"
 
 namespace solobox {
@@ -27,9 +28,9 @@ struct Source;
 struct WinogradKernels {
     // v = B^T d B; d: 36 pixels, row by row
     void (*input)(long c, const float* const* d, float* v, long xi_stride);
-    // The same of act(scale * d + shift), act(v) = v > 0 ? v : slope * v, where d[i] is not `outside`; there 0.
+    // The same of act(scale * d + shift), where d[i] is not `outside`; there 0.
     void (*input_affine)(long c, const float* const* d, const float* outside, const float* scale, const float* shift,
-                         float slope, float* v, long xi_stride);
+                         const Act& act, float* v, long xi_stride);
     // y = A^T m A + bias (c, or null); y: 16 pixels, row by row, nullptr for those beyond the border
     void (*output)(long c, const float* m, long xi_stride, const float* bias, float* const* y);
     // z = A dy A^T; dy: 16 pixels

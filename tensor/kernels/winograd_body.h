@@ -88,15 +88,13 @@ void winograd_input(long c, const float* const* d, float* v, long xi_stride) {
 }
 
 void winograd_input_affine(long c, const float* const* d, const float* outside, const float* scale, const float* shift,
-                           float slope, float* v, long xi_stride) {
+                           const Act& act, float* v, long xi_stride) {
     for (long k = 0; k < c; k += ISA_LANES) {
         const Vector factor = load(scale + k), term = load(shift + k);
         // First the pixels, then the transform, which thus is compiled (and rounds) exactly like winograd_input's.
         Vector tile[36];
-        for (int i = 0; i < 36; ++i) {
-            const Vector z = d[i] == outside ? Vector{} : factor * load(d[i] + k) + term;
-            tile[i] = z > 0 ? z : all(slope) * z;
-        }
+        WITH_ACT(act, for (int i = 0; i < 36; ++i) tile[i] =
+                          d[i] == outside ? Vector{} : f.value(factor * load(d[i] + k) + term))
         both_ways<6, 6>(
             input_line, [&](int i, int j) { return tile[6 * i + j]; },
             [=](int i, int j, Vector value) { store(v + (6 * i + j) * xi_stride + k, value); });

@@ -54,14 +54,13 @@ void input(long c, const float* const* d, float* v, long xi_stride) {
 }
 
 void input_affine(long c, const float* const* d, const float* outside, const float* scale, const float* shift,
-                  float slope, float* v, long xi_stride) {
+                  const Act& act, float* v, long xi_stride) {
     for (long k = 0; k < c; ++k)
         sandwich(
             BT,
             [&](int i, int j) {
                 if (d[6 * i + j] == outside) return 0.0F;
-                const float z = scale[k] * d[6 * i + j][k] + shift[k];
-                return z > 0 ? z : slope * z;
+                return act_value(act, scale[k] * d[6 * i + j][k] + shift[k]);
             },
             [&](int i, int j, float value) { v[(6 * i + j) * xi_stride + k] = value; });
 }

@@ -3,21 +3,12 @@
 #include <cmath>
 #include <numbers>
 
-#include "tensor/kernels/norm.h"
-#include "tensor/kernels/pool.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/pending.h"
+#include "tensor/ops/norm.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 namespace {
-
-Real logistic(Real x) {
-    // Never exponentiates a positive number: no overflow, and small values keep their digits.
-    if (x >= 0) return 1 / (1 + std::exp(-x));
-    const Real e = std::exp(x);
-    return e / (1 + e);
-}
 
 // An op whose gradient is dy * slope(x).
 template <class Value, class Slope>
@@ -29,38 +20,24 @@ Var pointwise(const char* op, const Var& x, Value value, Slope slope) {
 
 }  // namespace
 
+// A map's activation is left to who reads it (tensor/operand.h).
+Var activate(const Var& x, const Act& act) {
+    if (act.identity()) return x;
+    if (x.rank() == 4) return activated(x, act);
+    return pointwise(
+        act.op(), x, [act](Real v) { return act_value(act, v); }, [act](Real v) { return act_slope(act, v); });
+}
+
 Var relu(const Var& x) {
     return pointwise(
         "relu", x, [](Real v) { return v < 0 ? Real(0) : v; },  // keeps a NaN
         [](Real v) { return v > 0 ? Real(1) : Real(0); });
 }
 
-Var leaky_relu(const Var& x, double negative_slope) {
-    const Real s = static_cast<Real>(negative_slope);
-    if (x.rank() == 4 && s >= 0) {  // a map: left to who reads it (tensor/operand.h)
-        const Shape channels{1, x.dim(3)};
-        // Through a max pool the way back needs only the winners' signs, which the pooled values have too.
-        auto origin = std::make_shared<const Origin>(
-            Origin{{x}, [s, shape = x.shape()](const PooledGrad& g) -> Grads {
-                       Tensor d(g.dy.shape()), dx(shape);
-                       activation_grad(d.numel(), g.dy.data(), g.y.data(), s, d.mutable_data());
-                       max_pool_backward(g.shape, d.data(), g.winner.data(), dx.mutable_data());
-                       return {dx};
-                   }});
-        return record_later("leaky_relu",
-                            {x.value(), Tensor::full(channels, Real(1)), Tensor::zeros(channels), s, std::move(origin)},
-                            {x}, [s, v = x.value()](const Tensor& dy, const Wanted&) -> Grads {
-                                Tensor dx(dy.shape());
-                                activation_grad(dx.numel(), dy.data(), v.data(), s, dx.mutable_data());
-                                return {dx};
-                            });
-    }
-    return pointwise(
-        "leaky_relu", x, [s](Real v) { return v > 0 ? v : s * v; }, [s](Real v) { return v > 0 ? Real(1) : s; });
-}
+Var leaky_relu(const Var& x, double negative_slope) { return activate(x, Act::leaky_relu(negative_slope)); }
 
 Var sigmoid(const Var& x) {
-    Tensor y = map(x.value(), logistic);
+    Tensor y = map(x.value(), logistic<Real>);
     return record("sigmoid", y, {x}, [y](const Tensor& dy) -> Grads {
         return {zip(dy, y, [](Real g, Real s) { return g * s * (1 - s); })};
     });
@@ -73,23 +50,10 @@ Var tanh(const Var& x) {
     });
 }
 
-Var silu(const Var& x) {
-    return pointwise(
-        "silu", x, [](Real v) { return v * logistic(v); },
-        [](Real v) {
-            const Real s = logistic(v);
-            return s * (1 + v * (1 - s));
-        });
-}
+Var silu(const Var& x) { return activate(x, Act::silu()); }
 
 Var gelu(const Var& x, GeluForm form) {
-    if (form == GeluForm::exact) {
-        const auto cdf = [](Real v) { return Real(0.5) * (1 + std::erf(v * Real(std::numbers::sqrt2 / 2))); };
-        const Real density = Real(0.5 * std::numbers::inv_sqrtpi * std::numbers::sqrt2);  // 1 / sqrt(2 pi)
-        return pointwise(
-            "gelu", x, [cdf](Real v) { return v * cdf(v); },
-            [cdf, density](Real v) { return cdf(v) + v * density * std::exp(-v * v / 2); });
-    }
+    if (form == GeluForm::exact) return activate(x, Act::gelu());
     const Real k = Real(std::numbers::sqrt2 * std::numbers::inv_sqrtpi), c = Real(0.044715);  // sqrt(2 / pi)
     const auto inner = [k, c](Real v) { return std::tanh(k * (v + c * v * v * v)); };
     return pointwise(

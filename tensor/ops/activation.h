@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "tensor/kernels/act.h"
 #include "tensor/random.h"
 #include "tensor/tape.h"
 
@@ -18,7 +19,8 @@ enum class GeluForm { exact, tanh };  // x Phi(x) with erf, or its tanh approxim
 Var gelu(const Var& x, GeluForm form = GeluForm::exact);
 // log(1 + exp(beta x)) / beta; x itself where beta x > threshold
 Var softplus(const Var& x, double beta = 1, double threshold = 20);
-Var hardswish(const Var& x);  // x relu6(x + 3) / 6
+Var hardswish(const Var& x);                 // x relu6(x + 3) / 6
+Var activate(const Var& x, const Act& act);  // the one that `act` names; x itself where it is none
 // Passes the gradient where lo <= x <= hi, bounds included; blocks it outside.
 // min(max(x, lo), hi), so hi where lo > hi; gradient 1 inside and at the bounds.
 Var clamp(const Var& x, double lo, double hi = std::numeric_limits<double>::infinity());

@@ -22,7 +22,7 @@ struct Normalizer {
     double count;         // elements averaged in a group
     Tensor mean, rstd;    // (n, c), as expanded over the group
     Tensor scale, shift;  // (n, c)
-    Real slope;
+    Act act;
     bool constant_statistics = false;  // evaluation: mean and deviation do not depend on x
 
     std::int64_t group_of(std::int64_t c) const { return c / (rows.c / groups); }
@@ -83,9 +83,9 @@ Grads norm_backward(const Normalizer& z, const Tensor& dy, const PooledGrad* poo
     Doubles dz_sum(at(size)), dot(at(size));
     if (pooled)
         pooled_grad_sums(s, pooled->shape, pooled->dy.data(), pooled->winner.data(), x.data(), z.scale.data(),
-                         z.shift.data(), z.slope, z.mean.data(), dz_sum.data(), dot.data());
+                         z.shift.data(), z.act, z.mean.data(), dz_sum.data(), dot.data());
     else
-        channel_grad_sums(s, dy.data(), x.data(), z.scale.data(), z.shift.data(), z.slope, z.mean.data(), dz_sum.data(),
+        channel_grad_sums(s, dy.data(), x.data(), z.scale.data(), z.shift.data(), z.act, z.mean.data(), dz_sum.data(),
                           dot.data());
     Doubles g_sum(at(size)), gx_sum(at(size));
     for (std::int64_t i = 0; i < size; ++i) {
@@ -105,11 +105,11 @@ Grads norm_backward(const Normalizer& z, const Tensor& dy, const PooledGrad* poo
     grads[0] = Tensor(x.shape());
     if (pooled)
         pooled_grad_input(s, pooled->shape, pooled->dy.data(), pooled->winner.data(), x.data(), z.scale.data(),
-                          z.shift.data(), z.slope, z.mean.data(), z.scale.data(), b.data(), d.data(),
+                          z.shift.data(), z.act, z.mean.data(), z.scale.data(), b.data(), d.data(),
                           grads[0].mutable_data());
     else
-        channel_grad_input(s, dy.data(), x.data(), z.scale.data(), z.shift.data(), z.slope, z.mean.data(),
-                           z.scale.data(), b.data(), d.data(), grads[0].mutable_data());
+        channel_grad_input(s, dy.data(), x.data(), z.scale.data(), z.shift.data(), z.act, z.mean.data(), z.scale.data(),
+                           b.data(), d.data(), grads[0].mutable_data());
     if (inputs == 1) return grads;
     grads[1] = Tensor(Shape{s.c});
     grads[2] = Tensor(Shape{s.c});
@@ -139,32 +139,31 @@ Var finish(const char* op, Normalizer z, const Var& x, const Var& weight, const 
     };
     auto origin = std::make_shared<const Origin>(
         Origin{inputs, [backward](const PooledGrad& grad) { return backward({}, &grad); }});
-    return record_later(op, {x.value(), z.scale, z.shift, z.slope, std::move(origin)}, inputs,
+    return record_later(op, {x.value(), z.scale, z.shift, z.act, std::move(origin)}, inputs,
                         [backward](const Tensor& dy, const Wanted&) -> Grads { return backward(dy, nullptr); });
 }
 
 }  // namespace
 
-Var group_norm(const Var& x, std::int64_t groups, const Var& weight, const Var& bias, double eps, double slope) {
+Var group_norm(const Var& x, std::int64_t groups, const Var& weight, const Var& bias, double eps, const Act& act) {
     check(x.rank() >= 2, "[group_norm] input is {}, expected (N, .., C)", x.shape().str());
     const std::int64_t n = x.dim(0), c = x.dim(-1);
     check(groups >= 1 && c % groups == 0, "[group_norm] {} channels do not divide into {} groups (input {})", c, groups,
           x.shape().str());
     const std::int64_t pixels = x.numel() ? x.numel() / (n * c) : 0;
-    Normalizer z{{n, pixels, c},          groups, static_cast<double>(pixels * (c / groups)), {}, {}, {}, {},
-                 static_cast<Real>(slope)};
+    Normalizer z{{n, pixels, c}, groups, static_cast<double>(pixels * (c / groups)), {}, {}, {}, {}, act};
     measure(z, x.value().data(), eps);
     return finish("group_norm", std::move(z), x, weight, bias);
 }
 
 Var batch_norm(const Var& x, RunningStats& stats, const Var& weight, const Var& bias, const BatchNormSpec& spec,
-               double slope) {
+               const Act& act) {
     check(x.rank() >= 2, "[batch_norm] input is {}, expected (N, C) or (N, .., C)", x.shape().str());
     const std::int64_t c = x.dim(-1), pixels = c ? x.numel() / c : 0;
     const bool tracked = stats.mean.defined();
     check(!tracked || (stats.mean.numel() == c && stats.var.numel() == c),
           "[batch_norm] running statistics have {} channels, input is {}", stats.mean.numel(), x.shape().str());
-    Normalizer z{{1, pixels, c}, c, static_cast<double>(pixels), {}, {}, {}, {}, static_cast<Real>(slope)};
+    Normalizer z{{1, pixels, c}, c, static_cast<double>(pixels), {}, {}, {}, {}, act};
     if (!spec.training && tracked) {
         z.constant_statistics = true;
         z.mean = stats.mean.reshaped(Shape{1, c}).clone();
@@ -191,26 +190,53 @@ Var batch_norm(const Var& x, RunningStats& stats, const Var& weight, const Var& 
     return finish("batch_norm", std::move(z), x, weight, bias);
 }
 
-Var add_act(const Var& a, const Var& b, double slope) {
-    check(slope >= 0, "[add_act] slope {} is negative", slope);
+Var add_act(const Var& a, const Var& b, const Act& act) {
+    check(act.kind != Act::Kind::leaky || act.slope >= 0, "[add_act] slope {} is negative", act.slope);
     check(a.shape() == b.shape() && a.rank() >= 2, "[add_act] {} and {}: expected equal shapes (N, .., C)",
           a.shape().str(), b.shape().str());
     const std::int64_t n = a.dim(0), c = a.dim(-1);
     // A side that has an activation of its own to come is worked out first.
     const auto source = [](const Var& v) {
         const Pending* p = v.operand().pending();
-        return p && p->slope == 1 ? v.operand().source() : Source<Real>(v.value().data());
+        return p && p->act.identity() ? v.operand().source() : Source<Real>(v.value().data());
     };
-    const Real s = static_cast<Real>(slope);
     Tensor y(a.shape());
-    channel_add({n, n * c > 0 ? a.numel() / (n * c) : 0, c}, source(a), source(b), s, y.mutable_data());
-    // The sum's sign is the result's, for no slope is negative.
-    return record("add_act", y, {a, b}, [s, y](const Tensor& dy) -> Grads {
-        if (s == 1) return {dy, dy};
+    const ChannelRows rows{n, n * c > 0 ? a.numel() / (n * c) : 0, c};
+    channel_add(rows, source(a), source(b), act, y.mutable_data());
+    // What the derivative is told from: the result, where that has the sum's sign, or the sum.
+    Tensor from = y;
+    if (!act.keeps_sign() && Tape::current()) {
+        from = Tensor(a.shape());
+        channel_add(rows, source(a), source(b), Act::none(), from.mutable_data());
+    }
+    return record("add_act", y, {a, b}, [act, from](const Tensor& dy) -> Grads {
+        if (act.identity()) return {dy, dy};
         Tensor d(dy.shape());
-        activation_grad(d.numel(), dy.data(), y.data(), s, d.mutable_data());
+        activation_grad(d.numel(), dy.data(), from.data(), act, d.mutable_data());
         return {d, d};
     });
+}
+
+Var activated(const Var& x, const Act& act) {
+    check(x.rank() == 4, "[{}] input is {}, expected (N, H, W, C)", act.op(), x.shape().str());
+    const Shape channels{1, x.dim(3)};
+    std::shared_ptr<const Origin> origin;
+    // Through a max pool the way back needs only the winners' signs, which the pooled values have too.
+    if (act.keeps_sign())
+        origin = std::make_shared<const Origin>(
+            Origin{{x}, [act, shape = x.shape()](const PooledGrad& g) -> Grads {
+                       Tensor d(g.dy.shape()), dx(shape);
+                       activation_grad(d.numel(), g.dy.data(), g.y.data(), act, d.mutable_data());
+                       max_pool_backward(g.shape, d.data(), g.winner.data(), dx.mutable_data());
+                       return {dx};
+                   }});
+    return record_later(act.op(),
+                        {x.value(), Tensor::full(channels, Real(1)), Tensor::zeros(channels), act, std::move(origin)},
+                        {x}, [act, v = x.value()](const Tensor& dy, const Wanted&) -> Grads {
+                            Tensor dx(dy.shape());
+                            activation_grad(dx.numel(), dy.data(), v.data(), act, dx.mutable_data());
+                            return {dx};
+                        });
 }
 
 Var layer_norm(const Var& x, const Shape& normalized_shape, const Var& weight, const Var& bias, double eps) {

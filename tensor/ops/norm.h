@@ -1,7 +1,7 @@
 // Normalisations over channels-last tensors: the last axis is the channel axis.
 //
-// Each can apply the activation that follows it in the same pass, act(v) = v > 0 ? v : slope * v: slope 1 is none,
-// 0 is ReLU, 0.1 the LeakyReLU of YOLO. The result is left pending (tensor/operand.h): who reads it works it out.
+// Each can apply the activation that follows it in the same pass (tensor/kernels/act.h: LeakyReLU, ReLU, SiLU, GELU).
+// The result is left pending (tensor/operand.h): who reads it works it out.
 #pragma once
 
 #include "tensor/tape.h"
@@ -12,7 +12,7 @@ inline namespace SOLOBOX_PRECISION {
 // x (N, .., C), groups of C / groups neighbouring channels of one image; biased variance. weight, bias (C) or
 // undefined.
 Var group_norm(const Var& x, std::int64_t groups, const Var& weight = {}, const Var& bias = {}, double eps = 1e-5,
-               double slope = 1);
+               const Act& act = Act::none());
 
 // Running statistics of a BatchNorm layer. Undefined tensors: track_running_stats = false.
 struct RunningStats {
@@ -29,11 +29,14 @@ struct BatchNormSpec {
 // x (N, C) or (N, .., C). Training normalises by the batch's biased variance and updates `stats` in place (the
 // unbiased one); evaluation uses `stats`, or the batch where there are none.
 Var batch_norm(const Var& x, RunningStats& stats, const Var& weight = {}, const Var& bias = {},
-               const BatchNormSpec& spec = {}, double slope = 1);
+               const BatchNormSpec& spec = {}, const Act& act = Act::none());
 
-// act(a + b) of two (N, .., C) of one shape, the end of a residual block; slope >= 0. Normalised sides are worked out
-// on the way.
-Var add_act(const Var& a, const Var& b, double slope);
+// act(a + b) of two (N, .., C) of one shape, the end of a residual block; no negative slope. Normalised sides are
+// worked out on the way.
+Var add_act(const Var& a, const Var& b, const Act& act);
+
+// act(x) of a map (N, H, W, C), pending as a norm's result is.
+Var activated(const Var& x, const Act& act);
 
 // Over the trailing axes whose sizes are those of `normalized_shape`; biased variance.
 Var layer_norm(const Var& x, const Shape& normalized_shape, const Var& weight = {}, const Var& bias = {},

@@ -192,7 +192,7 @@ TEST(Occupancy, ThePriorIsTheMeanMap) {
 
 SingleBoxConfig small_model(std::int64_t cells) {
     SingleBoxConfig c = tiny_config();
-    c.image = 32;
+    c.image = {32, 32};
     c.hidden = 12;
     c.outputs = cells * cells;
     for (TrunkRow& row : c.trunk) row.out /= 4;

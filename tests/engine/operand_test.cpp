@@ -1,7 +1,9 @@
 // Values that are left pending: whoever works them out, and whenever, gets the same bits.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "tensor/kernels/dispatch.h"
 #include "tensor/ops.h"
@@ -35,15 +37,18 @@ const std::vector<Layer> layers{{{3, 13, 12, 32}, {3, 3, 32, 48}, {{1, 1}, {1, 1
                                 {{3, 8, 9, 12}, {3, 3, 6, 10}, {{1, 1}, {1, 1}, {2, 1}, 2}}};
 
 TEST(EngineOperand, ReadersGetTheBitsOfTheValueWorkedOut) {
+    std::vector<std::pair<Layer, Act>> combinations;
+    for (const Layer& l : layers)
+        for (const Act& act : {Act::leaky_relu(0.1), Act::silu(), Act::gelu()}) combinations.emplace_back(l, act);
     for (const Kernels kernels : {Kernels::reference, Kernels::generic, Kernels::avx2, Kernels::avx512}) {
         if (!cpu_supports(kernels)) continue;
         const Kernels before = active_kernels();
         force_kernels(kernels);
-        for (const Layer& l : layers) {
-            const std::string what = fmt::format("{} {}", name_of(kernels), l.w.str());
+        for (const auto& [l, activation] : combinations) {
+            const std::string what = fmt::format("{} {} {}", name_of(kernels), activation.op(), l.w.str());
             const Tensor z = noise(l.x, 1), w = noise(l.w, 2);
             Parameter weight(w), same(w);
-            const auto act = [&] { return group_norm(z, 2, {}, {}, 1e-5, 0.1); };
+            const auto act = [&] { return group_norm(z, 2, {}, {}, 1e-5, activation); };
             Tape tape;
             const Var pending = act(), plain(act().value());
             ASSERT_NE(pending.operand().pending(), nullptr);
@@ -54,13 +59,48 @@ TEST(EngineOperand, ReadersGetTheBitsOfTheValueWorkedOut) {
             // One that nobody has worked out yet, read by all threads: sanitizers see whether two of them do it.
             expect_same_bits(adaptive_avg_pool2d(act(), {2, 3}).value(), adaptive_avg_pool2d(plain, {2, 3}).value(),
                              what);
-            expect_same_bits(add_act(pending, z, 0).value(), add_act(plain, z, 0).value(), what);
+            expect_same_bits(add_act(pending, z, activation).value(), add_act(plain, z, activation).value(), what);
             const Tensor dy = noise(a.shape(), 3);
             tape.backward({{a, dy}, {b, dy}});
             expect_same_bits(weight.grad, same.grad, what);
         }
         force_kernels(before);
     }
+}
+
+// Every instruction set against the formulas in double, far out on both sides too.
+TEST(EngineOperand, ActivationsAgreeWithTheirFormulas) {
+    for (const Kernels kernels : {Kernels::reference, Kernels::generic, Kernels::avx2, Kernels::avx512}) {
+        if (!cpu_supports(kernels)) continue;
+        const Kernels before = active_kernels();
+        force_kernels(kernels);
+        for (const Act& act : {Act::none(), Act::relu(), Act::leaky_relu(0.1), Act::silu(), Act::gelu()}) {
+            const std::int64_t rows = 8001, c = 37;  // whole vectors, and single channels at the end
+            Tensor x(Shape{rows, c}), y(x.shape()), dx(x.shape());
+            for (std::int64_t i = 0; i < x.numel(); ++i)
+                x.mutable_data()[i] = static_cast<Real>(static_cast<double>(i % 20011) / 100 - 100);
+            const std::vector<Real> one(37, Real(1)), zero(37, Real(0));
+            row_kernels(Real{}).affine(rows, c, x.data(), one.data(), zero.data(), act, y.mutable_data());
+            const Tensor ones = Tensor::full(x.shape(), Real(1));
+            row_kernels(Real{}).act_grad(x.numel(), ones.data(), x.data(), act, dx.mutable_data());
+            for (std::int64_t i = 0; i < x.numel(); ++i) {
+                const double v = static_cast<double>(x[i]), value = act_value(act, v), slope = act_slope(act, v);
+                // Far below 0 a tail falls as exp(-v^2 / 2): the rounding of v^2 alone is that much of it.
+                const double relative = 4e-7 * std::max(1.0, act.kind == Act::Kind::gelu ? v * v / 4 : 0);
+                ASSERT_NEAR(static_cast<double>(y[i]), value, relative * std::abs(value) + 1e-30)
+                    << name_of(kernels) << ' ' << act.op() << ' ' << v;
+                ASSERT_NEAR(static_cast<double>(dx[i]), slope, 1e-6)
+                    << name_of(kernels) << " slope of " << act.op() << ' ' << v;
+            }
+        }
+        force_kernels(before);
+    }
+}
+
+TEST(EngineOperand, ActivationsKeepNotANumber) {
+    Tensor x = Tensor::full({1, 1, 1, 9}, std::numeric_limits<Real>::quiet_NaN());
+    for (const Act& act : {Act::none(), Act::relu(), Act::silu(), Act::gelu()})
+        for (std::int64_t i = 0; i < 9; ++i) EXPECT_TRUE(std::isnan(activated(x, act).value()[i])) << act.op();
 }
 
 TEST(EngineOperand, IsWorkedOutOnceAndKeepsNothingForBackward) {
@@ -73,8 +113,8 @@ TEST(EngineOperand, IsWorkedOutOnceAndKeepsNothingForBackward) {
 }
 
 TEST(EngineOperand, AddActRefusesWhatItCannotSum) {
-    EXPECT_THROW(add_act(noise({2, 3}, 1), noise({2, 4}, 2), 0), Error);
-    EXPECT_THROW(add_act(noise({2, 3}, 1), noise({2, 3}, 2), -0.1), Error);
+    EXPECT_THROW(add_act(noise({2, 3}, 1), noise({2, 4}, 2), Act::relu()), Error);
+    EXPECT_THROW(add_act(noise({2, 3}, 1), noise({2, 3}, 2), Act::leaky_relu(-0.1)), Error);
 }
 
 }  // namespace

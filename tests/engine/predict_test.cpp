@@ -60,10 +60,10 @@ void expect_frozen_equals_evaluation(Model& model, std::int64_t image) {
 TEST(EnginePredict, AFrozenModelComputesWhatEvaluationComputes) {
     for (const NormKind norm : {NormKind::none, NormKind::batch, NormKind::group}) {
         SingleBoxConfig c = tiny_config();
-        c.image = 64;
+        c.image = {64, 64};
         c.norm = norm;
         SingleBox model(c, 3);
-        expect_frozen_equals_evaluation(model, c.image);
+        expect_frozen_equals_evaluation(model, c.image.h);
     }
     for (const char* name : {"resnet18", "resnet50"}) {
         ResNetConfig c = resnet_config(name, 7);

@@ -32,12 +32,12 @@ TEST(Toy, HasTheSpecifiedSize) {
     c.norm = NormKind::group;  // the conv bias is dropped under a norm
     EXPECT_EQ(totals(c).parameters, 266'069'700);
     c = toy_config(0.25);
-    c.image = 224;
+    c.image = {224, 224};
     c.hidden = 512;
     EXPECT_EQ(totals(c).parameters, 5'889'700);
     EXPECT_NEAR(static_cast<double>(totals(c).macs), 0.469e9, 0.001e9);
     c = toy_config(0.125);
-    c.image = 128;
+    c.image = {128, 128};
     c.hidden = 256;
     EXPECT_EQ(totals(c).parameters, 1'082'452);
 }
@@ -45,21 +45,39 @@ TEST(Toy, HasTheSpecifiedSize) {
 TEST(Toy, MapsShrinkAsSpecified) {
     for (const auto& [image, flat] : {std::pair{448, 50176}, {416, 50176}, {384, 36864}, {224, 16384}}) {
         SingleBoxConfig c = toy_config();
-        c.image = image;
+        c.image = {image, image};
         for (const auto& row : describe(c))
             if (row.name == "fc.0") {
                 EXPECT_EQ(row.out.numel(), flat) << image;
             }
     }
     SingleBoxConfig c = toy_config();
-    c.image = 8;
+    c.image = {8, 8};
+    EXPECT_THROW(describe(c), ConfigError);
+}
+
+// A wide picture has a wide map, and the linears read all of it.
+TEST(SingleBox, PicturesNeedNotBeSquare) {
+    SingleBoxConfig c = tiny_config();
+    c.image = {64, 160}, c.hidden = 20;
+    SingleBox model(c, 0);
+    EXPECT_EQ(count_parameters(model), totals(c).parameters);
+    for (const LayerRow& row : describe(c))
+        if (row.name == "fc.0") {
+            EXPECT_EQ(row.in, (Shape{2, 5, 256}));
+        }
+    const NoGrad quiet;
+    set_training(model, false);
+    EXPECT_EQ(model(Var(Tensor::zeros({3, 64, 160, 3}))).shape(), (Shape{3, 4}));
+    EXPECT_EQ(model(Var(Tensor::zeros({1, 160, 96, 3}))).shape(), (Shape{1, 4}));
+    c.image.h = 16;
     EXPECT_THROW(describe(c), ConfigError);
 }
 
 TEST(SingleBox, TheTableAgreesWithTheBuiltModel) {
     for (const NormKind norm : {NormKind::none, NormKind::batch, NormKind::group})
         for (SingleBoxConfig c : {tiny_config(), toy_config(1.0 / 16)}) {
-            c.image = 64;
+            c.image = {64, 64};
             c.norm = norm;
             c.hidden = 20;
             c.dropout = 0.3;
@@ -74,7 +92,7 @@ TEST(SingleBox, TheTableAgreesWithTheBuiltModel) {
 
 TEST(SingleBox, OtherPictureSizesArePooledToTheSameMap) {
     SingleBoxConfig c = tiny_config();
-    c.image = 64;
+    c.image = {64, 64};
     SingleBox model(c, 0);
     EXPECT_EQ(model(Var(Tensor::zeros({1, 96, 128, 3}))).shape(), (Shape{1, 4}));
 }

@@ -34,7 +34,7 @@ Tensor part(const Tensor& x, std::int64_t from, std::int64_t to) {
 
 SingleBoxConfig small_tiny(NormKind norm) {
     SingleBoxConfig c = tiny_config();
-    c.image = 32;
+    c.image = {32, 32};
     c.hidden = 16;
     c.norm = norm;
     return c;
@@ -171,7 +171,7 @@ TEST(EngineTraining, RecomputingChangesMemoryAndNoBit) {
     for (const NormKind norm : {NormKind::batch, NormKind::group}) {
         std::int64_t kept = 0, anew = 0;
         SingleBoxConfig c = small_tiny(norm);
-        c.image = 64;
+        c.image = {64, 64};
         SingleBox plain(c, 5);
         c.recompute = true;
         SingleBox lean(c, 5);
@@ -379,7 +379,7 @@ TEST(EngineTraining, BitsDoNotDependOnThreads) {
     for (const NormKind norm : {NormKind::group, NormKind::batch})
         expect_same_bits_for_all_thread_counts([&] {
             SingleBoxConfig c = tiny_config();
-            c.image = 64;
+            c.image = {64, 64};
             c.norm = norm;
             SingleBox net(c, 1);
             const Tensor x = noise({5, 64, 64, 3}, 1), t = noise({5, 4}, 2);

@@ -255,12 +255,6 @@ Pair image_size(Case& c, const Args& arch) {
     return size;
 }
 
-std::int64_t square_image(Case& c, const Args& arch) {
-    const Pair size = image_size(c, arch);
-    if (size.h != size.w) throw Unsupported(fmt::format("single-box networks on {}x{} images", size.h, size.w));
-    return size.h;
-}
-
 void run_single_box(Case& c, const Args& arch, const SingleBoxConfig& config) {
     arch.ignore({"family"});  // the op says it too
     all_read(arch, "arch");
@@ -282,7 +276,7 @@ void tiny_case(Case& c) {
     if (arch.has("groups")) config.groups = arch.integer("groups");
     config.hidden = arch.integer("hidden");
     config.slope = arch.number("leaky");
-    config.image = square_image(c, arch);
+    config.image = image_size(c, arch);
     run_single_box(c, arch, config);
 }
 
@@ -312,7 +306,7 @@ void toy_case(Case& c) {
     config.norm = NormKind::none;
     config.hidden = arch.integer("hidden");
     config.slope = arch.number("leaky");
-    config.image = square_image(c, arch);
+    config.image = image_size(c, arch);
     for (const Json& layer : arch.at("layers")) config.trunk.push_back(toy_row(layer));
     arch.ignore({"divisor"});  // the rows have their widths
     run_single_box(c, arch, config);
@@ -323,7 +317,7 @@ void resnet_case(Case& c) {
     ResNetConfig config;
     const std::string block = arch.text("block");
     if (block != "BasicBlock" && block != "Bottleneck") throw Unsupported("arch.block " + block);
-    config.block = block == "Bottleneck" ? ResidualBlock::bottleneck : ResidualBlock::basic;
+    config.block = block == "Bottleneck" ? ResidualBlockKind::bottleneck : ResidualBlockKind::basic;
     const auto layers = arch.integers("layers");
     if (layers.size() != config.layers.size())
         throw Unsupported(fmt::format("a residual network of {} stages", layers.size()));

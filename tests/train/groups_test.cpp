@@ -18,7 +18,7 @@ Config config_of(const std::vector<std::string>& words) {
 
 SingleBox small() {
     SingleBoxConfig c = tiny_config();
-    c.image = 32, c.hidden = 8;
+    c.image = {32, 32}, c.hidden = 8;
     return SingleBox(c, 1);
 }
 

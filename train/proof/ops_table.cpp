@@ -167,12 +167,14 @@ void add_norms(Table& t) {
             make_case({m.tensor({2, 3, 4, 6}), m.tensor({6}), m.tensor({6})},
                       [](const auto& x) { return group_norm(x[0], 3, x[1], x[2]); }),
             make_case({m.tensor({2, 3, 4, 6}), m.tensor({6}), m.tensor({6})},
-                      [](const auto& x) { return group_norm(x[0], 2, x[1], x[2], 1e-5, 0.1); }),
+                      [](const auto& x) { return group_norm(x[0], 2, x[1], x[2], 1e-5, Act::leaky_relu(0.1)); }),
             make_case({m.tensor({3, 5, 5, 19})}, [](const auto& x) { return group_norm(x[0], 1); })};
     });
     // Those who read a normalised value while it is pending (tensor/operand.h), with the gradient through both.
     t.add("op", "reads of a pending norm", [](Maker& m) {
-        const auto normed = [](const Var& x, std::int64_t groups) { return group_norm(x, groups, {}, {}, 1e-5, 0.1); };
+        const auto normed = [](const Var& x, std::int64_t groups) {
+            return group_norm(x, groups, {}, {}, 1e-5, Act::leaky_relu(0.1));
+        };
         return std::vector<OpCase>{
             make_case({m.tensor({2, 9, 8, 16}), m.tensor({3, 3, 16, 32}, -1, 1)},
                       [=](const auto& x) {
@@ -204,27 +206,52 @@ void add_norms(Table& t) {
     });
     t.add("op", "add_act", [](Maker& m) {
         const auto norm = [](const Var& x, std::int64_t groups) { return group_norm(x, groups); };
-        return std::vector<OpCase>{make_case({m.tensor({2, 3, 4, 5}), m.tensor({2, 3, 4, 5})},
-                                             [](const auto& x) { return add_act(x[0], x[1], 0.1); }),
-                                   make_case({m.tensor({2, 3, 4, 6}), m.tensor({2, 3, 4, 6})},
-                                             [=](const auto& x) { return add_act(norm(x[0], 2), norm(x[1], 3), 0); }),
-                                   make_case({m.tensor({2, 3, 4, 6})}, [=](const auto& x) {
-                                       return add_act(group_norm(x[0], 2, {}, {}, 1e-5, 0.2), x[0], 1);
-                                   })};
+        return std::vector<OpCase>{
+            make_case({m.tensor({2, 3, 4, 5}), m.tensor({2, 3, 4, 5})},
+                      [](const auto& x) { return add_act(x[0], x[1], Act::leaky_relu(0.1)); }),
+            make_case({m.tensor({2, 3, 4, 6}), m.tensor({2, 3, 4, 6})},
+                      [=](const auto& x) { return add_act(norm(x[0], 2), norm(x[1], 3), Act::relu()); }),
+            make_case({m.tensor({2, 3, 4, 6})}, [=](const auto& x) {
+                return add_act(group_norm(x[0], 2, {}, {}, 1e-5, Act::leaky_relu(0.2)), x[0], Act::none());
+            })};
     });
     t.add("op", "batch_norm", [](Maker& m) {
-        const auto f = [](bool training, double slope) {
+        const auto f = [](bool training, const Act& act) {
             return [=](const std::vector<Var>& x) {
                 const std::int64_t c = x[0].dim(-1);
                 RunningStats stats{Tensor::full({c}, Real(0.25)), Tensor::full({c}, Real(1.5)), 0};
-                return batch_norm(x[0], stats, x[1], x[2], {training, 0.1, 1e-5}, slope);
+                return batch_norm(x[0], stats, x[1], x[2], {training, 0.1, 1e-5}, act);
             };
         };
         const auto inputs = [&](const Shape& s) { return Inputs{m.tensor(s), m.tensor({s[-1]}), m.tensor({s[-1]})}; };
-        return std::vector<OpCase>{
-            make_case(inputs({2, 3, 4, 5}), f(true, 1)), make_case(inputs({2, 3, 4, 5}), f(true, 0.1)),
-            make_case(inputs({2, 3, 4, 5}), f(false, 0.1)), make_case(inputs({5, 7}), f(true, 0))};
+        return std::vector<OpCase>{make_case(inputs({2, 3, 4, 5}), f(true, Act::none())),
+                                   make_case(inputs({2, 3, 4, 5}), f(true, Act::leaky_relu(0.1))),
+                                   make_case(inputs({2, 3, 4, 5}), f(false, Act::leaky_relu(0.1))),
+                                   make_case(inputs({5, 7}), f(true, Act::relu()))};
     });
+    // Fused activations, read by whoever works a pending value out on the way, and by who asks for the numbers.
+    for (const Act& act : {Act::silu(), Act::gelu()})
+        t.add("op", fmt::format("norm_{}", act.op()), [act](Maker& m) {
+            const auto normed = [act](const Var& x) { return group_norm(x, 2, {}, {}, 1e-5, act); };
+            return std::vector<OpCase>{
+                make_case({m.tensor({2, 4, 6, 10}), m.tensor({10}), m.tensor({10})},
+                          [act](const auto& x) { return group_norm(x[0], 2, x[1], x[2], 1e-5, act); }),
+                make_case({m.tensor({2, 6, 6, 38}), m.tensor({3, 3, 38, 4}, -1, 1)},
+                          [=](const auto& x) {
+                              return conv2d(normed(x[0]), x[1], {}, {{1, 1}, {1, 1}});
+                          }),
+                make_case({m.tensor({2, 4, 6, 10})},
+                          [=](const auto& x) { return max_pool2d(normed(x[0])) + max_pool2d(normed(x[0])); }),
+                make_case({m.tensor({2, 4, 6, 10}), m.tensor({10}), m.tensor({10})},
+                          [act](const auto& x) {
+                              RunningStats stats{Tensor::full({10}, Real(0.25)), Tensor::full({10}, Real(1.5)), 0};
+                              return max_pool2d(batch_norm(x[0], stats, x[1], x[2], {false, 0.1, 1e-5}, act));
+                          }),
+                make_case({m.tensor({2, 3, 4, 10}), m.tensor({2, 3, 4, 10})},
+                          [=](const auto& x) { return add_act(group_norm(x[0], 2), normed(x[1]), act); }),
+                make_case({m.tensor({2, 4, 6, 10})},
+                          [act](const auto& x) { return max_pool2d(activated(x[0], act)); })};
+        });
     t.add("op", "layer_norm", [](Maker& m) {
         return std::vector<OpCase>{make_case({m.tensor({2, 3, 6}), m.tensor({6}), m.tensor({6})},
                                              [](const auto& x) { return layer_norm(x[0], {6}, x[1], x[2]); }),

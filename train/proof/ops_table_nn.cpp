@@ -156,7 +156,7 @@ static OpCase regressor(Maker& m, SingleBoxConfig config, const DecodeSpec& deco
     config.hidden = 12;
     config.outputs = decode.outputs();
     auto model = std::make_shared<SingleBox>(config, 5);
-    const Tensor images = m.tensor({2, config.image, config.image, 3}, 0, 1), target = centre_boxes(m, 2);
+    const Tensor images = m.tensor({2, config.image.h, config.image.w, 3}, 0, 1), target = centre_boxes(m, 2);
     OpCase c;
     c.owner = model;
     c.more = parameters_of(*model);
@@ -202,16 +202,19 @@ void add_models(Table& t) {
     for (const NormKind norm : {NormKind::group, NormKind::batch, NormKind::none})
         t.add("model", fmt::format("tiny {}", name_of(norm)), [norm](Maker& m) {
             SingleBoxConfig config = tiny_config();
-            config.image = 32;
+            config.image = {32, 32};
             config.norm = norm;
             for (auto& row : config.trunk) row.out /= 4;
             config.groups = 4;
             config.dropout = 0.2;
-            return std::vector<OpCase>{regressor(m, config)};
+            std::vector<OpCase> cases{regressor(m, config)};
+            config.image = {32, 64};
+            if (norm == NormKind::group) cases.push_back(regressor(m, config));
+            return cases;
         });
     t.add("model", "tiny occupancy", [](Maker& m) {
         SingleBoxConfig config = tiny_config();
-        config.image = 32;
+        config.image = {32, 32};
         for (auto& row : config.trunk) row.out /= 4;
         config.groups = 4;
         const auto [decode, loss] = occupancy_head(5, IouKind::giou);
@@ -219,7 +222,7 @@ void add_models(Table& t) {
     });
     t.add("model", "toy", [](Maker& m) {
         SingleBoxConfig config = toy_config(1.0 / 32);
-        config.image = 64;
+        config.image = {64, 64};
         config.norm = NormKind::group;
         return std::vector<OpCase>{regressor(m, config)};
     });

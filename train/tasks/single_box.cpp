@@ -70,7 +70,7 @@ SingleBoxTask::SingleBoxTask(const Config& config)
     recipe_.settle = one_target(config.text("box"));
     for (const Extent& size : sizes()) {
         SingleBoxConfig smaller = model_config(config);
-        smaller.image = size.height;
+        smaller.image = {size.height, size.width};
         (void)describe(smaller);  // ConfigError when nothing would be left of a picture of this size
     }
 }

@@ -9,7 +9,7 @@ inline namespace SOLOBOX_PRECISION {
 
 SingleBoxConfig model_config(const Config& config) {
     SingleBoxConfig c = config.text("model") == "toy" ? toy_config(config.number("width_mult")) : tiny_config();
-    c.image = config.integer("image");
+    c.image = {config.integer("image"), config.integer("image")};
     c.hidden = config.integer("hidden");
     c.norm = norm_of(config.text("norm"));
     c.groups = config.integer("groups");
