@@ -33,7 +33,7 @@ constexpr double too_much = 4;  // times the best: the test has seen enough
 Curve sweep(Learner& learner, const LrFindArguments& a, Talk& talk) {
     const Config& config = learner.config();
     const auto params = parameters_of(learner);
-    const auto optimizer = make_optimizer(config, params, learner.model().heads());
+    const auto optimizer = make_optimizer(config, params, learner.model().heads(), learner.task().groups());
     const auto rate = [&](std::int64_t t) {
         return a.low * std::pow(a.high / a.low,
                                 static_cast<double>(t) / static_cast<double>(std::max<std::int64_t>(a.steps - 1, 1)));

@@ -97,7 +97,7 @@ ExitCode work(const TrainArguments& a, Learner& learner, const RunDirectory& run
     const Measurement shown = finish_run(learner, run, verdict.text());
     const Config& config = learner.config();
     if (config.flag("legacy_names"))
-        write_legacy_names(run, config, {learner.batches_per_epoch(), r.best_epoch - 1, r.best_score});
+        write_legacy_names(run, config, {learner.stages().updates().in(0), r.best_epoch - 1, r.best_score});
     for (const ReportFinding& f : run_findings(run)) {
         if (r.said.contains(f.id)) continue;  // said while it ran
         run.event(

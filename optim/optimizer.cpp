@@ -32,23 +32,31 @@ void Optimizer::begin(Member& m) {
     ++m.state.steps;
 }
 
-void Optimizer::step(double lr) {
+double Optimizer::rate(const Member& m, double lr, const std::vector<double>& group_rates) const {
+    if (group_rates.empty()) return lr * m.lr_scale;
+    check(m.group < group_rates.size(), "[optimizer] parameter '{}' is of group {}, there are {} rates", m.param.name,
+          m.group, group_rates.size());
+    return group_rates[m.group];
+}
+
+void Optimizer::step(double lr, const std::vector<double>& group_rates) {
     for (Member& m : members_) {
         const Tensor& g = m.param.param->grad;
         if (!m.param.param->trainable || !g.defined()) continue;
         begin(m);
-        update(m, {0, g.numel(), g.data()}, lr * m.lr_scale);
+        update(m, {0, g.numel(), g.data()}, rate(m, lr, group_rates));
     }
 }
 
-void Optimizer::begin_step_in_backward(double lr, const GradSink& watch) {
+void Optimizer::begin_step_in_backward(double lr, const GradSink& watch, const std::vector<double>& group_rates) {
     for (Member& m : members_)
         if (m.param.param->trainable)
-            m.param.param->sink = [this, &m, lr, watch, begun = false](const GradPart& part) mutable {
+            m.param.param->sink = [this, &m, lr = rate(m, lr, group_rates), watch,
+                                   begun = false](const GradPart& part) mutable {
                 watch(part);
                 if (!begun) begin(m);
                 begun = true;
-                update(m, part, lr * m.lr_scale);
+                update(m, part, lr);
             };
 }
 
@@ -65,15 +73,14 @@ std::vector<Member> decay_weights_only(const std::vector<NamedParameter>& params
     std::vector<Member> members;
     std::vector<bool> fits(rules.size(), false);
     for (const auto& p : params) {
-        GroupRule group;
-        for (std::size_t i = 0; i < rules.size(); ++i)
-            if (p.name.starts_with(rules[i].prefix)) {
-                group = rules[i];
-                fits[i] = true;
-                break;
-            }
+        std::size_t i = 0;
+        while (i < rules.size() &&
+               !(p.name.starts_with(rules[i].prefix) && rules[i].kind.value_or(p.param->kind) == p.param->kind))
+            ++i;
+        const GroupRule group = i < rules.size() ? rules[i] : GroupRule{};
+        if (i < rules.size()) fits[i] = true;
         const bool decays = decay_all || p.param->kind == ParamKind::weight;
-        members.push_back({p, {}, decays ? group.weight_decay.value_or(weight_decay) : 0.0, group.lr_scale});
+        members.push_back({p, {}, decays ? group.weight_decay.value_or(weight_decay) : 0.0, group.lr_scale, i});
     }
     for (std::size_t i = 0; i < rules.size(); ++i)
         if (!fits[i])

@@ -23,22 +23,24 @@ struct Member {
     OptimizerState state;
     double weight_decay = 0;
     double lr_scale = 1;
-    bool fresh = false;  // the state was made in this step: it holds nothing yet
+    std::size_t group = 0;  // the number of the rule that fitted it; behind the last one where none did
+    bool fresh = false;     // the state was made in this step: it holds nothing yet
 };
 
 class Optimizer {
 public:
     virtual ~Optimizer() = default;
     virtual const char* name() const = 0;
-    // One update of every trainable parameter that has a gradient; the others are skipped entirely.
-    void step(double lr);
+    // One update of every trainable parameter that has a gradient; the others are skipped entirely. A member's rate is
+    // lr * lr_scale, or that of its group where there are such.
+    void step(double lr, const std::vector<double>& group_rates = {});
     void zero_grad();
     // From now on: SGD's momentum, Adam's beta1. Like the learning rate it may follow a schedule.
     virtual void set_momentum(double momentum) = 0;
 
     // The same update made inside backward: from begin to end each parameter takes its gradient part by part and moves
     // at once (Parameter::sink). `watch` sees every part before it is used and may throw. One backward pass a step.
-    void begin_step_in_backward(double lr, const GradSink& watch);
+    void begin_step_in_backward(double lr, const GradSink& watch, const std::vector<double>& group_rates = {});
     void end_step_in_backward();
 
     std::vector<Member>& members() { return members_; }
@@ -56,15 +58,17 @@ protected:
 
 private:
     void begin(Member& m);
+    double rate(const Member& m, double lr, const std::vector<double>& group_rates) const;
     std::vector<Member> members_;
 };
 
-// A group: the parameters whose name starts with `prefix`, their factor on the learning rate, and their own weight
-// decay where it is not the common one.
+// A group: the parameters whose name starts with `prefix` (of one kind, if it says so), their factor on the learning
+// rate, and their own weight decay where it is not the common one.
 struct GroupRule {
     std::string prefix;
     double lr_scale = 1;
-    std::optional<double> weight_decay;
+    std::optional<double> weight_decay = {};
+    std::optional<ParamKind> kind = {};
 };
 // weight_decay for parameters of kind `weight`, 0 for biases, norms and tokens; `decay_all` is a fault of the checklist
 // report. The first rule that fits a name counts; ConfigError for a rule that fits none.

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "tensor/check.h"
+
 namespace solobox::schedule {
 namespace {
 
@@ -88,7 +90,14 @@ bool Plateau::better(double x) const {
     return config_.relative ? x < best * (1 - t) : x < best - t;
 }
 
-double Plateau::see(double metric) {
+Plateau::Plateau(Config config, std::vector<double> lr) : config_(std::move(config)) {
+    if (config_.min_lr.size() == 1) config_.min_lr.resize(lr.size(), config_.min_lr[0]);
+    if (config_.min_lr.size() != lr.size())
+        throw ConfigError(fmt::format("plateau: {} floors for {} rates", config_.min_lr.size(), lr.size()));
+    state_.lr = std::move(lr);
+}
+
+void Plateau::see(double metric) {
     if (better(metric)) {
         state_.best = metric;
         state_.bad = 0;
@@ -101,12 +110,29 @@ double Plateau::see(double metric) {
         state_.bad = 0;
     }
     if (state_.bad > config_.patience) {
-        const double lowered = std::max(state_.lr * config_.factor, config_.min_lr);
-        if (state_.lr - lowered > config_.eps) state_.lr = lowered;
+        for (std::size_t i = 0; i < state_.lr.size(); ++i) {
+            const double lowered = std::max(state_.lr[i] * config_.factor, config_.min_lr[i]);
+            if (state_.lr[i] - lowered > config_.eps) state_.lr[i] = lowered;
+        }
         state_.cooldown_left = config_.cooldown;
         state_.bad = 0;
     }
-    return state_.lr;
+}
+
+Calendar::Calendar(std::vector<std::int64_t> steps_by_epoch) : per_epoch_(std::move(steps_by_epoch)) {
+    for (const std::int64_t steps : per_epoch_) before_.push_back(before_.back() + steps);
+}
+
+std::int64_t Calendar::before(std::int64_t epoch) const {
+    const auto known = static_cast<std::int64_t>(per_epoch_.size());
+    if (epoch <= known) return before_[static_cast<std::size_t>(epoch)];
+    return before_.back() + (epoch - known) * per_epoch_.back();
+}
+
+std::int64_t Calendar::epoch_of(std::int64_t step) const {
+    if (step >= before_.back())
+        return static_cast<std::int64_t>(per_epoch_.size()) + (step - before_.back()) / per_epoch_.back();
+    return std::upper_bound(before_.begin(), before_.end(), step) - before_.begin() - 1;
 }
 
 }  // namespace solobox::schedule

@@ -34,7 +34,8 @@ struct OneCycle {  // Smith & Topin 2018, as torch.optim.lr_scheduler.OneCycleLR
 double one_cycle_lr(const OneCycle& s, std::int64_t t);
 double one_cycle_momentum(const OneCycle& s, std::int64_t t);
 
-// Lowers the rate when a metric stops improving, as torch's ReduceLROnPlateau.
+// Lowers the rates when a metric stops improving, as torch's ReduceLROnPlateau: those of all groups at a time, each as
+// far as its own floor.
 class Plateau {
 public:
     struct Config {
@@ -44,16 +45,18 @@ public:
         double threshold = 1e-4;
         bool relative = true;
         std::int64_t cooldown = 0;
-        double min_lr = 0, eps = 1e-8;
+        std::vector<double> min_lr{0};  // one for all groups, or one for each
+        double eps = 1e-8;
     };
     struct State {
-        double best = 0, lr = 0;
+        double best = 0;
+        std::vector<double> lr;  // of each group
         std::int64_t bad = 0, cooldown_left = 0;
         bool seen = false;
     };
-    Plateau(const Config& config, double lr) : config_(config) { state_.lr = lr; }
-    double lr() const { return state_.lr; }
-    double see(double metric);  // the rate from now on
+    Plateau(Config config, std::vector<double> lr);  // ConfigError for floors that are neither one nor one for each
+    double lr(std::size_t group = 0) const { return state_.lr[group]; }
+    void see(double metric);
     const State& state() const { return state_; }
     void restore(const State& state) { state_ = state; }
 
@@ -61,6 +64,20 @@ private:
     bool better(double metric) const;
     Config config_;
     State state_;
+};
+
+// How steps fall into epochs, both from 0: so many in each of the first epochs, and as many as in the last of them in
+// all that follow.
+class Calendar {
+public:
+    Calendar(std::int64_t steps_per_epoch) : Calendar(std::vector<std::int64_t>{steps_per_epoch}) {}
+    explicit Calendar(std::vector<std::int64_t> steps_by_epoch);
+    std::int64_t before(std::int64_t epoch) const;  // steps of all epochs before this one
+    std::int64_t epoch_of(std::int64_t step) const;
+    std::int64_t in(std::int64_t epoch) const { return before(epoch + 1) - before(epoch); }
+
+private:
+    std::vector<std::int64_t> per_epoch_, before_{0};
 };
 
 }  // namespace solobox::schedule

@@ -10,6 +10,7 @@
 #include "nn/losses.h"
 #include "nn/models/resnet.h"
 #include "nn/models/single_box.h"
+#include "optim/schedule.h"
 #include "tensor/kernels/parallel.h"
 #include "tensor/pool.h"
 #include "train/step/trainer.h"
@@ -207,6 +208,30 @@ TEST(EngineTraining, GroupsSetRateAndDecayAndEveryRuleMustFit) {
     std::vector<NamedParameter> twice = params;
     twice.push_back(params.front());
     EXPECT_THROW(Sgd(decay_weights_only(twice, 0), {}), ConfigError);
+}
+
+TEST(EngineTraining, GroupsMayHaveRatesOfTheirOwnAtEveryStep) {
+    Parameter weight(Tensor::full({2}, 1)), bias(Tensor::full({2}, 1), ParamKind::bias);
+    const std::vector<NamedParameter> params{{"a.weight", &weight}, {"a.bias", &bias}};
+    Sgd sgd(decay_weights_only(params, 0, {{"", 1, {}, ParamKind::bias}}), {0});
+    EXPECT_EQ(sgd.members()[0].group, 1U);  // no rule fits: behind the last
+    EXPECT_EQ(sgd.members()[1].group, 0U);
+    for (const NamedParameter& p : params) p.param->grad = Tensor::full({2}, 1);
+    sgd.step(100, {0.25, 0.5});
+    EXPECT_EQ(weight.value[0], Real(0.5));
+    EXPECT_EQ(bias.value[0], Real(0.75));
+    EXPECT_THROW(sgd.step(1, {0.25}), Error);
+}
+
+TEST(EngineTraining, APlateauLowersEachRateToItsOwnFloor) {
+    schedule::Plateau::Config config;
+    config.factor = 0.1, config.patience = 0, config.min_lr = {0.05, 0.002, 0};
+    schedule::Plateau plateau(config, {1, 0.01, 4e-8});
+    for (const double metric : {1.0, 2.0, 2.0}) plateau.see(metric);
+    EXPECT_DOUBLE_EQ(plateau.lr(0), 0.05);
+    EXPECT_DOUBLE_EQ(plateau.lr(1), 0.002);
+    EXPECT_DOUBLE_EQ(plateau.lr(2), 4e-9);  // the first drop is above eps = 1e-8, the second is not
+    EXPECT_THROW(schedule::Plateau(config, {1, 2}), ConfigError);
 }
 
 TEST(EngineTraining, TheAverageFollowsParametersAndRunningStatistics) {

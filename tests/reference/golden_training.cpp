@@ -208,15 +208,27 @@ void plateau_case(Case& c) {
     config.threshold = c.args.number("threshold");
     config.relative = c.args.text("threshold_mode") == "rel";
     config.cooldown = c.args.integer("cooldown");
-    config.min_lr = c.args.number("min_lr");
+    const auto numbers = [&](const char* key) {
+        const Json& value = c.args.at(key);
+        return value.is_array() ? value.get<std::vector<double>>() : std::vector<double>{value.get<double>()};
+    };
+    const std::vector<double> base = numbers("base_lr");
+    config.min_lr = numbers("min_lr");
     config.eps = c.args.number("eps");
     c.args.ignore({"n"});
-    schedule::Plateau plateau(config, c.args.number("base_lr"));
+    schedule::Plateau plateau(config, base);
     const Tensor metric = c.floats("input.0");
-    Tensor before(metric.shape()), after(metric.shape());
-    for (std::int64_t i = 0; i < metric.numel(); ++i) {
-        before.mutable_data()[i] = static_cast<Real>(plateau.lr());
-        after.mutable_data()[i] = static_cast<Real>(plateau.see(static_cast<double>(metric[i])));
+    const auto groups = static_cast<std::int64_t>(base.size()), n = metric.numel();
+    const Shape shape = c.args.at("base_lr").is_array() ? Shape{n, groups} : Shape{n};
+    Tensor before(shape), after(shape);
+    const auto write = [&](Tensor& to, std::int64_t i) {
+        for (std::int64_t g = 0; g < groups; ++g)
+            to.mutable_data()[i * groups + g] = static_cast<Real>(plateau.lr(static_cast<std::size_t>(g)));
+    };
+    for (std::int64_t i = 0; i < n; ++i) {
+        write(before, i);
+        plateau.see(static_cast<double>(metric[i]));
+        write(after, i);
     }
     c.expect("output.0", before);
     c.expect("output.1", after);

@@ -35,6 +35,101 @@ TEST(Stages, AFrozenTrunkStaysAsItWas) {
     EXPECT_FALSE(tensors_in(thawed.last_weights(), "optim.feat.").empty());
 }
 
+// A task with stages of its own.
+class Staged : public SingleBoxTask {
+public:
+    Staged(const Config& config, std::vector<Stage> stages, std::vector<GroupRule> groups = {})
+        : SingleBoxTask(config), stages_(std::move(stages)), groups_(std::move(groups)) {}
+    std::vector<Stage> stages(const Config&, const std::vector<std::string>&) const override { return stages_; }
+    std::vector<GroupRule> groups() const override { return groups_; }
+
+private:
+    std::vector<Stage> stages_;
+    std::vector<GroupRule> groups_;
+};
+
+SessionResult run_staged(const Config& config, const std::vector<Stage>& stages, const std::vector<GroupRule>& groups,
+                         const RunDirectory& place, const SessionOptions& options = {}) {
+    auto task = std::make_unique<Staged>(config, stages, groups);
+    Split data = open_split(config, *task);
+    Learner learner(config, std::move(task), std::move(data));
+    return train(learner, place, options);
+}
+
+// The trunk thaws from behind, batches and updates change their sizes, biases have a rate of their own.
+bool in_head(const std::string& name) { return name.starts_with("fc."); }
+bool in_head_or_middle(const std::string& name) {
+    return in_head(name) || name.starts_with("feat.8.") || name.starts_with("feat.9.");
+}
+std::vector<Stage> three_stages() {
+    Stage first, second, third;
+    first.trains = in_head;
+    second.epoch = 1, second.trains = in_head_or_middle, second.lr_scale = 0.5, second.batch = 4;
+    second.per_update = [](std::int64_t) { return 2; };
+    third.epoch = 2, third.batch = 5;
+    third.per_update = [](std::int64_t number) { return number < 9 ? 1 : 2; };
+    third.rates = [](std::int64_t, double lr) { return std::vector<double>{0, lr}; };
+    return {first, second, third};
+}
+
+TEST(Stages, OfATaskThawStepByStepWithRatesBatchesAndUpdatesOfTheirOwn) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 18, 5);
+    const Config config = small_config(dir, {"schedule=constant", "warmup_steps=0", "lr0=0.001", "ema_decay=0"});
+    const GroupRule biases{"", 1, {}, ParamKind::bias};
+    const RunDirectory whole = fresh(dir / "whole");
+    std::vector<std::map<std::string, std::vector<std::byte>>> at_epoch;
+    SessionOptions options;
+    options.talk = [&](const std::string& line, bool live) {
+        if (!live && line.starts_with("epoch") && at_epoch.size() < 3)
+            at_epoch.push_back(std::filesystem::exists(whole.last_weights())
+                                   ? tensors_in(whole.last_weights(), "model.")
+                                   : decltype(tensors_in("", "")){});
+    };
+    const SessionResult r = run_staged(config, three_stages(), {biases}, whole, options);
+    // 18 pictures: 3 batches of 6; 5 of 4, two an update and one left; 4 of 5, the ninth batch alone, then two and one.
+    EXPECT_EQ(r.steps, 3 + 3 + 3);
+    EXPECT_EQ(Table(whole.file("steps.csv")).numbers("step").size(), 9U);
+    // What a line of an epoch sees is the checkpoint of the epoch before.
+    const auto last = tensors_in(whole.last_weights(), "model.");
+    ASSERT_EQ(at_epoch.size(), 3U);
+    for (const auto& [name, begun] : at_epoch[0]) {
+        const auto &one = at_epoch[1].at(name), &two = at_epoch[2].at(name), &three = last.at(name);
+        EXPECT_EQ(begun != one, in_head(name)) << name;
+        EXPECT_EQ(one != two, in_head_or_middle(name)) << name;
+        EXPECT_EQ(two != three, !(in_head(name) && name.ends_with(".bias"))) << name;
+    }
+    for (const int death : {3, 5, 6, 8, 10, 11, 12}) {
+        const RunDirectory broken = fresh(dir / fmt::format("broken-{}", death));
+        int said = 0;
+        SessionOptions dies;
+        dies.talk = [&](const std::string&, bool) {
+            if (++said == death) throw Interrupted();
+        };
+        EXPECT_THROW(run_staged(config, three_stages(), {biases}, broken, dies), Interrupted);
+        dies = {};
+        dies.resume = true;
+        run_staged(config, three_stages(), {biases}, broken, dies);
+        expect_same(whole, broken, fmt::format("death {}", death));
+    }
+}
+
+// Two batches of three make the update of a batch of six in two parts.
+TEST(Stages, BatchesOfAnUpdateAddUpToTheBigBatch) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 18, 5);
+    const std::vector<std::string> same{"multi_scale=", "dropout=0"};
+    Config config = small_config(dir, same), big = config;
+    big.set("accumulate", "2", "test");
+    const RunDirectory a = fresh(dir / "a"), b = fresh(dir / "b");
+    run(big, a);
+    Stage small;
+    small.batch = 3, small.per_update = [](std::int64_t) { return 2; };
+    run_staged(config, {small}, {}, b);
+    EXPECT_EQ(tensors_in(a.last_weights(), "model."), tensors_in(b.last_weights(), "model."));
+    EXPECT_EQ(table(a), table(b));
+}
+
 TEST(Stages, GoOnAfterDyingOnEitherSideOfTheSwitch) {
     const TemporaryDirectory dir;
     write_shapes(dir, 18, 5);  // three steps an epoch

@@ -115,7 +115,8 @@ TEST(Faults, FlatGroupsLoseTheirRate) {
     for (const Member& m :
          optimizer_members(config_of({"backbone_lr=0.1", "fault=flat_groups"}), parameters_of(*box), box->heads()))
         EXPECT_EQ(m.lr_scale, 1) << m.param.name;
-    EXPECT_FALSE(starts_frozen(config_of({"freeze=backbone", "fault=frozen_trains"})));
+    EXPECT_TRUE(configured_stages(config_of({"freeze=backbone"}), box->heads())[0].trains);
+    EXPECT_FALSE(configured_stages(config_of({"freeze=backbone", "fault=frozen_trains"}), box->heads())[0].trains);
 }
 
 TEST(Faults, OfTheRate) {

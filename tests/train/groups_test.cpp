@@ -79,6 +79,35 @@ TEST(Groups, AScheduleMayBeShorterThanTheRun) {
     EXPECT_THROW(make_training_schedule(config_of({"schedule=constant", "schedule_epochs=2"}), 10), ConfigError);
 }
 
+TEST(Groups, ACalendarPlacesStepsInEpochs) {
+    const schedule::Calendar even(4), uneven({3, 5, 2});
+    for (std::int64_t t = 0; t < 20; ++t) EXPECT_EQ(even.epoch_of(t), t / 4) << t;
+    EXPECT_EQ(even.before(7), 28);
+    const std::vector<std::int64_t> epochs{0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4};
+    for (std::size_t t = 0; t < epochs.size(); ++t)
+        EXPECT_EQ(uneven.epoch_of(static_cast<std::int64_t>(t)), epochs[t]) << t;
+    EXPECT_EQ(uneven.before(2), 8);
+    EXPECT_EQ(uneven.before(5), 14);
+    EXPECT_EQ(uneven.in(1), 5);
+}
+
+TEST(Groups, UpdatesTakeTheBatchesThatAreDue) {
+    Stage ramp, later;
+    ramp.per_update = [](std::int64_t number) { return 1 + number / 3; };  // 1 1 1 2 2 2 3 3 3 ..
+    later.epoch = 1, later.batch = 2, later.lr_scale = 0.1;
+    const Stages stages({ramp, later}, 3, [](const Stage& s) { return s.batch ? 4 : 8; });
+    const std::vector<std::pair<std::int64_t, std::int64_t>> first{{0, 1}, {1, 1}, {2, 1}, {3, 2}, {5, 3}, {7, 1}};
+    for (const auto& [batch, takes] : first) EXPECT_EQ(stages.take(0, batch).batches, takes) << batch;
+    EXPECT_EQ(stages.take(0, 7).due, 3);  // and one is left
+    EXPECT_EQ(stages.begun(0, 8), 5);
+    EXPECT_EQ(stages.batches().before(3), 16);
+    EXPECT_EQ(stages.updates().before(1), 5);
+    EXPECT_EQ(stages.updates().before(2), 9);
+    ASSERT_EQ(stages.scales().size(), 2U);
+    EXPECT_EQ(stages.scales()[1].from, 5);
+    EXPECT_THROW(Stages({Stage{}, later, Stage{}}, 3, [](const Stage&) { return 1; }), ConfigError);
+}
+
 TEST(Groups, TheRateHasAFactorFromTheSwitchOn) {
     const RunRate rate(config_of({"schedule=constant", "warmup_steps=0", "lr0=0.5", "freeze=backbone",
                                   "unfreeze_epoch=3", "unfreeze_lr=0.1"}),

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "optim/schedule.h"
 #include "tensor/check.h"
 #include "train/config/faults.h"
 
@@ -56,9 +55,9 @@ std::function<double(std::int64_t)> make_schedule(const Config& config, std::int
     return [s](std::int64_t t) { return t < s.warmup ? schedule::warmup_cosine(s, t) : s.base; };
 }
 
-std::int64_t unfreeze_step(const Config& config, std::int64_t steps_per_epoch) {
+std::int64_t unfreeze_step(const Config& config, const schedule::Calendar& steps) {
     const std::int64_t epoch = config.integer("unfreeze_epoch");
-    return epoch > 0 ? (epoch - 1) * steps_per_epoch : std::numeric_limits<std::int64_t>::max();
+    return epoch > 0 ? steps.before(epoch - 1) : std::numeric_limits<std::int64_t>::max();
 }
 
 void refuse_ignored_stages(const Config& config) {

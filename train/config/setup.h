@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "optim/schedule.h"
 #include "train/config/config.h"
 
 namespace solobox {
@@ -25,7 +26,7 @@ void apply_overfit_settings(Config& config, std::int64_t n);
 std::function<double(std::int64_t)> make_schedule(const Config& config, std::int64_t cycle_steps);
 
 // The step, from 0, with which unfreeze_epoch begins; one that never comes without it.
-std::int64_t unfreeze_step(const Config& config, std::int64_t steps_per_epoch);
+std::int64_t unfreeze_step(const Config& config, const schedule::Calendar& steps);
 
 // ConfigError for keys of a frozen trunk, its stages and the weights of validation that nothing would look at.
 void refuse_ignored_stages(const Config& config);

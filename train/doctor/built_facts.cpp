@@ -70,7 +70,7 @@ double measure_gmacs() {
 void read_built_facts(Learner& learner, const Config& config, Facts& facts) {
     const auto params = parameters_of(learner);
     const Prefixes heads = learner.model().heads();
-    const auto optimizer = make_optimizer(config, params, heads);
+    const auto optimizer = make_optimizer(config, params, heads, learner.task().groups());
     facts.set("optimizer_built", std::string(optimizer->name()));
     Texts decayed;
     double backbone = 0, head = 0, decay = 0, trainable = 0;

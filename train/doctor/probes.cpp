@@ -291,7 +291,7 @@ void take_steps(Learner& learner, const Config& config, RunParts& parts, Facts& 
     facts.set("starved", starved);
     if (frozen) facts.set("frozen_moved", frozen_moved);
     if (config.integer("unfreeze_epoch") > 0) {
-        if (parts.frozen) parts.unfreeze();
+        parts.enter(config.integer("unfreeze_epoch") - 1);
         held.clear();
         for (const Member& m : parts.optimizer->members()) held.push_back(m.param.param);
         for (const auto& p : parts.params)
@@ -405,7 +405,7 @@ std::vector<ProbeTest> run_probes(Learner& learner, const Config& config, Facts&
     begin(3, "Gradient Flow");
     {
         RunParts parts(learner);
-        parts.begin_stage(0);
+        parts.begin(0);
         take_steps(learner, config, parts, facts, say);
     }
     for (const auto& p : params) p.param->trainable = true;

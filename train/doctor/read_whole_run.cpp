@@ -69,12 +69,15 @@ Facts read_checkpoint_facts(const RunDirectory& run) {
     return facts;
 }
 
-std::function<double(std::int64_t)> planned_rate(const Config& c, std::int64_t per_epoch) {
+std::function<double(std::int64_t)> planned_rate(const Config& c, const schedule::Calendar& steps,
+                                                 const std::vector<StageRate>& stages) {
     if (c.text("schedule") == "plateau") return [](std::int64_t) { return NAN; };
-    const Schedule schedule = make_training_schedule(c, per_epoch);
-    const std::int64_t from = unfreeze_step(c, per_epoch);
-    const double factor = c.number("unfreeze_lr");
-    return [=](std::int64_t t) { return schedule.rate(t) * (t < from ? 1 : factor); };
+    return [stages, schedule = make_training_schedule(c, steps)](std::int64_t t) {
+        double scale = 1;
+        for (const StageRate& s : stages)
+            if (t >= s.from) scale = s.scale;
+        return schedule.rate(t) * scale;
+    };
 }
 
 Facts read_whole_run(const RunDirectory& run, const Config& config, bool checkpoint) {
@@ -94,12 +97,13 @@ Facts read_whole_run(const RunDirectory& run, const Config& config, bool checkpo
     Facts facts = read_settings_facts(config, tables, 0);
     if (const double* per_epoch = facts.number("steps_per_epoch");
         per_epoch && *per_epoch >= 1 && tables.series("step")) {
-        const auto planned = planned_rate(config, static_cast<std::int64_t>(*per_epoch));
+        const std::int64_t from = unfreeze_step(config, static_cast<std::int64_t>(*per_epoch));
+        const auto planned =
+            planned_rate(config, static_cast<std::int64_t>(*per_epoch), {{from, config.number("unfreeze_lr")}});
         Series by_step;
         for (const double step : *tables.series("step"))
             by_step.push_back(planned(static_cast<std::int64_t>(step) - 1));
         facts.set("step_lr_planned", std::move(by_step));
-        const std::int64_t from = unfreeze_step(config, static_cast<std::int64_t>(*per_epoch));
         if (config.integer("unfreeze_epoch") > 0) facts.set("switch_step", static_cast<double>(from + 1));
     }
     // Throughput over the whole run, validation included.

@@ -9,6 +9,7 @@
 
 #include "train/run/facts.h"
 #include "train/run/run.h"
+#include "train/step/stages.h"
 
 namespace solobox::doctor {
 
@@ -36,7 +37,8 @@ Facts read_checkpoint_facts(const RunDirectory& run);
 Facts read_whole_run(const RunDirectory& run, const Config& config, bool checkpoint);
 
 // What the schedule says for a step (from 0), whatever else writes the rate; NaN when it depends on the run (plateau).
-std::function<double(std::int64_t)> planned_rate(const Config& config, std::int64_t steps_per_epoch);
+std::function<double(std::int64_t)> planned_rate(const Config& config, const schedule::Calendar& steps,
+                                                 const std::vector<StageRate>& stages);
 
 // What follows from what is known: steps per epoch, the end of the schedule, shares of an average. Overwrites nothing.
 void derive(Facts& facts);

@@ -205,7 +205,7 @@ doctor::Facts known_facts(const Job& job) {
 // The steps themselves. Returns what was measured on the way.
 Measurements train(Job& job, OverfitResult& result, History& h) {
     const auto params = parameters_of(*job.model);
-    const auto optimizer = make_optimizer(job.config, params, job.model->heads());
+    const auto optimizer = make_optimizer(job.config, params, job.model->heads(), job.task->groups());
     FlowRecorder flow(params);
     const std::int64_t cycle_steps = std::min(job.options.steps, cycle);
     double before = job.rules.start;  // of the last cycle

@@ -42,11 +42,11 @@ void RunWatch::begin(bool resumed) {
     Facts known;
     known.set("train_images", static_cast<double>(learner_.data().train->size()));
     known.set("val_images", static_cast<double>(learner_.data().val->size()));
-    known.set("steps_per_epoch", static_cast<double>(learner_.batches_per_epoch()));
+    known.set("steps_per_epoch", static_cast<double>(parts_.stages.updates().in(0)));
     if (const auto names = learner_.class_names(); !names.empty())
         known.set("data_classes", static_cast<double>(names.size()));
     read_built_facts(learner_, c, known);
-    planned_ = doctor::planned_rate(c, learner_.batches_per_epoch());
+    planned_ = doctor::planned_rate(c, parts_.stages.updates(), parts_.stages.scales());
     if (resumed) {
         Facts before = doctor::read_whole_run(run_, c, false);
         before.merge(known);
@@ -59,7 +59,8 @@ void RunWatch::begin(bool resumed) {
         known.forget("ema_share_first"), known.forget("ema_share_last");
     }
     known.set("memory_bytes", static_cast<double>(available_memory()) + 1e6 * doctor::resident_memory_mb());
-    if (c.integer("unfreeze_epoch") > 0) known.set("switch_step", static_cast<double>(parts_.unfreeze_at + 1));
+    if (c.integer("unfreeze_epoch") > 0)
+        known.set("switch_step", static_cast<double>(unfreeze_step(c, parts_.stages.updates()) + 1));
     Json event{{"event", "facts"}};
     for (const char* name : lasting_numbers)
         if (const double* v = known.number(name)) event[name] = *v;
@@ -69,15 +70,24 @@ void RunWatch::begin(bool resumed) {
     run_.event(event);
     monitor_ = std::make_unique<doctor::Monitor>(std::move(known), c.text("thresholds"), doctor::tell(run_, talk_));
     averaged_ = parts_.ema ? parts_.ema->updates() : 0;
-    if (c.text("freeze") == "backbone" && parts_.trainer->steps_done() < parts_.unfreeze_at)
-        for (const NamedParameter& p : parts_.params)
-            if (in_backbone(parts_.heads, p.name)) frozen_bits_.push_back(bits_of(p.param->value));
+    for (const NamedParameter& p : parts_.params)
+        if (meant_to_rest(p)) resting_[p.param] = bits_of(p.param->value);
 }
 
-void RunWatch::step(const StepReport& r, const Batch& batch) {
+// By the configuration or the task's stages, whatever the optimizer was told.
+bool RunWatch::meant_to_rest(const NamedParameter& p) const {
+    const schedule::Calendar& updates = parts_.stages.updates();
+    const std::int64_t last = std::max<std::int64_t>(parts_.trainer->steps_done() - 1, 0);
+    const Stage& stage = parts_.stages.of_epoch(updates.epoch_of(last));
+    if (stage.trains && !stage.trains(p.name)) return true;
+    return parts_.config.text("freeze") == "backbone" && last < unfreeze_step(parts_.config, updates) &&
+           in_backbone(parts_.heads, p.name);
+}
+
+void RunWatch::step(const StepReport& r, const std::vector<Batch>& batches) {
     const auto start = Clock::now();
     ++steps_;
-    bad_targets_ += bad_targets(batch);
+    for (const Batch& batch : batches) bad_targets_ += bad_targets(batch);
     if (parts_.ema && parts_.ema->updates() > averaged_) {
         averaged_ = parts_.ema->updates();
         log_share_ +=
@@ -93,14 +103,15 @@ void RunWatch::look_at_parameters() {
     for (const Member& m : parts_.optimizer->members()) held.insert(m.param.param);
     Texts unoptimised, starved, moved;
     std::set<std::string> still;
-    const bool frozen = !frozen_bits_.empty() && parts_.trainer->steps_done() <= parts_.unfreeze_at;
-    std::size_t k = 0;
+    bool frozen = false;
     for (const NamedParameter& p : parts_.params) {
-        const bool meant_frozen = frozen && in_backbone(parts_.heads, p.name);
-        if (meant_frozen) {
-            if (bits_of(p.param->value) != frozen_bits_[k++] || held.contains(p.param)) moved.push_back(p.name);
+        if (meant_to_rest(p)) {
+            frozen = true;
+            const auto [bits, fresh] = resting_.try_emplace(p.param, bits_of(p.param->value));
+            if (bits->second != bits_of(p.param->value) || held.contains(p.param)) moved.push_back(p.name);
             continue;
         }
+        resting_.erase(p.param);
         if (!p.param->trainable) continue;
         if (!held.contains(p.param)) unoptimised.push_back(p.name);
         if (starts_with_any(p.name, parts_.sometimes)) continue;

@@ -2,6 +2,7 @@
 // the averages and the frozen part, and writes what was found into events.jsonl.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ public:
     RunWatch(Learner& learner, RunParts& parts, const RunDirectory& run, std::function<void(const std::string&)> talk);
 
     void begin(bool resumed);  // the optimizer holds what it will hold in the first step
-    void step(const StepReport& report, const Batch& batch);
+    void step(const StepReport& report, const std::vector<Batch>& batches);
     struct Epoch {
         double position = 0, seconds = 0, train_loss = 0;
         std::vector<std::pair<std::string, double>> terms;  // of the training loss, means of the epoch so far
@@ -40,9 +41,10 @@ private:
     std::function<void(const std::string&)> talk_;
     std::unique_ptr<doctor::Monitor> monitor_;
     std::function<double(std::int64_t)> planned_;
-    std::vector<std::uint32_t> frozen_bits_;  // of the parameters that are meant to stand still; empty: none
-    std::set<std::string> still_;             // without gradient at the end of the last epoch
-    double log_share_ = 0;                    // of the initial weights in the average
+    bool meant_to_rest(const NamedParameter& p) const;   // in the last step
+    std::map<const Parameter*, std::uint32_t> resting_;  // the bits of those meant to stand still at first
+    std::set<std::string> still_;                        // without gradient at the end of the last epoch
+    double log_share_ = 0;                               // of the initial weights in the average
     bool validated_ = false, average_known_ = true;
     std::int64_t averaged_ = 0, steps_ = 0, bad_targets_ = 0;
     double seconds_ = 0;

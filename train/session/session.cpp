@@ -49,21 +49,24 @@ private:
     bool look_due() const {
         if (state_.looked == state_.step) return false;
         if (state_.step == 0) return config_.flag("val_first");
-        if (state_.batch == 0 || state_.batch >= per_epoch_ || config_.number("val_every") >= 1) return false;
-        const auto part = static_cast<std::int64_t>(static_cast<double>(per_epoch_) * config_.number("val_every"));
-        return state_.batch % std::max<std::int64_t>(part, 1) == 0;
+        if (state_.batch == 0 || state_.batch >= batches() || config_.number("val_every") >= 1) return false;
+        const auto part = std::max<std::int64_t>(
+            static_cast<std::int64_t>(static_cast<double>(batches()) * config_.number("val_every")), 1);
+        return state_.batch / part > parts_.stages.begun(state_.epoch, state_.batch) / part;
     }
     // In epochs: whole at their ends.
     double position() const {
-        return static_cast<double>(state_.epoch) + static_cast<double>(state_.batch) / static_cast<double>(per_epoch_);
+        return static_cast<double>(state_.epoch) + static_cast<double>(state_.batch) / static_cast<double>(batches());
     }
+    std::int64_t batches() const { return parts_.stages.batches().in(state_.epoch); }  // of this epoch
+
     int signal() const { return options_.stop_signal ? options_.stop_signal->load() : 0; }
     bool leave();  // somebody wants to stop
     void talk(const std::string& line, bool live = false) const {
         if (options_.talk) options_.talk(line, live);
     }
     void open_tables();
-    void step(const Batch& batch, bool watched);
+    void step(const std::vector<Batch>& batches, double due, bool watched);
     void record_layers();
     std::optional<Evaluation> measure();
     bool look();       // validation within an epoch; false: interrupted, nothing of it has happened
@@ -80,11 +83,10 @@ private:
     const RunDirectory& run_;
     const SessionOptions& options_;
     std::string hash_, data_;
-    std::int64_t per_epoch_;
     RunParts parts_;
     RunWatch watch_;
     std::unique_ptr<FlowRecorder> flow_;
-    const Batch* current_ = nullptr;
+    const std::vector<Batch>* current_ = nullptr;
     SessionState state_;
     SessionResult result_;
     StepReport last_;
@@ -103,10 +105,14 @@ Run::Run(Learner& learner, const RunDirectory& run, const SessionOptions& option
       options_(options),
       hash_(config_hash(config_)),
       data_(learner.data_fingerprint()),
-      per_epoch_(learner.batches_per_epoch()),
       parts_(learner),
       watch_(learner, parts_, run, [this](const std::string& line) { talk(line); }) {
-    parts_.batch_names = [this] { return current_ ? learner_.names(*current_) : std::string(); };
+    parts_.batch_names = [this] {
+        std::string names;
+        if (current_)
+            for (const Batch& batch : *current_) names += (names.empty() ? "" : ", ") + learner_.names(batch);
+        return names;
+    };
     flow_ = std::make_unique<FlowRecorder>(parts_.params);
     state_.raw = config_.text("val_weights") == "raw";
     if (options.resume) {
@@ -116,7 +122,7 @@ Run::Run(Learner& learner, const RunDirectory& run, const SessionOptions& option
         parts_.trainer->resume_at(state_.step);
         before_ = seconds_so_far(run.file("results.csv"));
     }
-    parts_.begin_stage(state_.step);
+    parts_.begin(state_.epoch);
     watch_.begin(options.resume);
 }
 
@@ -157,25 +163,36 @@ void Run::record_layers() {
     for (const ParameterFlow& f : flow_->flows()) layers_->row(layer_row(f));
 }
 
-void Run::step(const Batch& batch, bool watched) {
-    parts_.enter(state_.step);
-    current_ = &batch;
-    const RandomKey dropout{static_cast<std::uint64_t>(config_.integer("seed")), Stream::dropout,
-                            static_cast<std::uint32_t>(state_.step)};
+// An update of some batches, where so many are due: an epoch's last may be left with fewer.
+void Run::step(const std::vector<Batch>& batches, double due, bool watched) {
+    parts_.enter(state_.epoch);
+    current_ = &batches;
     const Stopwatch clock;
-    last_ = parts_.trainer->step(learner_.losses(batch, config_.integer("accumulate"), dropout),
-                                 watched ? flow_.get() : nullptr);
+    std::vector<BatchPart> parts;
+    std::int64_t number = parts_.stages.batches().before(state_.epoch) + state_.batch, n = 0;
+    double share = 0;
+    for (const Batch& batch : batches) {
+        const RandomKey dropout{static_cast<std::uint64_t>(config_.integer("seed")), Stream::dropout,
+                                static_cast<std::uint32_t>(number++)};
+        for (BatchPart& part : learner_.losses(batch, config_.integer("accumulate"), dropout)) {
+            if (!learner_.task().loss_is_a_sum()) part.share /= due, share += part.share;
+            parts.push_back(std::move(part));
+        }
+        n += static_cast<std::int64_t>(batch.count());
+    }
+    last_ = parts_.trainer->step(parts, watched ? flow_.get() : nullptr);
     step_seconds_ += clock.seconds();
     current_ = nullptr;
-    watch_.step(last_, batch);
-    const auto n = static_cast<std::int64_t>(batch.count());
+    watch_.step(last_, batches);
     state_.term_sums.resize(last_.terms.size());
-    state_.loss_sum += last_.loss * static_cast<double>(n);
-    for (std::size_t i = 0; i < last_.terms.size(); ++i)
-        state_.term_sums[i] += last_.terms[i].second * static_cast<double>(n);
+    // The loss of a picture, whatever share of an update its batch had.
+    const double weight =
+        static_cast<double>(n) * (std::ssize(batches) < std::llround(due) && share > 0 ? 1 / share : 1);
+    state_.loss_sum += last_.loss * weight;
+    for (std::size_t i = 0; i < last_.terms.size(); ++i) state_.term_sums[i] += last_.terms[i].second * weight;
     state_.pictures += n;
     state_.lr = last_.lr;
-    ++state_.step, ++state_.batch, ++steps_here_;
+    ++state_.step, state_.batch += std::ssize(batches), ++steps_here_;
     pictures_here_ += n;
     steps_->row(
         {std::to_string(last_.step), number_text(last_.loss), number_text(last_.grad_norm), number_text(last_.lr)});
@@ -186,10 +203,10 @@ void Run::step(const Batch& batch, bool watched) {
 void Run::show_progress() const {
     const double spent = step_seconds_ + waited_;
     const double per_step = spent / static_cast<double>(std::max<std::int64_t>(steps_here_, 1));
-    const std::int64_t left = epochs() * per_epoch_ - state_.step;
+    const std::int64_t left = parts_.stages.updates().before(epochs()) - state_.step;
     const auto eta = static_cast<std::int64_t>(per_step * static_cast<double>(left));
     talk(fmt::format("epoch {}/{}  {:>3.0f} %  loss {:.4f}  lr {:.2e}  {:.0f} img/s  ETA {}:{:02}{}", state_.epoch + 1,
-                     epochs(), 100.0 * static_cast<double>(state_.batch) / static_cast<double>(per_epoch_),
+                     epochs(), 100.0 * static_cast<double>(state_.batch) / static_cast<double>(batches()),
                      state_.loss_sum / static_cast<double>(state_.pictures), last_.lr,
                      static_cast<double>(pictures_here_) / std::max(spent, 1e-9), eta / 60, eta % 60,
                      result_.last.text.empty() ? "" : "  last " + result_.last.text),
@@ -244,7 +261,7 @@ std::optional<Evaluation> Run::measure() {
 
 void Run::say(const Evaluation& e, bool measured) const {
     const std::string place =
-        state_.batch == per_epoch_ ? fmt::format("{:>3}", state_.epoch + 1) : fmt::format("{:.2f}", position());
+        state_.batch == batches() ? fmt::format("{:>3}", state_.epoch + 1) : fmt::format("{:.2f}", position());
     talk(fmt::format("epoch {}/{}  {}{}{}  lr {:.2e}", place, epochs(),
                      state_.pictures > 0
                          ? fmt::format("loss {:.4f}", state_.loss_sum / static_cast<double>(state_.pictures))
@@ -302,19 +319,24 @@ bool Run::end_epoch() {
 SessionResult Run::go() {
     open_tables();
     if (!options_.resume) save(run_.last_weights());  // before step 1: a full disk is found now
-    const std::int64_t first = state_.epoch * per_epoch_ + state_.batch, last = epochs() * per_epoch_;
-    Loader<Batch> loader(
-        [this](std::int64_t number) { return learner_.make_batch(number / per_epoch_, number % per_epoch_); }, first,
-        last, static_cast<int>(config_.integer("workers")));
+    const schedule::Calendar& all = parts_.stages.batches();
+    const auto make = [this, &all](std::int64_t number) {
+        const std::int64_t epoch = all.epoch_of(number);
+        return learner_.make_batch(epoch, number - all.before(epoch));
+    };
+    Loader<Batch> loader(make, all.before(state_.epoch) + state_.batch, all.before(epochs()),
+                         static_cast<int>(config_.integer("workers")));
     while (!state_.done && state_.epoch < epochs()) {
         if (leave()) break;
         if (look_due()) {
             if (!look()) break;
-        } else if (state_.batch < per_epoch_) {
-            const Batch batch = loader.next();
+        } else if (state_.batch < batches()) {
+            const Stages::Take take = parts_.stages.take(state_.epoch, state_.batch);
+            std::vector<Batch> update;
+            for (std::int64_t b = 0; b < take.batches; ++b) update.push_back(loader.next());
             waited_ = loader.waited_seconds();
-            const bool watched = state_.step < 3 || state_.batch + 1 == per_epoch_ || config_.flag("trace");
-            step(batch, watched);
+            const bool ends = state_.batch + take.batches == batches();
+            step(update, static_cast<double>(take.due), state_.step < 3 || ends || config_.flag("trace"));
         } else if (!end_epoch()) {
             break;
         }

@@ -44,7 +44,7 @@ void each_field(State& s, const Field& field) {
     field("looked", s.looked);
     field("lr", s.lr), field("loss_sum", s.loss_sum), field("best_score", s.best_score),
         field("best_epoch", s.best_epoch);
-    field("worse", s.worse), field("plateau_best", s.plateau.best), field("plateau_lr", s.plateau.lr);
+    field("worse", s.worse), field("plateau_best", s.plateau.best), field("plateau_lr", s.plateau.lr.at(0));
     field("plateau_bad", s.plateau.bad), field("plateau_cooldown", s.plateau.cooldown_left);
 }
 
@@ -141,6 +141,7 @@ void load_session(const std::string& path, SessionState& s, Learner& learner, Op
     if (fields.at("data_hash") != data)
         throw DataError(fmt::format(
             "{}: the data set is not the one that this run was trained on (its pictures or boxes have changed)", path));
+    s.plateau.lr.resize(1);
     each_field(s, [&](const char* key, auto& value) { fields.get(key, value); });
     std::int64_t seen = 0, done = 0, terms = 0, updates = 0;
     fields.get("plateau_seen", seen), fields.get("done", done), fields.get("terms", terms);

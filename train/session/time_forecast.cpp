@@ -25,7 +25,7 @@ TimeForecast forecast_time(Learner& learner) {
     const Config& config = learner.config();
     f.steps_per_epoch = learner.batches_per_epoch();
     RunParts parts(learner);
-    parts.begin_stage(0);
+    parts.begin(0);
     const bool ahead = config.integer("workers") > 0;  // batches are made while the step before computes
     std::vector<double> seconds;
     double sum = 0;

@@ -33,10 +33,18 @@ Learner::Learner(const Config& config, std::unique_ptr<const Task> task, Split d
       plan_{data_.train->size(), static_cast<std::size_t>(config.integer("batch")),
             static_cast<std::uint64_t>(config.integer("seed")), task_->sizes(), config.flag("drop_last")},
       model_(task_->make_model(data_)),
+      stages_(task_->stages(config, model_->heads()), config.integer("epochs"),
+              [this](const Stage& stage) { return plan_of(stage).per_epoch(); }),
       chunk_(static_cast<std::size_t>(task_->validation_batch())) {
     if (data_.empty()) return;
-    task_->check_plan(plan_, config.integer("accumulate"));
+    for (const Stage& stage : stages_.all()) task_->check_plan(plan_of(stage), config.integer("accumulate"));
     blind_ = task_->blind(data_, *data_.val);
+}
+
+BatchPlan Learner::plan_of(const Stage& stage) const {
+    BatchPlan plan = plan_;
+    if (stage.batch > 0) plan.batch = static_cast<std::size_t>(stage.batch);
+    return plan;
 }
 
 std::string Learner::data_fingerprint() const {
@@ -44,7 +52,8 @@ std::string Learner::data_fingerprint() const {
 }
 
 Batch Learner::make_batch(std::int64_t epoch, std::int64_t b) const {
-    Batch batch = solobox::make_batch(*data_.train, plan_, task_->recipe(true, epoch), epoch, b);
+    Batch batch =
+        solobox::make_batch(*data_.train, plan_of(stages_.of_epoch(epoch)), task_->recipe(true, epoch), epoch, b);
     task_->finish_batch(batch);
     return batch;
 }

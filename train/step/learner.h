@@ -43,8 +43,8 @@ public:
     Model& model() { return *model_; }
     void visit(Visitor& v) { model_->visit(v); }
 
-    const BatchPlan& plan() const { return plan_; }
-    std::int64_t batches_per_epoch() const { return plan_.per_epoch(); }
+    const Stages& stages() const { return stages_; }
+    std::int64_t batches_per_epoch() const { return plan_.per_epoch(); }  // with the configured batch
     std::string data_fingerprint() const;
     // Batch b of an epoch, both from 0: a pure function, called by worker threads.
     Batch make_batch(std::int64_t epoch, std::int64_t b) const;
@@ -71,11 +71,14 @@ public:
     std::vector<std::string> class_names() const { return task_->class_names(data_); }
 
 private:
+    BatchPlan plan_of(const Stage& stage) const;
+
     const Config& config_;
     std::unique_ptr<const Task> task_;
     Split data_;
     BatchPlan plan_;
     std::unique_ptr<Model> model_;
+    Stages stages_;
     std::vector<Blind> blind_;
     std::vector<std::string> terms_;  // of the loss, for the columns of validation
     std::size_t chunk_;

@@ -10,14 +10,8 @@ inline namespace SOLOBOX_PRECISION {
 
 bool in_backbone(const Prefixes& heads, const std::string& name) { return !starts_with_any(name, heads); }
 
-// fault=frozen_trains: requires_grad was set on a copy, and the run says "frozen" all the same.
-bool starts_frozen(const Config& config) {
-    return config.text("freeze") == "backbone" && !has_fault(config, "frozen_trains");
-}
-
 std::vector<Member> optimizer_members(const Config& config, const std::vector<NamedParameter>& params,
-                                      const Prefixes& heads) {
-    std::vector<GroupRule> rules;
+                                      const Prefixes& heads, std::vector<GroupRule> rules) {
     // fault=flat_groups: the groups were built, and the optimizer was given model.parameters().
     if (const double scale = config.number("backbone_lr"); scale != 1 && !has_fault(config, "flat_groups")) {
         for (const std::string& head : heads)
@@ -29,8 +23,8 @@ std::vector<Member> optimizer_members(const Config& config, const std::vector<Na
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const Config& config, const std::vector<NamedParameter>& params,
-                                          const Prefixes& heads) {
-    auto members = optimizer_members(config, params, heads);
+                                          const Prefixes& heads, std::vector<GroupRule> groups) {
+    auto members = optimizer_members(config, params, heads, std::move(groups));
     const std::string& other = config.text("optimizer_override");
     const std::string& name = other == "none" ? config.text("optimizer") : other;
     if (name == "SGD")

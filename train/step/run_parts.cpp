@@ -26,11 +26,12 @@ RunParts::RunParts(Learner& learner)
       params(parameters_of(learner)),
       heads(learner.model().heads()),
       sometimes(learner.model().sometimes()),
-      optimizer(make_optimizer(config, params, heads)),
-      rate(config, learner.batches_per_epoch()),
-      unfreeze_at(unfreeze_step(config, learner.batches_per_epoch())) {
+      optimizer(make_optimizer(config, params, heads, learner.task().groups())),
+      stages(learner.stages()),
+      rate(config, stages.updates(), stages.scales()),
+      groups_(learner.task().groups()) {
     const Config& c = config;
-    const std::int64_t per_epoch = learner.batches_per_epoch();
+    for (const NamedParameter& p : params) may_train_.push_back(p.param->trainable);
     if (c.number("ema_decay") > 0)
         ema = std::make_unique<Ema>(EmaConfig{c.number("ema_decay"), c.number("ema_tau")}, averaged(learner));
     TrainerConfig how{[this](std::int64_t t) { return rate(t); }, c.number("clip")};
@@ -39,25 +40,37 @@ RunParts::RunParts(Learner& learner)
     how.sometimes = sometimes;
     how.momentum = rate.momentum();
     // fault=ema_tail: the update stands behind a `continue` that the last batch of an epoch takes.
-    if (has_fault(c, "ema_tail")) how.averages = [per_epoch](std::int64_t t) { return t % per_epoch != 0; };
+    if (has_fault(c, "ema_tail"))
+        how.averages = [this](std::int64_t t) { return t != stages.updates().before(stages.updates().epoch_of(t)); };
+    how.group_rates = [this](std::int64_t t, double lr) {
+        const auto& rates = stages.all()[stage_].rates;
+        return rates ? rates(t, lr) : std::vector<double>{};
+    };
     how.batch_names = [this] { return batch_names ? batch_names() : std::string(); };
     trainer = std::make_unique<Trainer>(params, *optimizer, how);
 }
 
-void RunParts::begin_stage(std::int64_t step) {
-    if (!starts_frozen(config) || (step >= unfreeze_at && !has_fault(config, "forgotten"))) return;
-    for (const NamedParameter& p : params) p.param->trainable = !in_backbone(heads, p.name);
+void RunParts::freeze(const Stage& stage) {
+    for (std::size_t i = 0; i < params.size(); ++i)
+        params[i].param->trainable = may_train_[i] && (!stage.trains || stage.trains(params[i].name));
     optimizer->drop_frozen();
-    frozen = true;
 }
 
-void RunParts::unfreeze() {
-    std::vector<Member> members = optimizer_members(config, params, heads);
-    std::erase_if(members, [&](const Member& m) { return !in_backbone(heads, m.param.name); });
-    for (const Member& m : members) m.param.param->trainable = true;
+void RunParts::begin(std::int64_t epoch) {
+    // fault=forgotten: a later stage has forgotten its optimizer, however often the run was resumed.
+    stage_ = has_fault(config, "forgotten") ? 0 : stages.index(epoch);
+    freeze(stages.all()[stage_]);
+}
+
+void RunParts::enter(std::int64_t epoch) {
+    if (stage_ == stages.index(epoch)) return;
+    stage_ = stages.index(epoch);
+    std::vector<Member> joining = optimizer_members(config, params, heads, groups_);
+    std::erase_if(joining, [](const Member& m) { return m.param.param->trainable; });
+    freeze(stages.all()[stage_]);
+    std::erase_if(joining, [](const Member& m) { return !m.param.param->trainable; });
     // fault=forgotten: requires_grad was set, and the optimizer never heard of it.
-    if (!has_fault(config, "forgotten")) optimizer->add(std::move(members));
-    frozen = false;
+    if (!has_fault(config, "forgotten")) optimizer->add(std::move(joining));
 }
 
 }  // namespace SOLOBOX_PRECISION

@@ -1,17 +1,18 @@
-// The learning rate of a run by step: what the schedule says, times the plateau's factor, times unfreeze_lr from
-// unfreeze_epoch on.
+// The learning rate of a run by step: what the schedule says, times the plateau's factor, times that of the stage.
 #pragma once
 
 #include <cstdint>
 
 #include "train/config/config.h"
+#include "train/step/stages.h"
 #include "train/step/training_schedule.h"
 
 namespace solobox {
 
 class RunRate {
 public:
-    RunRate(const Config& config, std::int64_t steps_per_epoch);
+    RunRate(const Config& config, const schedule::Calendar& steps);  // stages as configured
+    RunRate(const Config& config, const schedule::Calendar& steps, std::vector<StageRate> stages);
     double operator()(std::int64_t step) const;
     // The momentum by step, where it moves with the rate; else empty.
     const std::function<double(std::int64_t)>& momentum() const { return schedule_.momentum; }
@@ -23,11 +24,13 @@ public:
 
 private:
     double scheduled(std::int64_t step) const;
-    std::int64_t per_epoch_, unfreeze_;
+    schedule::Calendar steps_;
+    std::vector<StageRate> stages_;
+    std::int64_t unfreeze_;
     Schedule schedule_;
     schedule::Plateau plateau_;
     bool lowers_;  // schedule=plateau
-    double min_lr_, unfreeze_lr_;
+    double min_lr_;
     bool second_writer_, stale_, burst_;  // planted faults
     bool halved_ = false;                 // by the second writer
 };

@@ -19,6 +19,7 @@
 #include "train/run/task_info.h"
 #include "train/run/verdicts.h"
 #include "train/step/diagnosis.h"
+#include "train/step/stages.h"
 #include "train/step/trainer.h"
 
 namespace solobox {
@@ -101,6 +102,12 @@ public:
     virtual bool share_first() const { return true; }         // (share of pictures) x loss; else loss x pictures / all
     virtual double answer_loss(const LossValue& loss) const;  // without auxiliary terms
     virtual std::vector<std::string> class_names(const Split&) const { return {}; }  // that a run remembers
+    // What trains from when on, at which rates, with how many pictures: see train/step/stages.h.
+    virtual std::vector<Stage> stages(const Config& config, const std::vector<std::string>& heads) const {
+        return configured_stages(config, heads);
+    }
+    // Of the optimizer, ahead of those that the configuration makes.
+    virtual std::vector<GroupRule> groups() const { return {}; }
     // For people: lines about the data behind the first one, which says what was found.
     virtual std::string describe_data(const Split& data) const;
     virtual std::vector<std::string> about(const Split& data, const std::vector<Blind>& blind) const;

@@ -72,13 +72,14 @@ void Trainer::average() {
     if (config_.ema && (!config_.averages || config_.averages(steps_))) config_.ema->update();
 }
 
-void Trainer::update_in_backward(const BatchPart& part, StepReport& report) {
+void Trainer::update_in_backward(const BatchPart& part, StepReport& report, const std::vector<double>& group_rates) {
     double squares = 0;
-    optimizer_.begin_step_in_backward(report.lr, [&squares](const GradPart& grad) {
+    const auto watch = [&squares](const GradPart& grad) {
         const double n = norm(grad.data, grad.size);
         if (!std::isfinite(n)) throw NonFiniteError("a gradient is not finite, and parameters before it have moved");
         squares += n * n;
-    });
+    };
+    optimizer_.begin_step_in_backward(report.lr, watch, group_rates);
     try {
         run_part(part, report);
     } catch (...) {
@@ -92,6 +93,8 @@ void Trainer::update_in_backward(const BatchPart& part, StepReport& report) {
 StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow) {
     StepReport report;
     report.lr = config_.lr(steps_);
+    const std::vector<double> group_rates =
+        config_.group_rates ? config_.group_rates(steps_, report.lr) : std::vector<double>{};
     if (config_.momentum) optimizer_.set_momentum(config_.momentum(steps_));
     // Of all parameters: one that trains but has no place in the optimizer would add up its gradients for ever.
     for (const auto& p : params_) p.param->zero_grad();
@@ -99,7 +102,7 @@ StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow
         check(parts.size() == 1 && !flow && config_.clip == 0 && config_.clip_value == 0,
               "[trainer] an update inside backward excludes parts, clipping and flow records");
         try {
-            update_in_backward(parts[0], report);
+            update_in_backward(parts[0], report, group_rates);
         } catch (const NonFiniteError& e) {
             throw NonFiniteError(fmt::format("step {}: {}", steps_ + 1, describe(e)));
         }
@@ -126,7 +129,7 @@ StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow
         if (config_.clip > 0) clip_grad_norm(params_, config_.clip);
     }
     report.step = ++steps_;
-    optimizer_.step(report.lr);
+    optimizer_.step(report.lr, group_rates);
     average();
     if (flow) flow->after_update();
     return report;

@@ -26,7 +26,9 @@ struct TrainerConfig {
     Ema* ema = nullptr;                                      // updated after every step
     std::function<bool(std::int64_t step)> averages = {};    // unless this says no; steps from 1
     std::function<double(std::int64_t step)> momentum = {};  // of the optimizer; empty: as it was made
-    std::function<std::string()> batch_names = {};           // what the step works on, for messages
+    // Rates of the optimizer's groups, where the step's is `lr`; empty, or an empty answer: by the members' factors.
+    std::function<std::vector<double>(std::int64_t step, double lr)> group_rates = {};
+    std::function<std::string()> batch_names = {};  // what the step works on, for messages
 };
 
 // What a step minimises, and numbers about the batch to be written down beside its terms: accuracy, use of experts.
@@ -40,7 +42,8 @@ struct Objective {
 };
 
 // A part of a batch that is too big to be computed at once. The parts' gradients are added up (gradient accumulation):
-// with the shares of pictures as weights the sum is the gradient of the whole batch's mean loss.
+// with the shares of pictures as weights the sum is the gradient of the whole batch's mean loss. So are the parts of
+// several batches that make one update.
 struct BatchPart {
     std::function<Objective()> loss;
     double share = 1;  // the shares of one step add up to 1
@@ -71,7 +74,7 @@ private:
     void check_leaves(const Tape& tape) const;
     void average();
     void run_part(const BatchPart& part, StepReport& report);
-    void update_in_backward(const BatchPart& part, StepReport& report);
+    void update_in_backward(const BatchPart& part, StepReport& report, const std::vector<double>& group_rates);
     std::string describe(const NonFiniteError& e) const;
     [[noreturn]] void name_the_culprit(const std::vector<BatchPart>& parts, const std::string& what) const;
 

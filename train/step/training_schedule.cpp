@@ -51,21 +51,21 @@ void refuse_ignored(const Config& c, const std::string& name) {
 
 }  // namespace
 
-Schedule make_training_schedule(const Config& c, std::int64_t per_epoch) {
+Schedule make_training_schedule(const Config& c, const schedule::Calendar& steps) {
     const std::string name = schedule_name(c);
     refuse_ignored(c, name);
     const bool in_epochs = c.number("warmup_epochs") > 0;
     if (in_epochs && c.at("warmup_steps").origin != "default" && c.at("warmup_steps").origin != "train default")
         throw ConfigError("warmup_steps and warmup_epochs are both set: keep one of them");
     const std::int64_t length = c.integer("schedule_epochs"),
-                       total = (length ? length : c.integer("epochs")) * per_epoch;
-    const std::int64_t asked = in_epochs ? std::llround(c.number("warmup_epochs") * static_cast<double>(per_epoch))
+                       total = steps.before(length ? length : c.integer("epochs"));
+    const std::int64_t asked = in_epochs ? std::llround(c.number("warmup_epochs") * static_cast<double>(steps.in(0)))
                                          : c.integer("warmup_steps");
     const std::int64_t warmup = std::min(asked, total);
     const double base = c.number("lr0"), gamma = c.number("gamma");
     // A schedule of its own length keeps its last value beyond it.
     const std::int64_t end = length ? total - 1 : std::numeric_limits<std::int64_t>::max();
-    const auto epoch = [per_epoch, end](std::int64_t t) { return std::min(t, end) / per_epoch; };
+    const auto epoch = [steps, end](std::int64_t t) { return steps.epoch_of(std::min(t, end)); };
     // Behind the warm-up, time counts from its end where the schedule falls steadily, and in whole epochs where it
     // falls in steps.
     std::function<double(std::int64_t)> after;
@@ -117,7 +117,7 @@ Schedule make_training_schedule(const Config& c, std::int64_t per_epoch) {
     };
     s.plateau.factor = c.number("plateau_factor");
     s.plateau.patience = c.integer("plateau_patience");
-    s.plateau.min_lr = 0;  // of the factor; the rate itself stops at min_lr
+    s.plateau.min_lr = {0};  // of the factor; the rate itself stops at min_lr
     return s;
 }
 

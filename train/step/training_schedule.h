@@ -18,6 +18,6 @@ struct Schedule {
 
 // ConfigError for keys that contradict each other (cos_lr and schedule, warm-up in steps and in epochs) or that the
 // chosen schedule would ignore.
-Schedule make_training_schedule(const Config& config, std::int64_t steps_per_epoch);
+Schedule make_training_schedule(const Config& config, const schedule::Calendar& steps);
 
 }  // namespace solobox
