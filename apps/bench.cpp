@@ -25,6 +25,7 @@ struct BenchArguments {
     std::string workload = "tiny-gn", layers_of = "tiny-gn";
     int steps = 20, threads = 0;
     std::int64_t batch = 0;
+    double clip = 0;
     bool json = false, direct = false, update_after = false, predict = false, recompute = false;
     std::string save;
 };
@@ -96,21 +97,25 @@ ExitCode run(const BenchArguments& a) {
     const Tensor x = random_numbers({w.batch, w.image, w.image, 3}, 0, -1.7, 1.7);
     Sgd sgd(decay_weights_only(w.params, 1e-4), {0.9, 0, false});
     TrainerConfig how{[](std::int64_t) { return 1e-3; }};
-    how.update_in_backward = !a.update_after;
+    if (!(a.clip >= 0)) throw ConfigError(fmt::format("--clip {}: expected at least 0", a.clip));
+    how.clip = a.clip;
+    how.update_in_backward = how.where_possible = !a.update_after;  // as `train` with these settings
     Trainer trainer(w.params, sgd, how);
     const double start_s = std::chrono::duration<double>(Clock::now() - process_start).count();
     std::vector<double> times, forward;
     std::int64_t faults = 0;
+    bool in_backward = false;
     for (int i = 0; i < a.steps + 2; ++i) {  // two steps fill the pool
         if (i == 2) faults = page_faults();
         if (i == 1) pool::reset_peak();
         const auto start = Clock::now();
         double forward_s = 0;
-        trainer.step([&] {
+        const StepReport step = trainer.step([&] {
             const Var y = w.forward(Var(x));
             forward_s = std::chrono::duration<double>(Clock::now() - start).count();
             return w.loss(y);
         });
+        in_backward = step.in_backward;
         if (i < 2) continue;
         times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
         forward.push_back(forward_s);
@@ -138,16 +143,18 @@ ExitCode run(const BenchArguments& a) {
                                    {"threads", thread_count()},
                                    {"kernels", name_of(active_kernels())},
                                    {"conv", a.direct ? "direct" : "fast"},
-                                   {"recompute", a.recompute ? 1 : 0}};
+                                   {"recompute", a.recompute ? 1 : 0},
+                                   {"clip", a.clip},
+                                   {"update", in_backward ? "in backward" : "after backward"}};
     if (a.json)
         fmt::print("{}\n", j.dump());
     else
         fmt::print(
             "{}: {:.2f} ms a step (min {:.2f}, forward {:.2f}), {:.0f} img/s, {:.1f} GFLOP/s, {:.1f} page faults a "
-            "step, peak {} MB ({} of tensors at a time), {} threads, {} kernels\n",
+            "step, peak {} MB ({} of tensors at a time), {} threads, {} kernels, updates {} backward\n",
             a.workload, 1e3 * step, 1e3 * *std::min_element(times.begin(), times.end()), 1e3 * median(forward),
             static_cast<double>(w.batch) / step, gflops, per_step, peak_mb(), planned_mb, thread_count(),
-            name_of(active_kernels()));
+            name_of(active_kernels()), in_backward ? "inside" : "after");
     return ExitCode::done;
 }
 
@@ -173,6 +180,7 @@ Verb add_bench(Command app) {
     app.option("--save", a->save, "with --predict: a directory for the graph as ONNX, its input and our output")
         .not_empty();
     app.flag("--recompute", a->recompute, "compute the largest maps anew in backward instead of keeping them");
+    app.option("--clip", a->clip, "largest gradient norm, as train's key clip (default 0: off)");
     app.flag("--update-after", a->update_after, "update all parameters after backward, not each inside it");
     app.flag("--json", a->json, "one JSON object on standard output");
     return [a] { return run(*a); };

@@ -129,6 +129,11 @@ TEST(EngineTraining, AnUpdateInsideBackwardRefusesWhatNeedsAllGradients) {
     EXPECT_THROW(Trainer(params, sgd, how).step([&] { return mse(net, x, t); }, &flow), Error);
     const BatchPart half{[&] { return mse(net, x, t); }, 0.5};
     EXPECT_THROW(Trainer(params, sgd, how).step({half, half}), Error);
+    how.where_possible = true;  // such steps update after backward then
+    EXPECT_FALSE(Trainer(params, sgd, how).step({half, half}).in_backward);
+    EXPECT_FALSE(Trainer(params, sgd, how).step([&] { return mse(net, x, t); }, &flow).in_backward);
+    EXPECT_TRUE(Trainer(params, sgd, how).step([&] { return mse(net, x, t); }).in_backward);
+    how.where_possible = false;
     how.clip = 1;
     EXPECT_THROW(Trainer(params, sgd, how).step([&] { return mse(net, x, t); }), Error);
     how.clip = 0;

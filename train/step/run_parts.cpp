@@ -39,6 +39,8 @@ RunParts::RunParts(Learner& learner)
     how.ema = ema.get();
     how.sometimes = sometimes;
     how.momentum = rate.momentum();
+    // Whoever looks within an epoch wants to see the gradients of the step before.
+    how.update_in_backward = how.where_possible = c.number("val_every") >= 1;
     // fault=ema_tail: the update stands behind a `continue` that the last batch of an epoch takes.
     if (has_fault(c, "ema_tail"))
         how.averages = [this](std::int64_t t) { return t != stages.updates().before(stages.updates().epoch_of(t)); };

@@ -98,9 +98,9 @@ StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow
     if (config_.momentum) optimizer_.set_momentum(config_.momentum(steps_));
     // Of all parameters: one that trains but has no place in the optimizer would add up its gradients for ever.
     for (const auto& p : params_) p.param->zero_grad();
-    if (config_.update_in_backward) {
-        check(parts.size() == 1 && !flow && config_.clip == 0 && config_.clip_value == 0,
-              "[trainer] an update inside backward excludes parts, clipping and flow records");
+    const bool possible = parts.size() == 1 && !flow && config_.clip == 0 && config_.clip_value == 0;
+    if (config_.update_in_backward && (possible || !config_.where_possible)) {
+        check(possible, "[trainer] an update inside backward excludes parts, clipping and flow records");
         try {
             update_in_backward(parts[0], report, group_rates);
         } catch (const NonFiniteError& e) {
@@ -108,6 +108,7 @@ StepReport Trainer::step(const std::vector<BatchPart>& parts, FlowRecorder* flow
         }
         if (!std::isfinite(report.loss)) name_the_culprit(parts, "the loss");
         report.step = ++steps_;
+        report.in_backward = true;
         average();
         return report;
     }

@@ -23,6 +23,7 @@ struct TrainerConfig {
     // the same bits. Without clipping, parts or a FlowRecorder, which need all gradients at a time (Error). A gradient
     // that is not finite stops the step at its parameter: those that backward reached before have moved.
     bool update_in_backward = false;
+    bool where_possible = false;                             // and other steps after backward, instead of an Error
     Ema* ema = nullptr;                                      // updated after every step
     std::function<bool(std::int64_t step)> averages = {};    // unless this says no; steps from 1
     std::function<double(std::int64_t step)> momentum = {};  // of the optimizer; empty: as it was made
@@ -52,7 +53,8 @@ struct BatchPart {
 struct StepReport {
     std::int64_t step = 0;  // from 1
     double loss = 0, lr = 0;
-    double grad_norm = 0;  // before clipping
+    double grad_norm = 0;      // before clipping
+    bool in_backward = false;  // the parameters moved inside it
     std::vector<std::pair<std::string, double>> terms;
 };
 
