@@ -10,7 +10,6 @@ inline namespace SOLOBOX_PRECISION {
 namespace {
 
 thread_local Tape* current_tape = nullptr;
-thread_local FreezeConstants* current_freeze = nullptr;
 std::atomic<std::uint64_t> next_id{1};
 
 void add_in_place(Tensor& sum, const Tensor& term) {
@@ -174,18 +173,14 @@ void Tape::backward(const std::vector<std::pair<Var, Tensor>>& roots_and_seeds) 
 NoGrad::NoGrad() : previous_(current_tape) { current_tape = nullptr; }
 NoGrad::~NoGrad() { current_tape = previous_; }
 
-FreezeConstants::FreezeConstants() : previous_(current_freeze) { current_freeze = this; }
-FreezeConstants::~FreezeConstants() { current_freeze = previous_; }
+std::function<Tensor(const Tensor&)>& constant_instead() {
+    thread_local std::function<Tensor(const Tensor&)> instead;
+    return instead;
+}
 
 Tensor constant_in_backward(const Tensor& value) {
-    FreezeConstants* freeze = current_freeze;
-    if (!freeze) return value;
-    if (!freeze->replay_) {
-        freeze->values_.push_back(value.clone());
-        return value;
-    }
-    check(freeze->next_ < freeze->values_.size(), "[freeze] this pass asks for more constants than the first one");
-    return freeze->values_[freeze->next_++];
+    const auto& instead = constant_instead();
+    return instead ? instead(value) : value;
 }
 
 Var use(Parameter& p) {

@@ -141,29 +141,18 @@ private:
 // A value that backward treats as a constant although it was computed from tracked ones (CIoU's alpha, a detached IoU).
 // Losses pass such values through here, so that a gradient check can hold them fixed while it moves the inputs.
 Tensor constant_in_backward(const Tensor& value);
-
-// While it lives: the first pass remembers what goes through constant_in_backward; after rewind(), each further pass
-// gets the remembered values back in their order.
-class FreezeConstants {
-public:
-    FreezeConstants();
-    ~FreezeConstants();
-    FreezeConstants(const FreezeConstants&) = delete;
-    FreezeConstants& operator=(const FreezeConstants&) = delete;
-    void rewind() { replay_ = true, next_ = 0; }
-
-private:
-    friend Tensor constant_in_backward(const Tensor& value);
-    std::vector<Tensor> values_;
-    bool replay_ = false;
-    std::size_t next_ = 0;
-    FreezeConstants* previous_;
-};
+// What it returns instead, on this thread (train/proof/freeze_constants.h); empty: the value itself.
+std::function<Tensor(const Tensor& value)>& constant_instead();
 
 inline Var Var::detached() const { return Var(constant_in_backward(value())); }
 
 // A parameter as an operand: a leaf of the open tape, or a constant when there is none or it is frozen.
 Var use(Parameter& p);
+
+// A result that whoever needs it in backward computes anew instead of keeping it: less memory for more time.
+inline Operand recomputed(const Tensor& result, std::function<Tensor()> make) {
+    return Tape::current() ? Operand(result, std::move(make)) : Operand(result);
+}
 
 // How every op ends. `backward` is (dy) -> Grads or (dy, wanted) -> Grads; it is dropped unless some input is tracked.
 template <class F>

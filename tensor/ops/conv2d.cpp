@@ -68,19 +68,16 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const ConvSpec& spe
     check(!bias.defined() || bias.shape() == Shape{s.o}, "[conv2d] bias must have {} elements", s.o);
 
     check(!packed || !Tape::current(), "[conv2d] a frozen layer cannot be trained: build the model anew");
-    Tensor y(Shape{s.n, s.out_h(), s.out_w(), s.o});
-    conv2d_forward(s, x.operand().source(), weight.value().data(), bias.defined() ? bias.value().data() : nullptr,
-                   y.mutable_data(), packed ? pack(*packed, s, weight.value().data()) : nullptr);
+    const auto forward = [s, w = weight.value(), b = bias.value()](const Operand& v, const Real* form = nullptr) {
+        Tensor y(Shape{s.n, s.out_h(), s.out_w(), s.o});
+        conv2d_forward(s, v.source(), w.data(), b.defined() ? b.data() : nullptr, y.mutable_data(), form);
+        return y;
+    };
+    const Tensor y = forward(x.operand(), packed ? pack(*packed, s, weight.value().data()) : nullptr);
     std::vector<Var> inputs{x, weight};
     if (bias.defined()) inputs.push_back(bias);
-    Operand result(y);
-    if (spec.recompute && Tape::current())
-        result = Operand(y, [s, v = x.operand().forgetful(), w = weight.value(), b = bias.value()] {
-            Tensor again(Shape{s.n, s.out_h(), s.out_w(), s.o});
-            conv2d_forward(s, v.source(), w.data(), b.defined() ? b.data() : nullptr, again.mutable_data());
-            return again;
-        });
-    return record("conv2d", result, inputs,
+    const auto again = [forward, v = x.operand().forgetful()] { return forward(v); };
+    return record("conv2d", spec.recompute ? recomputed(y, again) : Operand(y), inputs,
                   [s, v = x.operand().forgetful(), w = weight.value(), biased = bias.defined()](
                       const Tensor& dy, const Wanted& want) -> Grads {
                       Grads grads(biased ? 3 : 2);

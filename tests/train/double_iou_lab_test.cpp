@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "train/lab/iou_lab.h"
+#include "train/proof/freeze_constants.h"
 
 namespace solobox {
 namespace {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "train/config/names.h"
+#include "train/proof/freeze_constants.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
