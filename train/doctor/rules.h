@@ -97,10 +97,10 @@ struct Rule {
     std::string phases;  // C static configuration, P probe of the model, R while it runs, L from a finished log
     std::string name;    // "learning rate against batch"
     std::string signal;  // what is measured, and when it fires
-    std::vector<Threshold> thresholds;
+    std::vector<Threshold> thresholds = {};
     std::string severity;  // "FAIL", "WARN/FAIL"
-    std::string cause, key, fix, seed;
-    std::string note;  // where arithmetic corrects the report's own explanation
+    std::string cause, key, fix, seed = {};
+    std::string note = {};  // where arithmetic corrects the report's own explanation
     Example example;
     std::function<Verdict(const Chart&)> judge;
 };

@@ -141,93 +141,99 @@ Verdict unstable(const Chart& c) {
 }  // namespace
 
 void add_metric_rules(std::vector<Rule>& t) {
+    t.push_back({.id = "D38",
+                 .phases = "RL",
+                 .name = "metric drops in epoch 2",
+                 .signal = "metric of epoch 2 or 3 below half of epoch 1's; FAIL below a fifth",
+                 .thresholds = {{"warn", 0.5, "of epoch 1"}, {"fail", 0.2, "of epoch 1"}},
+                 .severity = "WARN/FAIL",
+                 .cause = "a rate far too small, or an average that validates the initial weights",
+                 .key = "lr0, ema_decay",
+                 .fix = "look at D41 (average) and D02 (rate) first",
+                 .seed = "003",
+                 .note = "The report says a 90 % drop in epoch 2: it is 82.8 % in epoch 2 and 89.9 % by epoch 3. It "
+                         "calls the drop the "
+                         "sign of a rate too small; measured here (experiments/collapse-box-small-lr.yaml) a rate 40 "
+                         "times too small "
+                         "alone "
+                         "learns more slowly and does not drop, a fixed average (collapse-box-ema.yaml) does not rise.",
+                 .example = {Kind::log, rows_of("epoch,metric\n", {0.1094, 0.0188, 0.0111}),
+                             rows_of("epoch,metric\n", {0.1091, 0.3, 0.4243})},
+                 .judge = early_drop});
+    t.push_back({.id = "D39",
+                 .phases = "RL",
+                 .name = "stuck",
+                 .signal = "best of the last 10 epochs below 1.05 of epoch 1's",
+                 .thresholds = {{"epochs", 10, ""}, {"gain", 1.05, "of epoch 1"}},
+                 .severity = "WARN",
+                 .cause = "rate against batch, capacity, or no way for the gradient",
+                 .key = "lr0, batch, model",
+                 .fix = "`solobox overfit`, then `solobox lr-find`",
+                 .seed = "003, 001",
+                 .example = {Kind::log, rows_of("epoch,metric\n", {.11, .1, .1, .11, .1, .11, .1, .11, .1, .11, .11}),
+                             rows_of("epoch,metric\n", {.11, .1, .1, .11, .12, .13, .14, .15, .16, .17, .18})},
+                 .judge = stuck});
+    t.push_back({.id = "D40",
+                 .phases = "RL",
+                 .name = "collapse",
+                 .signal =
+                     "metric 0 after it was above 0.05; all predictions positive or none; predictions of different "
+                     "pictures vary less than 5 % of the truth in 3 validations",
+                 .thresholds = {{"zero", 1e-4, "metric"},
+                                {"before", 0.05, "metric"},
+                                {"none", 1e-4, "share of positive predictions"},
+                                {"spread", 0.05, "of the truth's deviation"},
+                                {"rows", 3, "validations"},
+                                {"growth", 1.25, "of the spread over them: not a collapse"}},
+                 .severity = "FAIL",
+                 .cause = "the mean answer, or weights that left the region where they work",
+                 .key = "lr0, norm, decode",
+                 .fix = "stop, go on from the best checkpoint with a lower rate; norm=group",
+                 .seed = "003, 002",
+                 .example = {Kind::log, rows_of("epoch,metric\n", {.1094, .0188, .1106, 0}),
+                             rows_of("epoch,metric\n", {.1094, .2, .3, .4})},
+                 .judge = collapse});
     t.push_back(
-        {"D38",
-         "RL",
-         "metric drops in epoch 2",
-         "metric of epoch 2 or 3 below half of epoch 1's; FAIL below a fifth",
-         {{"warn", 0.5, "of epoch 1"}, {"fail", 0.2, "of epoch 1"}},
-         "WARN/FAIL",
-         "a rate far too small, or an average that validates the initial weights",
-         "lr0, ema_decay",
-         "look at D41 (average) and D02 (rate) first",
-         "003",
-         "The report says a 90 % drop in epoch 2: it is 82.8 % in epoch 2 and 89.9 % by epoch 3. It calls the drop the "
-         "sign of a rate too small; measured here (experiments/collapse-box-small-lr.yaml) a rate 40 times too small "
-         "alone "
-         "learns more slowly and does not drop, a fixed average (collapse-box-ema.yaml) does not rise.",
-         {Kind::log, rows_of("epoch,metric\n", {0.1094, 0.0188, 0.0111}),
-          rows_of("epoch,metric\n", {0.1091, 0.3, 0.4243})},
-         early_drop});
-    t.push_back({"D39",
-                 "RL",
-                 "stuck",
-                 "best of the last 10 epochs below 1.05 of epoch 1's",
-                 {{"epochs", 10, ""}, {"gain", 1.05, "of epoch 1"}},
-                 "WARN",
-                 "rate against batch, capacity, or no way for the gradient",
-                 "lr0, batch, model",
-                 "`solobox overfit`, then `solobox lr-find`",
-                 "003, 001",
-                 "",
-                 {Kind::log, rows_of("epoch,metric\n", {.11, .1, .1, .11, .1, .11, .1, .11, .1, .11, .11}),
-                  rows_of("epoch,metric\n", {.11, .1, .1, .11, .12, .13, .14, .15, .16, .17, .18})},
-                 stuck});
-    t.push_back({"D40",
-                 "RL",
-                 "collapse",
-                 "metric 0 after it was above 0.05; all predictions positive or none; predictions of different "
-                 "pictures vary less than 5 % of the truth in 3 validations",
-                 {{"zero", 1e-4, "metric"},
-                  {"before", 0.05, "metric"},
-                  {"none", 1e-4, "share of positive predictions"},
-                  {"spread", 0.05, "of the truth's deviation"},
-                  {"rows", 3, "validations"},
-                  {"growth", 1.25, "of the spread over them: not a collapse"}},
-                 "FAIL",
-                 "the mean answer, or weights that left the region where they work",
-                 "lr0, norm, decode",
-                 "stop, go on from the best checkpoint with a lower rate; norm=group",
-                 "003, 002",
-                 "",
-                 {Kind::log, rows_of("epoch,metric\n", {.1094, .0188, .1106, 0}),
-                  rows_of("epoch,metric\n", {.1094, .2, .3, .4})},
-                 collapse});
+        {.id = "D41",
+         .phases = "CR",
+         .name = "average still holds the initial weights",
+         .signal = "product of the decays at the first validation above 0.1, FAIL above 0.5, when validation uses the "
+                   "average; "
+                   "distance above 0.5",
+         .thresholds = {{"warn", 0.1, "of the average"},
+                        {"fail", 0.5, "of the average"},
+                        {"distance", 0.5, "of the weights' norm"}},
+         .severity = "WARN/FAIL",
+         .cause = "a fixed decay of 0.9999 needs 10,000 steps to forget",
+         .key = "ema_decay, ema_tau",
+         .fix = "ema_tau=100 (a decay that grows), or ema_decay=0.999; validate the raw weights beside it "
+                "(val_weights=raw)",
+         .seed = "003",
+         .note = "A second explanation of the collapse that the report does not see: with 46 updates per epoch at "
+                 "0.9999 validation saw 99.5 % initial weights after epoch 1 and 87.1 % after epoch 30, with live "
+                 "BatchNorm "
+                 "statistics. It is read before D02.",
+         .example = {Kind::config, "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=0 epochs=20",
+                     "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=100 epochs=20"},
+         .judge = average_behind});
     t.push_back(
-        {"D41",
-         "CR",
-         "average still holds the initial weights",
-         "product of the decays at the first validation above 0.1, FAIL above 0.5, when validation uses the average; "
-         "distance above 0.5",
-         {{"warn", 0.1, "of the average"}, {"fail", 0.5, "of the average"}, {"distance", 0.5, "of the weights' norm"}},
-         "WARN/FAIL",
-         "a fixed decay of 0.9999 needs 10,000 steps to forget",
-         "ema_decay, ema_tau",
-         "ema_tau=100 (a decay that grows), or ema_decay=0.999; validate the raw weights beside it (val_weights=raw)",
-         "003",
-         "A second explanation of the collapse that the report does not see: with 46 updates per epoch at "
-         "0.9999 validation saw 99.5 % initial weights after epoch 1 and 87.1 % after epoch 30, with live BatchNorm "
-         "statistics. It is read before D02.",
-         {Kind::config, "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=0 epochs=20",
-          "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=100 epochs=20"},
-         average_behind});
-    t.push_back({"D52",
-                 "RL",
-                 "unstable metric",
-                 "deviation of the last 5 values above 0.4 of their mean, or more than 70 % of the changes turn round",
-                 {{"epochs", 5, ""},
-                  {"spread", 0.4, "of the mean"},
-                  {"flips", 0.7, "of the changes"},
-                  {"noise", 0.05, "of the mean: smaller changes do not count"}},
-                 "WARN",
-                 "few validation pictures, a high rate, no average",
-                 "warmup_steps, ema_decay",
-                 "longer warmup, an average, more validation pictures",
-                 "001",
-                 "",
-                 {Kind::log, rows_of("epoch,precision\n", {.131, .471, .244, .085, .1, .499}),
-                  rows_of("epoch,precision\n", {.131, .2, .244, .285, .3, .32})},
-                 unstable});
+        {.id = "D52",
+         .phases = "RL",
+         .name = "unstable metric",
+         .signal =
+             "deviation of the last 5 values above 0.4 of their mean, or more than 70 % of the changes turn round",
+         .thresholds = {{"epochs", 5, ""},
+                        {"spread", 0.4, "of the mean"},
+                        {"flips", 0.7, "of the changes"},
+                        {"noise", 0.05, "of the mean: smaller changes do not count"}},
+         .severity = "WARN",
+         .cause = "few validation pictures, a high rate, no average",
+         .key = "warmup_steps, ema_decay",
+         .fix = "longer warmup, an average, more validation pictures",
+         .seed = "001",
+         .example = {Kind::log, rows_of("epoch,precision\n", {.131, .471, .244, .085, .1, .499}),
+                     rows_of("epoch,precision\n", {.131, .2, .244, .285, .3, .32})},
+         .judge = unstable});
 }
 
 }  // namespace solobox::doctor

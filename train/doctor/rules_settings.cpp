@@ -185,156 +185,157 @@ Verdict long_patience(const Chart& c) {
 }  // namespace
 
 void add_setting_rules(std::vector<Rule>& t) {
-    t.push_back({"D01",
-                 "C",
-                 "number read as text",
-                 "a numeric key holds text that is a number: YAML 1.1 reads 1e-4 as text",
-                 {},
-                 "FAIL",
-                 "YAML 1.1 wants a dot and a sign in an exponent: 1e-4, 1e4, 1.0e4 and -.5 are texts there",
-                 "the key named",
-                 "write 0.0001 or 1.0e-4",
-                 "000, 004",
-                 "only in files of other programs (--dialect yaml1.1): solobox reads every spelling as a number.",
-                 {Kind::foreign, "lr: 1e-4\n", "lr: 1.0e-4\n"},
-                 [](const Chart& c) {
-                     const Texts& found = c.texts("text_numbers");
-                     if (found.empty()) return c.pass(0);
-                     return c.fire(Severity::fail, static_cast<double>(found.size()),
-                                   fmt::format("read as text by a YAML 1.1 reader: {}", fmt::join(found, ", ")));
-                 }});
     t.push_back(
-        {"D02",
-         "C",
-         "learning rate against batch",
-         "r = (rate / effective batch) / (reference rate / reference batch), effective batch = batch x accumulation x "
-         "replicas",
-         {{"low", 0.5, "too small below"}, {"high", 2, "too large above"}},
-         "FAIL",
-         "the batch was changed and the rate was not, or was changed the other way",
-         "lr0, batch",
-         "lr = reference rate * batch / reference batch, or * sqrt of it",
-         "003",
-         "The report's \"LR/batch 0.03125 against 0.00078\" are these numbers times 1000. Its upstream script divides "
-         "by "
-         "the per-step batch of 16 and so prints 5.0x and 0.000500: the 40.0x of its report needs the effective batch. "
-         "Linear scaling holds for SGD; for Adam the square root is often better, so both are given. The report's own "
-         "cure (16 x 4, 1e-3) has r = 0.5 and passes: the limit is strict.",
-         {Kind::config, "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.0001 warmup_steps=20",
-          "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.004 warmup_steps=20"},
-         rate_against_batch});
-    t.push_back({"D03",
-                 "C",
-                 "another optimizer than configured",
-                 "type, rate, momentum or decay of the built optimizer differ from the configuration",
-                 {{"relative", 1e-6, "difference of a number"}},
-                 "FAIL",
-                 "the code builds its optimizer without looking at the configuration",
-                 "optimizer",
-                 "build it from the configuration",
-                 "002",
-                 "",
-                 {Kind::config, "optimizer=AdamW optimizer_override=SGD", "optimizer=SGD"},
-                 built_optimizer});
+        {.id = "D01",
+         .phases = "C",
+         .name = "number read as text",
+         .signal = "a numeric key holds text that is a number: YAML 1.1 reads 1e-4 as text",
+         .severity = "FAIL",
+         .cause = "YAML 1.1 wants a dot and a sign in an exponent: 1e-4, 1e4, 1.0e4 and -.5 are texts there",
+         .key = "the key named",
+         .fix = "write 0.0001 or 1.0e-4",
+         .seed = "000, 004",
+         .note = "only in files of other programs (--dialect yaml1.1): solobox reads every spelling as a number.",
+         .example = {Kind::foreign, "lr: 1e-4\n", "lr: 1.0e-4\n"},
+         .judge = [](const Chart& c) {
+             const Texts& found = c.texts("text_numbers");
+             if (found.empty()) return c.pass(0);
+             return c.fire(Severity::fail, static_cast<double>(found.size()),
+                           fmt::format("read as text by a YAML 1.1 reader: {}", fmt::join(found, ", ")));
+         }});
     t.push_back(
-        {"D04",
-         "C",
-         "automatic optimizer ignores lr0",
-         "optimizer=auto, and the built rate or momentum is not the one that was set",
-         {{"relative", 1e-6, "difference of the rate"}, {"logged", 0.1, "difference of the highest logged rate"}},
-         "WARN",
-         "with optimizer=auto the program chooses rate and momentum itself",
-         "optimizer",
-         "name the optimizer",
-         "001",
-         "The report set lr0=0.01 and reports AdamW with 0.002 and 0.9: that is what auto chose, its lr0 never "
-         "mattered.",
-         {Kind::foreign, "optimizer: auto\nlr0: 0.01\noptimizer_built: AdamW\nlr_built: 0.002\n",
-          "optimizer: AdamW\nlr0: 0.002\noptimizer_built: AdamW\nlr_built: 0.002\n"},
-         automatic_optimizer});
-    t.push_back({"D08",
-                 "C",
-                 "small batch",
-                 "effective batch below 8 without GroupNorm or LayerNorm",
-                 {{"batch", 8, "pictures per step"}},
-                 "WARN",
-                 "noisy gradients",
-                 "batch",
-                 "8 to 16, or accumulate",
-                 "002",
-                 "",
-                 {Kind::config, "batch=4 norm=none", "batch=8 norm=none"},
-                 small_batch});
+        {.id = "D02",
+         .phases = "C",
+         .name = "learning rate against batch",
+         .signal = "r = (rate / effective batch) / (reference rate / reference batch), effective batch = batch x "
+                   "accumulation x "
+                   "replicas",
+         .thresholds = {{"low", 0.5, "too small below"}, {"high", 2, "too large above"}},
+         .severity = "FAIL",
+         .cause = "the batch was changed and the rate was not, or was changed the other way",
+         .key = "lr0, batch",
+         .fix = "lr = reference rate * batch / reference batch, or * sqrt of it",
+         .seed = "003",
+         .note = "The report's \"LR/batch 0.03125 against 0.00078\" are these numbers times 1000. Its upstream script "
+                 "divides "
+                 "by "
+                 "the per-step batch of 16 and so prints 5.0x and 0.000500: the 40.0x of its report needs the "
+                 "effective batch. "
+                 "Linear scaling holds for SGD; for Adam the square root is often better, so both are given. The "
+                 "report's own "
+                 "cure (16 x 4, 1e-3) has r = 0.5 and passes: the limit is strict.",
+         .example = {Kind::config, "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.0001 warmup_steps=20",
+                     "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.004 warmup_steps=20"},
+         .judge = rate_against_batch});
+    t.push_back({.id = "D03",
+                 .phases = "C",
+                 .name = "another optimizer than configured",
+                 .signal = "type, rate, momentum or decay of the built optimizer differ from the configuration",
+                 .thresholds = {{"relative", 1e-6, "difference of a number"}},
+                 .severity = "FAIL",
+                 .cause = "the code builds its optimizer without looking at the configuration",
+                 .key = "optimizer",
+                 .fix = "build it from the configuration",
+                 .seed = "002",
+                 .example = {Kind::config, "optimizer=AdamW optimizer_override=SGD", "optimizer=SGD"},
+                 .judge = built_optimizer});
     t.push_back(
-        {"D09",
-         "CR",
-         "BatchNorm on few pictures",
-         "BatchNorm in training mode with 8 pictures in a forward pass or fewer; FAIL below 4 when the smallest map "
-         "then has fewer than 32 values a channel",
-         {{"warn", 8, "pictures at a time"}, {"fail", 4, "pictures at a time"}, {"values", 32, "values a channel"}},
-         "WARN/FAIL",
-         "statistics of a handful of pictures are noise",
-         "norm, batch",
-         "norm=group, a larger batch, or frozen statistics",
-         "002",
-         "",
-         {Kind::config, "norm=batch batch=8", "norm=batch batch=16"},
-         batch_norm_small});
-    t.push_back({"D29",
-                 "C",
-                 "device or threads not there",
-                 "the device asked for is not visible, or more threads than cores",
-                 {},
-                 "FAIL/WARN",
-                 "CUDA_VISIBLE_DEVICES renumbers devices from 0; threads beyond the cores wait for each other",
-                 "device, --threads",
-                 "use what is there",
-                 "000",
-                 "",
-                 {Kind::foreign, "device: cuda:1\ndevices_visible: 1\n", "device: cuda:0\ndevices_visible: 1\n"},
-                 devices});
-    t.push_back({"D45",
-                 "C",
-                 "smaller pictures than the reference",
-                 "side below 0.9 of the reference's",
-                 {{"share", 0.9, "of the reference's side"}},
-                 "INFO",
-                 "fine detail is lost",
-                 "image",
-                 "the reference's size",
-                 "003",
-                 "",
-                 {Kind::config, "reference=batch=8,lr0=0.001,image=128 image=96",
-                  "reference=batch=8,lr0=0.001,image=128 image=128"},
-                 smaller_pictures});
+        {.id = "D04",
+         .phases = "C",
+         .name = "automatic optimizer ignores lr0",
+         .signal = "optimizer=auto, and the built rate or momentum is not the one that was set",
+         .thresholds = {{"relative", 1e-6, "difference of the rate"},
+                        {"logged", 0.1, "difference of the highest logged rate"}},
+         .severity = "WARN",
+         .cause = "with optimizer=auto the program chooses rate and momentum itself",
+         .key = "optimizer",
+         .fix = "name the optimizer",
+         .seed = "001",
+         .note = "The report set lr0=0.01 and reports AdamW with 0.002 and 0.9: that is what auto chose, its lr0 never "
+                 "mattered.",
+         .example = {Kind::foreign, "optimizer: auto\nlr0: 0.01\noptimizer_built: AdamW\nlr_built: 0.002\n",
+                     "optimizer: AdamW\nlr0: 0.002\noptimizer_built: AdamW\nlr_built: 0.002\n"},
+         .judge = automatic_optimizer});
+    t.push_back({.id = "D08",
+                 .phases = "C",
+                 .name = "small batch",
+                 .signal = "effective batch below 8 without GroupNorm or LayerNorm",
+                 .thresholds = {{"batch", 8, "pictures per step"}},
+                 .severity = "WARN",
+                 .cause = "noisy gradients",
+                 .key = "batch",
+                 .fix = "8 to 16, or accumulate",
+                 .seed = "002",
+                 .example = {Kind::config, "batch=4 norm=none", "batch=8 norm=none"},
+                 .judge = small_batch});
+    t.push_back({.id = "D09",
+                 .phases = "CR",
+                 .name = "BatchNorm on few pictures",
+                 .signal = "BatchNorm in training mode with 8 pictures in a forward pass or fewer; FAIL below 4 when "
+                           "the smallest map "
+                           "then has fewer than 32 values a channel",
+                 .thresholds = {{"warn", 8, "pictures at a time"},
+                                {"fail", 4, "pictures at a time"},
+                                {"values", 32, "values a channel"}},
+                 .severity = "WARN/FAIL",
+                 .cause = "statistics of a handful of pictures are noise",
+                 .key = "norm, batch",
+                 .fix = "norm=group, a larger batch, or frozen statistics",
+                 .seed = "002",
+                 .example = {Kind::config, "norm=batch batch=8", "norm=batch batch=16"},
+                 .judge = batch_norm_small});
     t.push_back(
-        {"D54",
-         "CR",
-         "memory will not be enough",
-         "forecast above 85 % of the memory there is; growth per epoch times the epochs left above what is free; exit "
-         "code 137",
-         {{"share", 0.85, "of the memory"}, {"epochs", 4, "of growth"}},
-         "FAIL",
-         "weights, gradients, optimizer state, averages and activations of a batch",
-         "batch, accumulate, recompute",
-         "a smaller batch, accumulate=2, recompute=1, a smaller picture",
-         "001",
-         "Exit code 137 is 128 + 9, SIGKILL.",
-         {Kind::config, "image=256 batch=65536", "image=256 batch=8"},
-         out_of_memory});
-    t.push_back({"D66",
-                 "C",
-                 "long patience",
-                 "patience above a quarter of the epochs",
-                 {{"share", 0.25, "of the epochs"}},
-                 "INFO",
-                 "training goes on far past the best epoch",
-                 "patience",
-                 "15 to 20",
-                 "002",
-                 "",
-                 {Kind::config, "patience=25 epochs=60", "patience=15 epochs=60"},
-                 long_patience});
+        {.id = "D29",
+         .phases = "C",
+         .name = "device or threads not there",
+         .signal = "the device asked for is not visible, or more threads than cores",
+         .severity = "FAIL/WARN",
+         .cause = "CUDA_VISIBLE_DEVICES renumbers devices from 0; threads beyond the cores wait for each other",
+         .key = "device, --threads",
+         .fix = "use what is there",
+         .seed = "000",
+         .example = {Kind::foreign, "device: cuda:1\ndevices_visible: 1\n", "device: cuda:0\ndevices_visible: 1\n"},
+         .judge = devices});
+    t.push_back({.id = "D45",
+                 .phases = "C",
+                 .name = "smaller pictures than the reference",
+                 .signal = "side below 0.9 of the reference's",
+                 .thresholds = {{"share", 0.9, "of the reference's side"}},
+                 .severity = "INFO",
+                 .cause = "fine detail is lost",
+                 .key = "image",
+                 .fix = "the reference's size",
+                 .seed = "003",
+                 .example = {Kind::config, "reference=batch=8,lr0=0.001,image=128 image=96",
+                             "reference=batch=8,lr0=0.001,image=128 image=128"},
+                 .judge = smaller_pictures});
+    t.push_back({.id = "D54",
+                 .phases = "CR",
+                 .name = "memory will not be enough",
+                 .signal = "forecast above 85 % of the memory there is; growth per epoch times the epochs left above "
+                           "what is free; exit "
+                           "code 137",
+                 .thresholds = {{"share", 0.85, "of the memory"}, {"epochs", 4, "of growth"}},
+                 .severity = "FAIL",
+                 .cause = "weights, gradients, optimizer state, averages and activations of a batch",
+                 .key = "batch, accumulate, recompute",
+                 .fix = "a smaller batch, accumulate=2, recompute=1, a smaller picture",
+                 .seed = "001",
+                 .note = "Exit code 137 is 128 + 9, SIGKILL.",
+                 .example = {Kind::config, "image=256 batch=65536", "image=256 batch=8"},
+                 .judge = out_of_memory});
+    t.push_back({.id = "D66",
+                 .phases = "C",
+                 .name = "long patience",
+                 .signal = "patience above a quarter of the epochs",
+                 .thresholds = {{"share", 0.25, "of the epochs"}},
+                 .severity = "INFO",
+                 .cause = "training goes on far past the best epoch",
+                 .key = "patience",
+                 .fix = "15 to 20",
+                 .seed = "002",
+                 .example = {Kind::config, "patience=25 epochs=60", "patience=15 epochs=60"},
+                 .judge = long_patience});
 }
 
 }  // namespace solobox::doctor
