@@ -227,7 +227,7 @@ Measurements train(Job& job, OverfitResult& result, History& h) {
     job.which = job.members(0);
     Tables tables(job, [&] {
         const NoGrad quiet;
-        set_training(*job.model, job.rules.sample_in_training);
+        set_training(*job.model, false);  // a look that leaves no trace in running statistics
         const Objective sample = loss();
         set_training(*job.model, true);
         return sample;

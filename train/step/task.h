@@ -49,7 +49,6 @@ struct OverfitRules {
     double start = 0;                 // what a network that knows nothing has: the blind score, or a loss
     double gain = 0.02;               // a cycle must bring more than this, of the score
     double fall = 0;                  // or leave less than this share of the loss (0: the score counts)
-    bool sample_in_training = false;  // the names of the loss terms are looked up in training mode
     bool shuffle_whole = true;        // when one batch holds all pictures, their order still changes from step to step
     std::vector<std::string> watched = {};  // of the step's watched numbers, those that go into results.csv
 };

@@ -165,7 +165,6 @@ Graph SingleBoxTask::finish_graph(GraphBuilder& graph, const std::string& answer
 OverfitRules SingleBoxTask::overfit_rules(const Split& data, const std::vector<Blind>& blind) const {
     OverfitRules rules = Task::overfit_rules(data, blind);
     rules.shuffle_whole = false;
-    rules.sample_in_training = true;
     return rules;
 }
 

@@ -42,11 +42,6 @@ BoxLossSpec loss_spec(const Config& config) {
     s.detach_alpha = config.flag("detach_alpha");
     s.reduction = config.text("reduction") == "sum" ? Reduction::sum : Reduction::mean;
     s.unweighted = has_fault(config, "unweighted");
-    if (config.number("class_weight") > 0 && config.number("mosaic") > 0)
-        throw ConfigError(
-            fmt::format("class_weight={} and mosaic={} contradict each other: the largest box of a mosaic is "
-                        "of another picture, and so is its class: set one of them to 0",
-                        config.at("class_weight").value, config.at("mosaic").value));
     if (!occupancy && (s.loss == BoxLoss::log_wh) != (config.text("decode") == "log_wh"))
         throw ConfigError(
             "decode=log_wh and loss=log_wh belong together: the loss compares raw outputs with logarithms of sides");
