@@ -52,9 +52,10 @@ function(solobox_isa source)
                                                    SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
-# What people wait for is its compiler, not its speed.
+# What people wait for is its compiler, not its speed. Instrumented code is three times as much of it: -Og takes half the
+# time of -O1 there.
 function(solobox_quick target)
-  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1> $<$<BOOL:${SOLOBOX_SANITIZE}>:-Og>)
 endfunction()
 
 # Half of a source's time went into reading these.

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <condition_variable>
+#include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <fstream>
 #include <memory>
@@ -165,6 +168,14 @@ ThreadPool& thread_pool() {
 }  // namespace
 
 int default_thread_count() {
+    if (const char* text = std::getenv("SOLOBOX_THREADS"); text && *text) {
+        int threads = 0;
+        const char* end = text + std::strlen(text);
+        const auto [last, error] = std::from_chars(text, end, threads);
+        if (error != std::errc() || last != end || threads < 1 || threads > 1024)
+            throw ConfigError(fmt::format("SOLOBOX_THREADS={}: expected a number from 1 to 1024", text));
+        return threads;
+    }
     cpu_set_t allowed;
     CPU_ZERO(&allowed);
     if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return 1;

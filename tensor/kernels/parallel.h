@@ -10,7 +10,8 @@ namespace solobox {
 
 int thread_count();
 void set_thread_count(int threads);  // >= 1; takes effect at the next parallel_for
-int default_thread_count();          // physical cores this process may run on
+// Physical cores this process may run on; SOLOBOX_THREADS=N says otherwise (ConfigError when it is no number above 0).
+int default_thread_count();
 
 namespace detail {
 void run_tiles(std::int64_t tiles, void (*call)(void* body, std::int64_t tile), void* body);

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "tensor/kernels/parallel.h"
@@ -96,6 +97,24 @@ TEST(Parallel, RunsEveryTileOnceAndRethrowsTheFirstError) {
     }
     set_thread_count(default_thread_count());
     EXPECT_THROW(set_thread_count(0), ConfigError);
+}
+
+TEST(Parallel, TheEnvironmentMaySayHowManyThreads) {
+    const char* text = std::getenv("SOLOBOX_THREADS");
+    const std::string before = text ? text : "";
+    for (const auto& [value, threads] : {std::pair{"3", 3}, {"1", 1}, {"1024", 1024}}) {
+        ASSERT_EQ(setenv("SOLOBOX_THREADS", value, 1), 0);
+        EXPECT_EQ(default_thread_count(), threads);
+    }
+    for (const char* value : {"0", "-2", "1025", "two", "2x", "2.5", " 2"}) {
+        ASSERT_EQ(setenv("SOLOBOX_THREADS", value, 1), 0);
+        EXPECT_THROW(default_thread_count(), ConfigError) << value;
+    }
+    ASSERT_EQ(unsetenv("SOLOBOX_THREADS"), 0);
+    EXPECT_GE(default_thread_count(), 1);
+    if (text) {
+        ASSERT_EQ(setenv("SOLOBOX_THREADS", before.c_str(), 1), 0);
+    }
 }
 
 TEST(Tape, AddsUpEveryUseOfALeaf) {
