@@ -1,8 +1,8 @@
 // YOLO: one label text read strictly, and directories with and without data.yaml.
 #include "data/sets/yolo.h"
 
-#include <chrono>
 #include <clocale>
+#include <ctime>
 
 #include "data/sets/dataset.h"
 #include "tests/support/fixtures.h"
@@ -115,10 +115,11 @@ TEST(DataYolo, AMillionLinesAreQuick) {
     std::string text;
     for (int i = 0; i < 1000000; ++i) text += "0 0.227703 0.830088 0.108862 0.183142\n";
     std::vector<Tally> tallies;
-    const auto start = std::chrono::steady_clock::now();
+    // Work of this process, whatever runs beside it: a search through the lines before would take hours.
+    const std::clock_t start = std::clock();
     EXPECT_EQ(parse(text, tallies).size(), 1U);
     EXPECT_EQ(tally_of(tallies, "repeated"), 999999);
-    EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 5.0);
+    EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 20.0);
 }
 
 void add(const TemporaryDirectory& dir, const std::string& folder, const std::string& stem, const std::string& label) {
