@@ -43,11 +43,13 @@ Curve sweep(Learner& learner, const LrFindArguments& a, Talk& talk) {
         how.sometimes = learner.model().sometimes();
         return how;
     }());
+    const schedule::Calendar& batches = learner.stages().batches();
     Curve c;
     double average = 0, best = 1e300;
     const auto& stop = watch_signals();
     for (std::int64_t t = 0; t < a.steps && stop.load() == 0; ++t) {
-        const Batch batch = learner.make_batch(t / learner.batches_per_epoch(), t % learner.batches_per_epoch());
+        const std::int64_t epoch = batches.epoch_of(t);
+        const Batch batch = learner.make_batch(epoch, t - batches.before(epoch));
         StepReport s;
         try {
             s = trainer.step(learner.losses(

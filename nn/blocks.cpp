@@ -30,6 +30,11 @@ const char* name_of(NormKind kind) {
     return kind == NormKind::none ? "none" : kind == NormKind::batch ? "batch" : "group";
 }
 
+ConvBlock::ConvBlock(Plan plan) : plan_(std::move(plan)) {
+    check(plan_.kind != NormKind::none || !(plan_.fan_out || plan_.starts_at_0),
+          "[blocks] {}: fan_out and starts_at_0 belong to a convolution with a norm", plan_.conv);
+}
+
 Shape ConvBlock::out(const Shape& in) const {
     const std::int64_t k = plan_.kernel, s = plan_.stride;
     return {places(in[0], k, s, k / 2), places(in[1], k, s, k / 2), plan_.out};

@@ -43,11 +43,11 @@ public:
         NormKind kind = NormKind::batch;  // none: the convolution has a bias
         std::int64_t norm_groups = 8;     // of GroupNorm; where they do not divide the channels, the greatest divisor
         Act act = Act::none();
-        bool recompute = false;    // the output is computed anew in backward (ConvSpec)
-        bool fan_out = false;      // normal(0, sqrt(2 / (k k out))) (He et al. 2015); else PyTorch's default
+        bool recompute = false;  // the output is computed anew in backward (ConvSpec)
+        bool fan_out = false;  // under a norm: normal(0, sqrt(2 / (k k out))) (He et al. 2015); else PyTorch's default
         bool starts_at_0 = false;  // the norm's weight
     };
-    explicit ConvBlock(Plan plan) : plan_(std::move(plan)) {}
+    explicit ConvBlock(Plan plan);
 
     Shape describe(const Shape& in, std::vector<LayerRow>& rows) const override;
     Shape build(const Shape& in, Initializer& init) override;

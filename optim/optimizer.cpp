@@ -48,12 +48,13 @@ void Optimizer::step(double lr, const std::vector<double>& group_rates) {
     }
 }
 
-void Optimizer::begin_step_in_backward(double lr, const GradSink& watch, const std::vector<double>& group_rates) {
-    for (Member& m : members_)
-        if (m.param.param->trainable)
-            m.param.param->sink = [this, &m, lr = rate(m, lr, group_rates), watch,
-                                   begun = false](const GradPart& part) mutable {
-                watch(part);
+void Optimizer::begin_step_in_backward(double lr, const GradWatch& watch, const std::vector<double>& group_rates) {
+    std::vector<double> rates;  // all of them before the first sink: a group may lack one
+    for (const Member& m : members_) rates.push_back(rate(m, lr, group_rates));
+    for (std::size_t i = 0; i < members_.size(); ++i)
+        if (Member& m = members_[i]; m.param.param->trainable)
+            m.param.param->sink = [this, &m, lr = rates[i], watch, begun = false](const GradPart& part) mutable {
+                watch(*m.param.param, part);
                 if (!begun) begin(m);
                 begun = true;
                 update(m, part, lr);
@@ -84,7 +85,8 @@ std::vector<Member> decay_weights_only(const std::vector<NamedParameter>& params
     }
     for (std::size_t i = 0; i < rules.size(); ++i)
         if (!fits[i])
-            throw ConfigError(fmt::format("parameter group '{}': no parameter starts with it{}", rules[i].prefix,
+            throw ConfigError(fmt::format("parameter group '{}': no parameter{} starts with it{}", rules[i].prefix,
+                                          rules[i].kind ? " of its kind" : "",
                                           i ? " that an earlier group leaves over" : ""));
     return members;
 }

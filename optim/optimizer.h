@@ -27,6 +27,8 @@ struct Member {
     bool fresh = false;     // the state was made in this step: it holds nothing yet
 };
 
+using GradWatch = std::function<void(const Parameter& of, const GradPart& part)>;
+
 class Optimizer {
 public:
     virtual ~Optimizer() = default;
@@ -40,7 +42,7 @@ public:
 
     // The same update made inside backward: from begin to end each parameter takes its gradient part by part and moves
     // at once (Parameter::sink). `watch` sees every part before it is used and may throw. One backward pass a step.
-    void begin_step_in_backward(double lr, const GradSink& watch, const std::vector<double>& group_rates = {});
+    void begin_step_in_backward(double lr, const GradWatch& watch, const std::vector<double>& group_rates = {});
     void end_step_in_backward();
 
     std::vector<Member>& members() { return members_; }

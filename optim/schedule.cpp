@@ -120,6 +120,7 @@ void Plateau::see(double metric) {
 }
 
 Calendar::Calendar(std::vector<std::int64_t> steps_by_epoch) : per_epoch_(std::move(steps_by_epoch)) {
+    check(!per_epoch_.empty(), "[calendar] no epoch is known");
     for (const std::int64_t steps : per_epoch_) before_.push_back(before_.back() + steps);
 }
 
@@ -130,6 +131,7 @@ std::int64_t Calendar::before(std::int64_t epoch) const {
 }
 
 std::int64_t Calendar::epoch_of(std::int64_t step) const {
+    check(per_epoch_.back() > 0, "[calendar] an epoch has no step");
     if (step >= before_.back())
         return static_cast<std::int64_t>(per_epoch_.size()) + (step - before_.back()) / per_epoch_.back();
     return std::upper_bound(before_.begin(), before_.end(), step) - before_.begin() - 1;

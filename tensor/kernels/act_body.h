@@ -1,6 +1,6 @@
-// The activations of act.h for one element type T, on a vector register or a single number: value(z) and slope(z), the
-// derivative. Included inside a namespace ahead of rows_body.h and winograd_body.h; ROW_EXACT asks for the formulas of
-// act.h, lane by lane, instead of the fast forms.
+// The activations of source.h for one element type T, on a vector register or a single number: value(z) and slope(z),
+// the derivative. Included inside a namespace ahead of rows_body.h and winograd_body.h; ROW_EXACT asks for the formulas
+// of act.h, lane by lane, instead of the fast forms.
 
 namespace {
 
@@ -78,7 +78,7 @@ inline V row_exp(V x) {
     __builtin_memcpy(&bits, &p, sizeof(V));
     bits += power << 23;  // times 2^n
     __builtin_memcpy(&p, &bits, sizeof(V));
-    return p;
+    return x == x ? p : x;
 }
 
 struct Silu {

@@ -10,7 +10,8 @@ namespace solobox {
 
 int thread_count();
 void set_thread_count(int threads);  // >= 1; takes effect at the next parallel_for
-// Physical cores this process may run on; SOLOBOX_THREADS=N says otherwise (ConfigError when it is no number above 0).
+// Physical cores this process may run on; SOLOBOX_THREADS=N says otherwise (ConfigError when it is no number from 1 to
+// 1024).
 int default_thread_count();
 
 namespace detail {

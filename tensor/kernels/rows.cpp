@@ -1,6 +1,8 @@
 // The reference copies of the row loops.
 #include "tensor/kernels/rows.h"
 
+#include "tensor/kernels/act.h"
+
 #define ROW_EXACT
 
 namespace solobox::reference {

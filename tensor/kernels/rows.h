@@ -3,7 +3,7 @@
 // instruction set) and once per instruction set (float).
 #pragma once
 
-#include "tensor/kernels/act.h"
+#include "tensor/kernels/source.h"
 
 namespace solobox {
 

@@ -3,9 +3,24 @@
 
 #include <cstdint>
 
-#include "tensor/kernels/act.h"
-
 namespace solobox {
+
+// The activations that a kernel can apply in passing, to what it reads or to what it writes.
+struct Act {
+    enum class Kind { leaky, silu, gelu };
+    Kind kind = Kind::leaky;
+    double slope = 1;  // of leaky, below 0: v > 0 ? v : slope * v
+
+    static constexpr Act none() { return {}; }
+    static constexpr Act relu() { return {Kind::leaky, 0}; }
+    static constexpr Act leaky_relu(double negative_slope) { return {Kind::leaky, negative_slope}; }
+    static constexpr Act silu() { return {Kind::silu}; }  // v sigmoid(v)
+    static constexpr Act gelu() { return {Kind::gelu}; }  // v Phi(v), Phi with erf
+    const char* op() const { return kind == Kind::silu ? "silu" : kind == Kind::gelu ? "gelu" : "leaky_relu"; }
+    bool identity() const { return kind == Kind::leaky && slope == 1; }
+    // Whether the derivative at v can be told from act(v), too.
+    bool keeps_sign() const { return kind == Kind::leaky && slope >= 0; }
+};
 
 // x (n, .., c), or act(scale * x + shift) of it. A kernel that touches every pixel
 // anyway works this out while reading: the normalisation and activation in front of a convolution then need no pass

@@ -14,7 +14,7 @@
 
 #include <cstdint>
 
-#include "tensor/kernels/act.h"
+#include "tensor/kernels/source.h"
 #include "tensor/pool.h"
 
 namespace solobox {

@@ -1,6 +1,7 @@
 // The readable twin of winograd_body.h: the matrices of F(4x4, 3x3), multiplied out one channel at a time.
 #include <vector>
 
+#include "tensor/kernels/act.h"
 #include "tensor/kernels/winograd.h"
 
 namespace solobox {

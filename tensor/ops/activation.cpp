@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "tensor/kernels/act.h"
 #include "tensor/ops/elementwise.h"
 #include "tensor/ops/norm.h"
 

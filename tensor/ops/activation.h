@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "tensor/kernels/act.h"
+#include "tensor/kernels/source.h"
 #include "tensor/random.h"
 #include "tensor/tape.h"
 

@@ -1,7 +1,7 @@
 // Normalisations over channels-last tensors: the last axis is the channel axis.
 //
-// Each can apply the activation that follows it in the same pass (tensor/kernels/act.h: LeakyReLU, ReLU, SiLU, GELU).
-// The result is left pending (tensor/operand.h): who reads it works it out.
+// Each can apply the activation that follows it in the same pass (Act in tensor/kernels/source.h: LeakyReLU, ReLU,
+// SiLU, GELU). The result is left pending (tensor/operand.h): who reads it works it out.
 #pragma once
 
 #include "tensor/tape.h"

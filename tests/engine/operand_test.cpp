@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "tensor/kernels/act.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -98,9 +99,18 @@ TEST(EngineOperand, ActivationsAgreeWithTheirFormulas) {
 }
 
 TEST(EngineOperand, ActivationsKeepNotANumber) {
-    Tensor x = Tensor::full({1, 1, 1, 9}, std::numeric_limits<Real>::quiet_NaN());
-    for (const Act& act : {Act::none(), Act::relu(), Act::silu(), Act::gelu()})
-        for (std::int64_t i = 0; i < 9; ++i) EXPECT_TRUE(std::isnan(activated(x, act).value()[i])) << act.op();
+    const Real nan = std::numeric_limits<Real>::quiet_NaN();
+    const Tensor x = Tensor::full({1, 1, 1, 41}, nan);  // whole vectors, and single channels at the end
+    for (const Kernels kernels : {Kernels::reference, Kernels::generic, Kernels::avx2, Kernels::avx512}) {
+        if (!cpu_supports(kernels)) continue;
+        const Kernels before = active_kernels();
+        force_kernels(kernels);
+        for (const Act& act : {Act::none(), Act::relu(), Act::silu(), Act::gelu()}) {
+            const Tensor y = activated(x, act).value();
+            for (std::int64_t i = 0; i < 41; ++i) EXPECT_TRUE(std::isnan(y[i])) << name_of(kernels) << act.op();
+        }
+        force_kernels(before);
+    }
 }
 
 TEST(EngineOperand, IsWorkedOutOnceAndKeepsNothingForBackward) {

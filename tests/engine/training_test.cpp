@@ -141,6 +141,21 @@ TEST(EngineTraining, AnUpdateInsideBackwardRefusesWhatNeedsAllGradients) {
     params[0].param->value.mutable_data()[0] = std::numeric_limits<Real>::quiet_NaN();
     EXPECT_THROW(Trainer(params, sgd, how).step([&] { return mse(net, x, t); }), NonFiniteError);
     for (const auto& p : params) EXPECT_FALSE(p.param->sink) << p.name;
+    // Behind a finite loss the parameter is named whose gradient it was. A group without a rate leaves no sink either.
+    Parameter w(Tensor::full({2}, 0));
+    const std::vector<NamedParameter> one{{"layer.weight", &w}};
+    Sgd simple(decay_weights_only(one, 0), {0, 0, false});
+    const auto root = [&]() -> Objective { return LossValue{sum(sqrt(use(w))), {}}; };  // its slope at 0 is infinite
+    try {
+        Trainer(one, simple, how).step(root);
+        ADD_FAILURE() << "an infinite gradient was taken";
+    } catch (const NonFiniteError& e) {
+        EXPECT_NE(std::string(e.what()).find("parameter 'layer.weight'"), std::string::npos) << e.what();
+    }
+    how.group_rates = [](std::int64_t, double) { return std::vector<double>{}; };
+    simple.members()[0].group = 1;
+    EXPECT_THROW(simple.begin_step_in_backward(1, {}, {0.5}), Error);
+    EXPECT_FALSE(w.sink);
 }
 
 // Weights after three steps and the most bytes that a step added to what was there before it.

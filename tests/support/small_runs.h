@@ -84,6 +84,23 @@ inline void expect_same(const RunDirectory& a, const RunDirectory& b, const std:
     EXPECT_TRUE(text_at(a.file("layers.csv")) == text_at(b.file("layers.csv"))) << what;
 }
 
+// A run that dies at its `death`-th line and goes on from what it saved ends with the bits and rows of the whole one.
+// once(place, options) is the run; what is said at the death is never heard: the process is gone.
+template <class Once>
+void expect_survives(const Once& once, int death, const RunDirectory& whole, const std::string& broken) {
+    const RunDirectory place = fresh(broken);
+    int said = 0;
+    SessionOptions options;
+    options.talk = [&](const std::string&, bool) {
+        if (++said == death) throw Interrupted();
+    };
+    EXPECT_THROW(once(place, options), Interrupted);
+    options = {};
+    options.resume = true;
+    once(place, options);
+    expect_same(whole, place, broken);
+}
+
 // Two classes, each a colour with noise.
 inline void write_two_classes(const TemporaryDirectory& dir, int train, int val) {
     for (int k = 0; k < 2; ++k)

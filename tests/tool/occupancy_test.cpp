@@ -55,17 +55,8 @@ TEST(OccupancyHead, TrainsResumesAndPredictsFromItsFile) {
     run(config, whole);
     for (const char* column : {"train/bce", "train/iou", "metrics/iou"})
         EXPECT_TRUE(Table(whole.file("results.csv")).has(column)) << column;
-    const RunDirectory broken = fresh(dir / "broken");
-    int said = 0;
-    SessionOptions options;
-    options.talk = [&](const std::string&, bool) {
-        if (++said == 7) throw Interrupted();
-    };
-    EXPECT_THROW(run(config, broken, options), Interrupted);
-    options = {};
-    options.resume = true;
-    run(config, broken, options);
-    expect_same(whole, broken, "occupancy");
+    expect_survives([&](const auto& place, const auto& options) { return run(config, place, options); }, 7, whole,
+                    dir / "broken");
 
     const auto learner = make_learner(config);
     load_weights(*learner, whole.best_weights());

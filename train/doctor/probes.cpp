@@ -335,7 +335,7 @@ void look_at_average(Learner& learner, const Config& config, Facts& facts, const
     step(0);
     const auto frozen = copies(*parts.ema);
     for (std::size_t i = 0; i < was.size(); ++i) parts.params[i].param->trainable = was[i];
-    for (std::int64_t b = 1; b < learner.batches_per_epoch(); ++b) step(b);  // to the last of the epoch
+    for (std::int64_t b = 1; b < learner.stages().batches().in(0); ++b) step(b);  // to the last of the epoch
     const auto last = copies(*parts.ema);
 
     Texts missing, stuck;
@@ -408,7 +408,6 @@ std::vector<ProbeTest> run_probes(Learner& learner, const Config& config, Facts&
         parts.begin(0);
         take_steps(learner, config, parts, facts, say);
     }
-    for (const auto& p : params) p.param->trainable = true;
     begin(5, "EMA");
     look_at_average(learner, config, facts, say);
     return tests;

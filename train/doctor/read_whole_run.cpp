@@ -96,7 +96,7 @@ Facts read_whole_run(const RunDirectory& run, const Config& config, bool checkpo
     read_parent(run, tables);
     Facts facts = read_settings_facts(config, tables, 0);
     if (const double* per_epoch = facts.number("steps_per_epoch");
-        per_epoch && *per_epoch >= 1 && tables.series("step")) {
+        per_epoch && *per_epoch >= 1 && tables.series("step") && !tables.has("own_stages")) {
         const std::int64_t from = unfreeze_step(config, static_cast<std::int64_t>(*per_epoch));
         const auto planned =
             planned_rate(config, static_cast<std::int64_t>(*per_epoch), {{from, config.number("unfreeze_lr")}});

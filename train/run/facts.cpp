@@ -60,6 +60,7 @@ const std::vector<FactInfo>& fact_catalogue() {
         {"epochs", number, "passes over the training pictures", {"num_epochs", "n_epochs"}},
         {"max_epochs", number, "a second key for the length of the run"},
         {"steps_per_epoch", number, "optimizer steps per epoch"},
+        {"own_stages", number, "1: rates and steps follow stages of the task, not the configuration alone"},
         {"total_steps", number, "optimizer steps of the run"},
         {"image",
          number,

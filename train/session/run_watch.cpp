@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/text.h"
+#include "train/config/setup.h"
 #include "train/doctor/probes.h"
 #include "train/doctor/read_config.h"
 #include "train/doctor/sources.h"
@@ -25,10 +26,10 @@ std::uint32_t bits_of(const Tensor& t) {
 }
 
 // What a run leaves for `doctor RUN`: it has no model and no data at hand then.
-const char* const lasting_numbers[] = {"train_images",   "val_images",      "steps_per_epoch", "classes",
-                                       "data_classes",   "head_outputs",    "parameters",      "convolutions",
-                                       "smallest_map",   "gmacs_per_image", "group_ratio",     "weight_decay_built",
-                                       "decoded_outside"};
+const char* const lasting_numbers[] = {
+    "train_images",    "val_images",   "steps_per_epoch",    "own_stages",     "classes",
+    "data_classes",    "head_outputs", "parameters",         "convolutions",   "smallest_map",
+    "gmacs_per_image", "group_ratio",  "weight_decay_built", "decoded_outside"};
 const char* const lasting_texts[] = {"optimizer_built", "norm"};
 
 }  // namespace
@@ -43,6 +44,7 @@ void RunWatch::begin(bool resumed) {
     known.set("train_images", static_cast<double>(learner_.data().train->size()));
     known.set("val_images", static_cast<double>(learner_.data().val->size()));
     known.set("steps_per_epoch", static_cast<double>(parts_.stages.updates().in(0)));
+    if (own_stages()) known.set("own_stages", 1.0);
     if (const auto names = learner_.class_names(); !names.empty())
         known.set("data_classes", static_cast<double>(names.size()));
     read_built_facts(learner_, c, known);
@@ -72,6 +74,17 @@ void RunWatch::begin(bool resumed) {
     averaged_ = parts_.ema ? parts_.ema->updates() : 0;
     for (const NamedParameter& p : parts_.params)
         if (meant_to_rest(p)) resting_[p.param] = bits_of(p.param->value);
+}
+
+// Whether the rates and steps of the stages are others than the configuration says.
+bool RunWatch::own_stages() const {
+    const Config& c = parts_.config;
+    const schedule::Calendar& updates = parts_.stages.updates();
+    const std::int64_t epochs = c.integer("epochs"), thaws = unfreeze_step(c, updates);
+    bool own = updates.before(epochs) != epochs * updates.in(0);
+    for (const StageRate& s : parts_.stages.scales())
+        own = own || s.scale != (s.from >= thaws ? c.number("unfreeze_lr") : 1.0);
+    return own;
 }
 
 // By the configuration or the task's stages, whatever the optimizer was told.

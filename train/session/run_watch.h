@@ -41,6 +41,7 @@ private:
     std::function<void(const std::string&)> talk_;
     std::unique_ptr<doctor::Monitor> monitor_;
     std::function<double(std::int64_t)> planned_;
+    bool own_stages() const;
     bool meant_to_rest(const NamedParameter& p) const;   // in the last step
     std::map<const Parameter*, std::uint32_t> resting_;  // the bits of those meant to stand still at first
     std::set<std::string> still_;                        // without gradient at the end of the last epoch

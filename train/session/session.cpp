@@ -181,15 +181,19 @@ void Run::step(const std::vector<Batch>& batches, double due, bool watched) {
         n += static_cast<std::int64_t>(batch.count());
     }
     last_ = parts_.trainer->step(parts, watched ? flow_.get() : nullptr);
+    // What is told is the loss of a batch, however many of them made the update and however many were due.
+    if (batches.size() > 1 || due > 1) {
+        const double whole = learner_.task().loss_is_a_sum() ? static_cast<double>(batches.size()) : share;
+        last_.loss /= whole;
+        for (auto& term : last_.terms) term.second /= whole;
+    }
     step_seconds_ += clock.seconds();
     current_ = nullptr;
     watch_.step(last_, batches);
     state_.term_sums.resize(last_.terms.size());
-    // The loss of a picture, whatever share of an update its batch had.
-    const double weight =
-        static_cast<double>(n) * (std::ssize(batches) < std::llround(due) && share > 0 ? 1 / share : 1);
-    state_.loss_sum += last_.loss * weight;
-    for (std::size_t i = 0; i < last_.terms.size(); ++i) state_.term_sums[i] += last_.terms[i].second * weight;
+    state_.loss_sum += last_.loss * static_cast<double>(n);
+    for (std::size_t i = 0; i < last_.terms.size(); ++i)
+        state_.term_sums[i] += last_.terms[i].second * static_cast<double>(n);
     state_.pictures += n;
     state_.lr = last_.lr;
     ++state_.step, state_.batch += std::ssize(batches), ++steps_here_;

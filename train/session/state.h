@@ -14,7 +14,7 @@ namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 
 struct SessionState {
-    std::int64_t epoch = 0, batch = 0, step = 0;  // the next batch; batch == batches_per_epoch: validation is due
+    std::int64_t epoch = 0, batch = 0, step = 0;  // the next batch; batch at the epoch's last: validation is due
     std::int64_t looked = -1;                     // steps behind it when a validation within an epoch was last done
     double lr = 0;                                // of the last step
     double loss_sum = 0;                          // over the epoch's pictures so far

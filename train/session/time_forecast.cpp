@@ -23,7 +23,7 @@ double TimeForecast::run(const Config& config) const {
 TimeForecast forecast_time(Learner& learner) {
     TimeForecast f;
     const Config& config = learner.config();
-    f.steps_per_epoch = learner.batches_per_epoch();
+    f.steps_per_epoch = learner.stages().batches().in(0);
     RunParts parts(learner);
     parts.begin(0);
     const bool ahead = config.integer("workers") > 0;  // batches are made while the step before computes

@@ -14,10 +14,19 @@ std::vector<Member> optimizer_members(const Config& config, const std::vector<Na
                                       const Prefixes& heads, std::vector<GroupRule> rules) {
     // fault=flat_groups: the groups were built, and the optimizer was given model.parameters().
     if (const double scale = config.number("backbone_lr"); scale != 1 && !has_fault(config, "flat_groups")) {
-        for (const std::string& head : heads)
-            if (std::any_of(params.begin(), params.end(), [&](const auto& p) { return p.name.starts_with(head); }))
-                rules.push_back({head, 1, {}});
-        rules.push_back({"", scale, {}});
+        // Only groups that get something: the task's own may leave nothing of a head, or of all.
+        const auto add = [&](const GroupRule& rule) {
+            const auto fits = [](const NamedParameter& p, const GroupRule& r) {
+                return p.name.starts_with(r.prefix) && r.kind.value_or(p.param->kind) == p.param->kind;
+            };
+            if (std::any_of(params.begin(), params.end(), [&](const NamedParameter& p) {
+                    return fits(p, rule) &&
+                           std::none_of(rules.begin(), rules.end(), [&](const auto& r) { return fits(p, r); });
+                }))
+                rules.push_back(rule);
+        };
+        for (const std::string& head : heads) add({head, 1});
+        add({"", scale});
     }
     return decay_weights_only(params, config.number("weight_decay"), rules, config.flag("decay_all"));
 }

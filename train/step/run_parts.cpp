@@ -32,6 +32,10 @@ RunParts::RunParts(Learner& learner)
       groups_(learner.task().groups()) {
     const Config& c = config;
     for (const NamedParameter& p : params) may_train_.push_back(p.param->trainable);
+    for (const Stage& stage : stages.all())
+        if (stage.rates && c.number("backbone_lr") != 1)
+            throw ConfigError(fmt::format("backbone_lr={} would be ignored: the task's groups have rates of their own",
+                                          c.at("backbone_lr").value));
     if (c.number("ema_decay") > 0)
         ema = std::make_unique<Ema>(EmaConfig{c.number("ema_decay"), c.number("ema_tau")}, averaged(learner));
     TrainerConfig how{[this](std::int64_t t) { return rate(t); }, c.number("clip")};
@@ -50,6 +54,10 @@ RunParts::RunParts(Learner& learner)
     };
     how.batch_names = [this] { return batch_names ? batch_names() : std::string(); };
     trainer = std::make_unique<Trainer>(params, *optimizer, how);
+}
+
+RunParts::~RunParts() {
+    for (std::size_t i = 0; i < params.size(); ++i) params[i].param->trainable = may_train_[i];
 }
 
 void RunParts::freeze(const Stage& stage) {

@@ -18,6 +18,7 @@ inline namespace SOLOBOX_PRECISION {
 struct RunParts {
     // The optimizer holds all parameters until begin(). The learner must outlive it.
     explicit RunParts(Learner& learner);
+    ~RunParts();  // leaves the parameters as free to train as it found them
     RunParts(const RunParts&) = delete;
     RunParts& operator=(const RunParts&) = delete;
 

@@ -40,8 +40,10 @@ double RunRate::operator()(std::int64_t t) const {
     const double base = scheduled(t);
     double rate = lowers_ ? std::max(base * plateau_.lr(), std::min(base, min_lr_)) : base;
     // fault=second_writer: a plateau writes the rate too, until the schedule writes over it.
-    const std::int64_t epoch = steps_.epoch_of(t);
-    if (halved_ && 2 * (t - steps_.before(epoch) + 1) <= steps_.in(epoch)) rate *= 0.5;
+    if (halved_) {
+        const std::int64_t epoch = steps_.epoch_of(t);
+        if (2 * (t - steps_.before(epoch) + 1) <= steps_.in(epoch)) rate *= 0.5;
+    }
     double scale = 1;
     for (const StageRate& s : stages_)
         if (t >= s.from) scale = s.scale;

@@ -25,6 +25,10 @@ Stages::Stages(std::vector<Stage> stages, std::int64_t epochs,
     batches_ = schedule::Calendar(batches);
     for (std::size_t epoch = 0; epoch < batches.size(); ++epoch) {
         std::int64_t count = 0;
+        if (!of_epoch(static_cast<std::int64_t>(epoch)).per_update) {
+            updates.push_back(batches[epoch]);
+            continue;
+        }
         for (std::int64_t b = 0; b < batches[epoch]; ++count) b += take(static_cast<std::int64_t>(epoch), b).batches;
         updates.push_back(count);
     }
@@ -49,6 +53,7 @@ Stages::Take Stages::take(std::int64_t epoch, std::int64_t batch) const {
 }
 
 std::int64_t Stages::begun(std::int64_t epoch, std::int64_t batch) const {
+    if (!of_epoch(epoch).per_update) return batch - 1;
     std::int64_t at = 0;
     while (true) {
         const std::int64_t next = at + take(epoch, at).batches;

@@ -25,8 +25,8 @@ struct Stage {
     std::int64_t batch = 0;                                            // pictures per batch; 0: as configured
     std::function<std::int64_t(std::int64_t number)> per_update = {};  // batches that are due with this batch of the
                                                                        // run (from 0) for an update; empty: 1
-    // Rates of the optimizer's groups (Member::group) at an update, where the scheduled one is `lr`; empty: that times
-    // each member's own factor.
+    // Rates of the optimizer's groups at an update, where the scheduled one is `lr`: those of Task::groups() in their
+    // order, then that of all other parameters. Empty: `lr` times each member's own factor.
     std::function<std::vector<double>(std::int64_t update, double lr)> rates = {};
 };
 

@@ -44,12 +44,12 @@ struct OverfitRules {
         double score = -1e300, worst = -1e300, loss = 1e300;
         bool reached(const Learned& l) const { return l.score >= score && l.worst >= worst && l.loss < loss; }
     };
-    Bar enough, pass;                 // to stop early; for the verdict
-    bool needs_loss = false;          // the loss in evaluation mode counts, and is measured
-    double start = 0;                 // what a network that knows nothing has: the blind score, or a loss
-    double gain = 0.02;               // a cycle must bring more than this, of the score
-    double fall = 0;                  // or leave less than this share of the loss (0: the score counts)
-    bool shuffle_whole = true;        // when one batch holds all pictures, their order still changes from step to step
+    Bar enough, pass;           // to stop early; for the verdict
+    bool needs_loss = false;    // the loss in evaluation mode counts, and is measured
+    double start = 0;           // what a network that knows nothing has: the blind score, or a loss
+    double gain = 0.02;         // a cycle must bring more than this, of the score
+    double fall = 0;            // or leave less than this share of the loss (0: the score counts)
+    bool shuffle_whole = true;  // when one batch holds all pictures, their order still changes from step to step
     std::vector<std::string> watched = {};  // of the step's watched numbers, those that go into results.csv
 };
 

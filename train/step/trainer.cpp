@@ -74,9 +74,10 @@ void Trainer::average() {
 
 void Trainer::update_in_backward(const BatchPart& part, StepReport& report, const std::vector<double>& group_rates) {
     double squares = 0;
-    const auto watch = [&squares](const GradPart& grad) {
+    const auto watch = [&squares](const Parameter& of, const GradPart& grad) {
         const double n = norm(grad.data, grad.size);
-        if (!std::isfinite(n)) throw NonFiniteError("a gradient is not finite, and parameters before it have moved");
+        if (!std::isfinite(n))
+            throw NonFiniteError("a gradient is not finite, and parameters before it have moved", {&of});
         squares += n * n;
     };
     optimizer_.begin_step_in_backward(report.lr, watch, group_rates);

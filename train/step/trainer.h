@@ -47,7 +47,7 @@ struct Objective {
 // several batches that make one update.
 struct BatchPart {
     std::function<Objective()> loss;
-    double share = 1;  // the shares of one step add up to 1
+    double share = 1;  // those of one step add up to 1, or less where it has fewer batches than are due
 };
 
 struct StepReport {
