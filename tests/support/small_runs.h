@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -99,6 +100,26 @@ void expect_survives(const Once& once, int death, const RunDirectory& whole, con
     options.resume = true;
     once(place, options);
     expect_same(whole, place, broken);
+}
+
+// The same for a run that is told to stop behind its `steps`-th step, and saves there.
+template <class Once>
+void expect_stops_and_goes_on(const Once& once, int steps, const RunDirectory& whole, const std::string& stopped) {
+    const RunDirectory place = fresh(stopped);
+    std::atomic<int> signal{0};
+    int seen = 0;
+    SessionOptions options;
+    options.stop_signal = &signal;
+    options.talk = [&](const std::string&, bool live) {
+        if (live && ++seen == steps) signal = 2;
+    };
+    const SessionResult r = once(place, options);
+    EXPECT_EQ(r.stopped_by, 2);
+    EXPECT_EQ(r.steps, steps);
+    options = {};
+    options.resume = true;
+    once(place, options);
+    expect_same(whole, place, stopped);
 }
 
 // Two classes, each a colour with noise.

@@ -118,21 +118,11 @@ TEST(Stages, OfATaskStopAndGoOnBetweenUpdatesOfSeveralBatches) {
     EXPECT_EQ(run_staged(config, {small}, {}, whole).steps, 5 + 3);
     const auto epochs = Table(whole.file("results.csv")).numbers("epoch");
     EXPECT_GT(epochs.size(), 4U) << "no validation within an epoch";
-    for (const int steps : {1, 2, 4, 6, 7}) {
-        const RunDirectory stopped = fresh(dir / fmt::format("stopped-{}", steps));
-        std::atomic<int> signal{0};
-        SessionOptions options;
-        int seen = 0;
-        options.stop_signal = &signal;
-        options.talk = [&](const std::string&, bool live) {
-            if (live && ++seen == steps) signal = 2;
-        };
-        EXPECT_EQ(run_staged(config, {small}, {}, stopped, options).steps, steps);
-        options = {};
-        options.resume = true;
-        run_staged(config, {small}, {}, stopped, options);
-        expect_same(whole, stopped, fmt::format("stopped {}", steps));
-    }
+    const auto once = [&](const RunDirectory& place, const SessionOptions& how) {
+        return run_staged(config, {small}, {}, place, how);
+    };
+    for (const int steps : {1, 2, 4, 6, 7})
+        expect_stops_and_goes_on(once, steps, whole, dir / fmt::format("stopped-{}", steps));
 }
 
 // With a rate of 0 the loss of an epoch is the same however its batches are shared out over updates.
@@ -183,25 +173,11 @@ TEST(Stages, GoOnAfterDyingOnEitherSideOfTheSwitch) {
         const std::string name = std::string(special).substr(10);
         const RunDirectory whole = fresh(dir / ("whole-" + name));
         run(config, whole);
+        const auto once = [&](const RunDirectory& place, const SessionOptions& how) { return run(config, place, how); };
         for (const int death : {2, 3, 4, 5, 6, 9})
-            expect_survives([&](const auto& place, const auto& options) { return run(config, place, options); }, death,
-                            whole, dir / fmt::format("broken-{}-{}", name, death));
-        // Stopped between two steps, which saves right there.
-        for (const int steps : {2, 3, 4, 5}) {
-            const RunDirectory stopped = fresh(dir / fmt::format("stopped-{}-{}", name, steps));
-            std::atomic<int> signal{0};
-            SessionOptions options;
-            int seen = 0;
-            options.stop_signal = &signal;
-            options.talk = [&](const std::string&, bool live) {
-                if (live && ++seen == steps) signal = 2;
-            };
-            EXPECT_EQ(run(config, stopped, options).steps, steps);
-            options = {};
-            options.resume = true;
-            run(config, stopped, options);
-            expect_same(whole, stopped, fmt::format("{} stopped {}", special, steps));
-        }
+            expect_survives(once, death, whole, dir / fmt::format("broken-{}-{}", name, death));
+        for (const int steps : {2, 3, 4, 5})
+            expect_stops_and_goes_on(once, steps, whole, dir / fmt::format("stopped-{}-{}", name, steps));
     }
 }
 

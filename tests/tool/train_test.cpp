@@ -40,23 +40,9 @@ TEST(Train, StopsBetweenStepsAndInValidation) {
     const Config config = small_config(dir);
     const RunDirectory whole = fresh(dir / "whole");
     run(config, whole);
-    for (const int steps : {1, 3, 4, 5, 9}) {
-        const RunDirectory stopped = fresh(dir / fmt::format("stopped-{}", steps));
-        std::atomic<int> signal{0};
-        SessionOptions options;
-        int seen = 0;
-        options.stop_signal = &signal;
-        options.talk = [&](const std::string&, bool live) {
-            if (live && ++seen == steps) signal = SIGINT;
-        };
-        const SessionResult r = run(config, stopped, options);
-        EXPECT_EQ(r.stopped_by, SIGINT);
-        EXPECT_EQ(r.steps, steps);
-        options = {};
-        options.resume = true;
-        run(config, stopped, options);
-        expect_same(whole, stopped, std::to_string(steps));
-    }
+    const auto once = [&](const RunDirectory& place, const SessionOptions& how) { return run(config, place, how); };
+    for (const int steps : {1, 3, 4, 5, 9})
+        expect_stops_and_goes_on(once, steps, whole, dir / fmt::format("stopped-{}", steps));
 }
 
 TEST(Train, WorkersChangeNothing) {
