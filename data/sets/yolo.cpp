@@ -162,7 +162,7 @@ private:
 
     // Cuts corners to the picture. A box that lies within keeps its numbers to the bit.
     bool cut(double x1, double y1, double x2, double y2, UnitBox& box, const std::vector<double>& as_written) {
-        constexpr double rounding = 1e-9;
+        constexpr double last_bits = 1e-9;
         const double l = std::clamp(x1, 0.0, 1.0), t = std::clamp(y1, 0.0, 1.0);
         const double r = std::clamp(x2, 0.0, 1.0), b = std::clamp(y2, 0.0, 1.0);
         if (!(r > l) || !(b > t)) {
@@ -170,7 +170,7 @@ private:
             tally("boxes without area skipped", TallyKind::bad_box);
             return false;
         }
-        const bool inside = std::max({l - x1, t - y1, x2 - r, y2 - b}) <= rounding;
+        const bool inside = std::max({l - x1, t - y1, x2 - r, y2 - b}) <= last_bits;
         if (!inside) tally("boxes cut at the picture's edge", TallyKind::box);
         if (inside && !as_written.empty())
             box = {as_written[0], as_written[1], as_written[2], as_written[3]};

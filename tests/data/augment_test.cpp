@@ -62,8 +62,8 @@ void expect_near(const std::vector<double>& got, const std::vector<double>& want
     for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], tolerance) << "element " << i;
 }
 
-const Object box{7, 2, 3, 6, 5};  // in a picture of 9 rows, 12 columns
-constexpr int rows = 9, columns = 12;
+const Object marked{7, 2, 3, 6, 5};  // in a picture of 9 rows, 12 columns
+constexpr int plane_rows = 9, plane_columns = 12;
 
 // ---- Resizing
 
@@ -119,8 +119,8 @@ TEST(DataAugment, FlipTwiceAndFourTurnsAreTheIdentity) {
     EXPECT_EQ(rot90(in, 4).values, in.values);
     EXPECT_EQ(rot90(rot90(in, 1), -1).values, in.values);
     EXPECT_EQ(rot90(rot90(in, 1), 2).values, rot90(in, 3).values);
-    expect_same(hflip(hflip(box, columns), columns), box);
-    expect_same(rot90(rot90(box, 3, rows, columns), 1, columns, rows), box);
+    expect_same(hflip(hflip(marked, plane_columns), plane_columns), marked);
+    expect_same(rot90(rot90(marked, 3, plane_rows, plane_columns), 1, plane_columns, plane_rows), marked);
     EXPECT_EQ(hflip(row({1, 2, 3})).values, (std::vector<double>{3, 2, 1}));
     const UnitBox unit = hflip(UnitBox{0.25, 0.5, 0.1, 0.2});
     EXPECT_DOUBLE_EQ(unit.cx, 0.75);
@@ -134,16 +134,16 @@ TEST(DataAugment, AQuarterTurnIsCounterClockwise) {
 }
 
 TEST(DataAugment, BoxesFollowThePixels) {
-    const Plane image = with_rectangle(rows, columns, box);
-    expect_same(find_rectangle(image), box);
-    expect_same(find_rectangle(hflip(image)), hflip(box, columns));
+    const Plane image = with_rectangle(plane_rows, plane_columns, marked);
+    expect_same(find_rectangle(image), marked);
+    expect_same(find_rectangle(hflip(image)), hflip(marked, plane_columns));
     for (int turns = -5; turns <= 5; ++turns)
-        expect_same(find_rectangle(rot90(image, turns)), rot90(box, turns, rows, columns));
-    const Letterbox plan = plan_letterbox(rows, columns, 40, 24);  // twice as large, bars above and below
+        expect_same(find_rectangle(rot90(image, turns)), rot90(marked, turns, plane_rows, plane_columns));
+    const Letterbox plan = plan_letterbox(plane_rows, plane_columns, 40, 24);  // twice as large, bars above and below
     EXPECT_EQ(plan.top, 11);
-    expect_same(find_rectangle(letterbox(image, plan, 0)), to_letterbox(box, plan));
-    for (const Window& w : {Window{0, 0, rows, columns}, Window{4, 3, 5, 8}, Window{1, 0, 3, 3}}) {
-        const Cropped left = crop_objects({box}, w, 0);
+    expect_same(find_rectangle(letterbox(image, plan, 0)), to_letterbox(marked, plan));
+    for (const Window& w : {Window{0, 0, plane_rows, plane_columns}, Window{4, 3, 5, 8}, Window{1, 0, 3, 3}}) {
+        const Cropped left = crop_objects({marked}, w, 0);
         ASSERT_EQ(left.objects.size(), 1U);
         expect_same(find_rectangle(crop(image, w)), left.objects[0]);
     }
@@ -269,7 +269,7 @@ TEST(DataAugment, BlendAndSoftLabels) {
     expect_near(soft_labels({0, 2}, {1, 2}, 0.75, 3), {0.75, 0.25, 0, 0, 0, 1});
     EXPECT_THROW(soft_labels({3}, {0}, 0.5, 3), ShapeError);
     EXPECT_THROW(blend(row({1, 0}), row({1}), 0.5), ShapeError);
-    EXPECT_EQ(concat({box}, {box, box}).size(), 3U);
+    EXPECT_EQ(concat({marked}, {marked, marked}).size(), 3U);
 }
 
 TEST(DataAugment, CutMix) {
@@ -295,22 +295,22 @@ TEST(DataAugment, MosaicBoxesFollowThePixels) {
     for (const auto& [cx, cy] : {std::pair(10, 10), {5, 15}, {13, 6}})
         for (int quarter = 0; quarter < 4; ++quarter) {
             Plane canvas(20, 20, 3, 0.25);
-            const Placement place = plan_mosaic(quarter, rows, columns, 10, cx, cy);
-            paint(canvas, with_rectangle(rows, columns, box), place);
-            const Cropped left = mosaic_objects({box}, place, 0);
+            const Placement place = plan_mosaic(quarter, plane_rows, plane_columns, 10, cx, cy);
+            paint(canvas, with_rectangle(plane_rows, plane_columns, marked), place);
+            const Cropped left = mosaic_objects({marked}, place, 0);
             if (left.objects.empty()) continue;
             expect_same(find_rectangle(canvas), left.objects[0]);
         }
-    const Placement top_left = plan_mosaic(0, rows, columns, 10, 5, 15);
+    const Placement top_left = plan_mosaic(0, plane_rows, plane_columns, 10, 5, 15);
     EXPECT_EQ(top_left.dx, -7);
     EXPECT_EQ(top_left.dy, 6);
     EXPECT_EQ(top_left.x1, 0);
     EXPECT_EQ(top_left.x2, 5);
-    const Placement outside = plan_mosaic(0, rows, columns, 10, 0, 0);  // nothing of it shows
+    const Placement outside = plan_mosaic(0, plane_rows, plane_columns, 10, 0, 0);  // nothing of it shows
     Plane canvas(20, 20, 3);
-    paint(canvas, numbered(rows, columns), outside);
+    paint(canvas, numbered(plane_rows, plane_columns), outside);
     EXPECT_EQ(canvas.values, Plane(20, 20, 3).values);
-    EXPECT_TRUE(mosaic_objects({box}, outside, 0).objects.empty());
+    EXPECT_TRUE(mosaic_objects({marked}, outside, 0).objects.empty());
     EXPECT_THROW(plan_mosaic(4, 1, 1, 1, 0, 0), ShapeError);
 }
 

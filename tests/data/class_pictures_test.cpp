@@ -11,7 +11,7 @@ namespace {
 
 using fixtures::ramp;
 
-Recipe small(int side) {
+Recipe small_recipe(int side) {
     Recipe r;
     r.fit = Fit::centre_crop;
     r.size = {side, side};
@@ -37,7 +37,7 @@ TEST(ClassPictures, TheCentreIsCutFromTheMiddle) {
     // 73 pixels high already: only the cut happens, (73 - 64) / 2 rounded half to even from above and (97 - 64) / 2
     // left.
     const Image picture = ramp(97, 73);
-    const Pixels<float> seen = look(picture, {}, small(64)).pixels;
+    const Pixels<float> seen = look(picture, {}, small_recipe(64)).pixels;
     ASSERT_EQ(seen.width, 64);
     ASSERT_EQ(seen.height, 64);
     for (const auto& [x, y] : {std::pair{0, 0}, {63, 63}, {10, 50}})
@@ -48,7 +48,7 @@ TEST(ClassPictures, TheCentreIsCutFromTheMiddle) {
 }
 
 TEST(ClassPictures, ColoursAreNormalised) {
-    Recipe s = small(8);
+    Recipe s = small_recipe(8);
     s.mean = {0.5, 0.25, 0}, s.deviation = {0.5, 0.25, 2};
     Image picture{9, 9, std::vector<std::uint8_t>(243, 255)};
     const Pixels<float> seen = look(picture, {}, s).pixels;
@@ -94,7 +94,7 @@ TEST(ClassPictures, BatchesDependOnNothingElse) {
                        uncached = store_of(images, {64, 64, true, 0, false, true});
     EXPECT_EQ(uncached.cached(), 0U);
     const BatchPlan plan{7, 3, 5, {{16, 16}}};
-    Recipe s = small(16);
+    Recipe s = small_recipe(16);
     s.augment.brightness = 0.3, s.augment.hsv_h = 0.1;
     const Batch one = make_batch(store, plan, s, 2, 1), two = make_batch(uncached, plan, s, 2, 1);
     EXPECT_EQ(one.images, two.images);

@@ -15,8 +15,8 @@ using fixtures::refusal;
 using fixtures::tally_of;
 using fixtures::TemporaryDirectory;
 
-const std::string image = R"({"id": 1, "file_name": "a.png", "width": 80, "height": 60})";
-const std::string box = R"({"id": 1, "image_id": 1, "category_id": 7, "bbox": [26, 15, 37, 12], "iscrowd": 0})";
+const std::string image_json = R"({"id": 1, "file_name": "a.png", "width": 80, "height": 60})";
+const std::string box_json = R"({"id": 1, "image_id": 1, "category_id": 7, "bbox": [26, 15, 37, 12], "iscrowd": 0})";
 const std::string category = R"({"id": 7, "name": "thing"})";
 
 std::string coco(const std::string& images, const std::string& annotations, const std::string& categories = category) {
@@ -46,7 +46,7 @@ protected:
 };
 
 TEST_F(Coco, ABoxBecomesCorners) {
-    const DataSet set = open(coco(image, box));
+    const DataSet set = open(coco(image_json, box_json));
     EXPECT_EQ(set.format, "coco");
     ASSERT_EQ(set.classes, std::vector<std::string>{"thing"});
     ASSERT_EQ(set.train.size() + set.val.size(), 1U);
@@ -82,7 +82,8 @@ TEST_F(Coco, OrderIdsAndAbsentKeysDoNotMatter) {
 }
 
 TEST_F(Coco, AnImageWithoutAnnotationsIsBackground) {
-    const DataSet set = open(coco(image + R"(, {"id": 2, "file_name": "b.png", "width": 40, "height": 30})", box));
+    const DataSet set =
+        open(coco(image_json + R"(, {"id": 2, "file_name": "b.png", "width": 40, "height": 30})", box_json));
     EXPECT_EQ(set.train.size() + set.val.size(), 2U);
     EXPECT_EQ(tally_of(set.tallies, "background"), 1);
 }
@@ -90,19 +91,21 @@ TEST_F(Coco, AnImageWithoutAnnotationsIsBackground) {
 TEST_F(Coco, WhatRefersToNothingOrStandsTwiceIsRefused) {
     const std::string other = R"({"id": 2, "image_id": 1, "category_id": 7, "bbox": [1, 1, 2, 2]})";
     for (const Strictness strictness : {Strictness::strict, Strictness::lenient}) {
-        EXPECT_TRUE(has(refused(coco(image + ",\n" + image, box), strictness), "line 2: image id 1 stands twice"));
-        EXPECT_TRUE(has(refused(coco(image, box + ",\n" + box), strictness), "line 3: annotation id 1 stands twice"));
-        EXPECT_TRUE(has(refused(coco(image, box, category + "," + category), strictness), "category id 7"));
+        EXPECT_TRUE(has(refused(coco(image_json + ",\n" + image_json, box_json), strictness),
+                        "line 2: image id 1 stands twice"));
+        EXPECT_TRUE(has(refused(coco(image_json, box_json + ",\n" + box_json), strictness),
+                        "line 3: annotation id 1 stands twice"));
+        EXPECT_TRUE(has(refused(coco(image_json, box_json, category + "," + category), strictness), "category id 7"));
         EXPECT_TRUE(has(refused(coco("", other), strictness), "image_id 1 is not the id"));
-        EXPECT_TRUE(has(refused(coco(image, box, ""), strictness), "category_id 7 is not the id"));
+        EXPECT_TRUE(has(refused(coco(image_json, box_json, ""), strictness), "category_id 7 is not the id"));
     }
     // The number and the text are different ids, and the message says so.
-    EXPECT_TRUE(has(refused(coco(R"({"id": "1", "file_name": "a.png"})", box)), "different ids"));
+    EXPECT_TRUE(has(refused(coco(R"({"id": "1", "file_name": "a.png"})", box_json)), "different ids"));
 }
 
 TEST_F(Coco, WrongFormsAreRefusedWithTheLine) {
     const auto with_box = [&](const std::string& value) {
-        return coco(image, R"({"id": 1, "image_id": 1, "category_id": 7, "bbox": )" + value + "}");
+        return coco(image_json, R"({"id": 1, "image_id": 1, "category_id": 7, "bbox": )" + value + "}");
     };
     EXPECT_TRUE(has(refused(with_box("[1, 2, 3]")), "line 2: bbox has 3 numbers"));
     EXPECT_TRUE(has(refused(with_box("[1, 2, 3, 4, 5]")), "bbox has more than 4"));
@@ -112,8 +115,9 @@ TEST_F(Coco, WrongFormsAreRefusedWithTheLine) {
     EXPECT_TRUE(has(refused(with_box("{\"x\": 1}")), "bbox is an object"));
     EXPECT_TRUE(has(refused(with_box("[1, 2, 1e300, 4]")), "bbox [1, 2, 1e+300, 4] is out of range"));
     EXPECT_TRUE(has(refused(with_box("[1, 2, 1e999, 4]")), "bbox"));
-    EXPECT_TRUE(has(refused(coco(image, R"({"id": 1, "image_id": 1, "category_id": 7})")), "without bbox"));
-    EXPECT_TRUE(has(refused(coco(image, R"({"id": 1, "category_id": 7, "bbox": [1, 2, 3, 4]})")), "without image_id"));
+    EXPECT_TRUE(has(refused(coco(image_json, R"({"id": 1, "image_id": 1, "category_id": 7})")), "without bbox"));
+    EXPECT_TRUE(
+        has(refused(coco(image_json, R"({"id": 1, "category_id": 7, "bbox": [1, 2, 3, 4]})")), "without image_id"));
     const auto with_id = [&](const std::string& id) {
         return coco("{\"id\": " + id + ", \"file_name\": \"a.png\"}", "");
     };
@@ -134,13 +138,13 @@ TEST_F(Coco, WrongFormsAreRefusedWithTheLine) {
     };
     for (const char* width : {"0", "-80", "\"80\"", "80.5", "null", "1e9"})
         EXPECT_TRUE(has(refused(with_width(width)), "width is")) << width;
-    EXPECT_TRUE(has(refused(coco(image, box, "{\"id\": 7}")), "has no name"));
+    EXPECT_TRUE(has(refused(coco(image_json, box_json, "{\"id\": 7}")), "has no name"));
 }
 
 TEST_F(Coco, SectionsMustBeListsOfObjects) {
     for (const char* name : {"images", "annotations", "categories"}) {
         const std::string key = std::string("\"") + name + "\"";
-        std::string text = coco(image, box);
+        std::string text = coco(image_json, box_json);
         text.replace(text.find(key), key.size(), "\"else\"");
         EXPECT_TRUE(has(refused(text), "no list " + key));
         for (const char* value : {"null", "{}", "5", "\"x\"", "[5]", "[[]]"}) {
@@ -154,7 +158,7 @@ TEST_F(Coco, SectionsMustBeListsOfObjects) {
 }
 
 TEST_F(Coco, WhatIsNotJsonIsNamed) {
-    const std::string good = coco(image, box);
+    const std::string good = coco(image_json, box_json);
     const auto replaced = [&](const std::string& from, const std::string& to) {
         std::string text = good;
         return text.replace(text.find(from), from.size(), to);
@@ -189,7 +193,7 @@ TEST_F(Coco, WhatIsNotJsonIsNamed) {
 
 TEST_F(Coco, BoxesAreCheckedAgainstThePicture) {
     const auto with_box = [&](const std::string& value) {
-        return coco(image, R"({"id": 1, "image_id": 1, "category_id": 7, "bbox": )" + value + "}");
+        return coco(image_json, R"({"id": 1, "image_id": 1, "category_id": 7, "bbox": )" + value + "}");
     };
     for (const char* bad : {"[1, 2, 0, 4]", "[1, 2, -3, 4]", "[80, 2, 3, 4]", "[1, -9, 3, 4]"}) {
         EXPECT_TRUE(has(refused(with_box(bad)), "bbox")) << bad;
@@ -206,9 +210,9 @@ TEST_F(Coco, SkipBadLeavesOutTheWholePicture) {
     OpenOptions options;
     options.skip_bad = true;
     // a has a good and a bad annotation, so its labels are not complete; c does not exist.
-    const DataSet set = open(coco(image + R"(, {"id": 2, "file_name": "b.png"}, {"id": 3, "file_name": "c.png"})",
-                                  box + R"(, {"id": 2, "image_id": 1, "category_id": 7, "bbox": "x"})"
-                                        R"(, {"id": 3, "image_id": 99, "category_id": 7, "bbox": [1, 1, 2, 2]})"),
+    const DataSet set = open(coco(image_json + R"(, {"id": 2, "file_name": "b.png"}, {"id": 3, "file_name": "c.png"})",
+                                  box_json + R"(, {"id": 2, "image_id": 1, "category_id": 7, "bbox": "x"})"
+                                             R"(, {"id": 3, "image_id": 99, "category_id": 7, "bbox": [1, 1, 2, 2]})"),
                              options);
     ASSERT_EQ(set.train.size() + set.val.size(), 1U);
     EXPECT_TRUE(has((set.train.empty() ? set.val : set.train)[0].path, "b.png"));
@@ -241,7 +245,7 @@ TEST(CocoLayout, RoboflowFoldersAndPlainFiles) {
     const TemporaryDirectory dir;
     for (const char* split : {"train", "valid"}) {
         dir.write(std::string(split) + "/a.png", encode_png(ramp(80, 60)));
-        dir.write(std::string(split) + "/_annotations.coco.json", coco(image, box));
+        dir.write(std::string(split) + "/_annotations.coco.json", coco(image_json, box_json));
     }
     const DataSet set = open_dataset(dir.path());
     EXPECT_EQ(set.format, "coco");
@@ -250,10 +254,10 @@ TEST(CocoLayout, RoboflowFoldersAndPlainFiles) {
 
     const TemporaryDirectory flat;
     flat.write("a.png", encode_png(ramp(80, 60)));
-    flat.write("labels.json", coco(image, box));
+    flat.write("labels.json", coco(image_json, box_json));
     flat.write("package.json", "{\"name\": \"x\"}");  // other JSON files are no COCO
     EXPECT_EQ(open_dataset(flat.path()).format, "coco");
-    flat.write("more.json", coco(image, box));
+    flat.write("more.json", coco(image_json, box_json));
     EXPECT_TRUE(has(refusal([&] { open_dataset(flat.path()); }), "which COCO file"));
 }
 
@@ -261,7 +265,7 @@ TEST(CocoLayout, PicturesOutsideTheSetAreNotFound) {
     const TemporaryDirectory dir;
     dir.write("a.png", encode_png(ramp(80, 60)));
     dir.write("set/images/b.png", encode_png(ramp(80, 60)));
-    const std::string file = dir.write("set/labels.json", coco(image, box));
+    const std::string file = dir.write("set/labels.json", coco(image_json, box_json));
     EXPECT_TRUE(has(refusal([&] { open_dataset(dir / "set"); }), "not there"));
     EXPECT_TRUE(has(refusal([&] { open_dataset(file); }), "not there"));
 }
@@ -277,7 +281,7 @@ TEST(CocoLayout, AHundredThousandAnnotationsAreQuick) {
             "{}{{\"id\": {}, \"image_id\": 1, \"category_id\": 7, \"bbox\": [1, 2, 3, 4], "
             "\"segmentation\": {}}}",
             i ? "," : "", i, polygon);
-    const DataSet set = open_dataset(dir.write("labels.json", coco(image, rows)));
+    const DataSet set = open_dataset(dir.write("labels.json", coco(image_json, rows)));
     EXPECT_EQ((set.train.empty() ? set.val : set.train)[0].objects.size(), 100000U);
 }
 

@@ -40,7 +40,7 @@ std::vector<Row> read_index(const std::string& path) {
 }
 
 // What a reader answered: the message of its DataError, or nothing when it was content.
-std::optional<std::string> refusal(const std::function<void()>& read) {
+std::optional<std::string> refusal_if_any(const std::function<void()>& read) {
     try {
         read();
     } catch (const DataError& error) {
@@ -93,7 +93,7 @@ TEST(SharedCorpus, Images) {
         SCOPED_TRACE(row[0] + " (" + row[2] + ")");
         const auto start = std::chrono::steady_clock::now();
         Image image;
-        const auto message = refusal([&] { image = read_image(folder + row[0]); });
+        const auto message = refusal_if_any([&] { image = read_image(folder + row[0]); });
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
         EXPECT_LT(took.count(), 5.0);
         if (std::getenv("SOLOBOX_CORPUS_VERBOSE") != nullptr)
@@ -210,7 +210,7 @@ TEST(SharedCorpus, Labels) {
         SCOPED_TRACE(file + " (" + row[2] + ")");
         const auto start = std::chrono::steady_clock::now();
         Meaning got;
-        const auto message = refusal([&] { got = read_meaning(kind, file, folder + file); });
+        const auto message = refusal_if_any([&] { got = read_meaning(kind, file, folder + file); });
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
         EXPECT_LT(took.count(), 5.0);
         ++checked;

@@ -307,9 +307,9 @@ TEST(DataImage, ExifOrientationTurnsPixelsAndBoxesAlike) {
         const Object box = orient_object({0, 24, 8, 48, 16, false}, orientation, 48, 32);
         for (int y = 0; y < upright.height; ++y)
             for (int x = 0; x < upright.width; ++x) {
-                const bool white = upright.rgb[static_cast<std::size_t>((y * upright.width + x) * 3)] > 127;
+                const bool bright = upright.rgb[static_cast<std::size_t>((y * upright.width + x) * 3)] > 127;
                 const bool inside = x >= box.x1 && x < box.x2 && y >= box.y1 && y < box.y2;
-                ASSERT_EQ(white, inside) << x << "," << y;
+                ASSERT_EQ(bright, inside) << x << "," << y;
             }
     }
     EXPECT_EQ(parse_image_info(with_exif(plain, 0, true), "x").orientation, 1);
@@ -374,9 +374,9 @@ TEST(DataImage, ResizeAgainstNumbersByHand) {
 }
 
 TEST(DataImage, ToFloatSquare) {
-    const Image white{3, 7, std::vector<std::uint8_t>(63, 255)};
+    const Image blank{3, 7, std::vector<std::uint8_t>(63, 255)};
     for (const bool antialias : {false, true}) {
-        const auto out = to_float(white, 16, 16, antialias);
+        const auto out = to_float(blank, 16, 16, antialias);
         ASSERT_EQ(out.size(), 16U * 16 * 3);
         for (const float v : out) EXPECT_NEAR(v, 1.0F, 1e-6);
     }

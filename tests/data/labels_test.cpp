@@ -12,23 +12,25 @@
 namespace solobox {
 namespace {
 
-constexpr int height = 48, width = 80;
+constexpr int picture_height = 48, picture_width = 80;
 
 // Black, with a white square of 5 pixels around (column, row).
 Image spot(int column, int row) {
-    Image image{width, height, std::vector<std::uint8_t>(3 * width * height, 0)};
+    Image image{picture_width, picture_height, std::vector<std::uint8_t>(3 * picture_width * picture_height, 0)};
     for (int y = row - 2; y <= row + 2; ++y)
         for (int x = column - 2; x <= column + 2; ++x)
-            for (int c = 0; c < 3; ++c) image.rgb[static_cast<std::size_t>(3 * (y * width + x) + c)] = 255;
+            for (int c = 0; c < 3; ++c) image.rgb[static_cast<std::size_t>(3 * (y * picture_width + x) + c)] = 255;
     return image;
 }
 
 Labels around(int column, int row) {
-    const double x = (column + 0.5) / width, y = (row + 0.5) / height;
-    const auto mask = std::make_shared<Mask>(Mask{height, width, std::vector<std::uint8_t>(width * height)});
+    const double x = (column + 0.5) / picture_width, y = (row + 0.5) / picture_height;
+    const auto mask = std::make_shared<Mask>(
+        Mask{picture_height, picture_width, std::vector<std::uint8_t>(picture_width * picture_height)});
     for (int dy = -2; dy <= 2; ++dy)
-        for (int dx = -2; dx <= 2; ++dx) mask->inside[static_cast<std::size_t>((row + dy) * width + column + dx)] = 1;
-    return {{{{x, y, 5.0 / width, 5.0 / height}, 3, false, {{x, y, 2}}}}, 3, mask};
+        for (int dx = -2; dx <= 2; ++dx)
+            mask->inside[static_cast<std::size_t>((row + dy) * picture_width + column + dx)] = 1;
+    return {{{{x, y, 5.0 / picture_width, 5.0 / picture_height}, 3, false, {{x, y, 2}}}}, 3, mask};
 }
 
 struct Centre {
@@ -75,22 +77,23 @@ TEST(Labels, MoveWithTheView) {
     const Image picture = spot(50, 20);
     for (const double degrees : {0.0, 20.0, -35.0}) {
         View view;
-        view.size = 0.8, view.shift_x = 0.06, view.shift_y = -0.04, view.aspect = static_cast<double>(width) / height;
+        view.size = 0.8, view.shift_x = 0.06, view.shift_y = -0.04,
+        view.aspect = static_cast<double>(picture_width) / picture_height;
         view.sine = std::sin(degrees * 3.14159265 / 180), view.cosine = std::cos(degrees * 3.14159265 / 180);
-        expect_together(seen(picture, view, height, width), seen(around(50, 20), view, 0.5), "view");
+        expect_together(seen(picture, view, picture_height, picture_width), seen(around(50, 20), view, 0.5), "view");
         // Fifteen pixels stay fifteen pixels, however the picture is turned: nothing is sheared.
         Labels two = around(50, 20);
-        two.objects[0].points.push_back({65.5 / width, 20.5 / height, 2});
+        two.objects[0].points.push_back({65.5 / picture_width, 20.5 / picture_height, 2});
         const auto p = seen(two, view, 0).objects.at(0).points;
-        EXPECT_NEAR(std::hypot((p[1].x - p[0].x) * width, (p[1].y - p[0].y) * height), 15 / 0.8, 1e-9);
+        EXPECT_NEAR(std::hypot((p[1].x - p[0].x) * picture_width, (p[1].y - p[0].y) * picture_height), 15 / 0.8, 1e-9);
     }
 }
 
 TEST(Labels, MoveWithFlipsAndCrops) {
-    const Pixels<float> pixels = from_bytes<float>(spot(50, 20).rgb, height, width, 3);
+    const Pixels<float> pixels = from_bytes<float>(spot(50, 20).rgb, picture_height, picture_width, 3);
     expect_together(hflip(pixels), hflip(around(50, 20), {}), "flip");
     const Window window{4, 30, 32, 40};
-    const UnitBox fractions{50.0 / width, 20.0 / height, 40.0 / width, 32.0 / height};
+    const UnitBox fractions{50.0 / picture_width, 20.0 / picture_height, 40.0 / picture_width, 32.0 / picture_height};
     expect_together(crop(pixels, window), cropped(around(50, 20), fractions, 0.5), "crop");
     EXPECT_TRUE(cropped(around(20, 20), fractions, 0.5).objects.empty());
 }
@@ -117,19 +120,21 @@ TEST(Labels, APointOutsideIsNotVisible) {
 TEST(Labels, FourInOneKeepWhatShows) {
     std::vector<Frame> four;
     for (const auto& [column, row] : {std::pair{60, 30}, {10, 30}, {60, 10}, {10, 10}})
-        four.push_back({from_bytes<float>(spot(column, row).rgb, height, width, 3), around(column, row)});
+        four.push_back(
+            {from_bytes<float>(spot(column, row).rgb, picture_height, picture_width, 3), around(column, row)});
     // All four touch the middle of the canvas: every spot lies near it and shows.
-    const Frame all = mosaic(four, width, height, 0.5, 2 * height, 2 * width);
+    const Frame all = mosaic(four, picture_width, picture_height, 0.5, 2 * picture_height, 2 * picture_width);
     ASSERT_EQ(all.labels.objects.size(), 4U);
     for (const Labelled& o : all.labels.objects) {
-        const int x = static_cast<int>(o.points[0].x * 2 * width), y = static_cast<int>(o.points[0].y * 2 * height);
+        const int x = static_cast<int>(o.points[0].x * 2 * picture_width),
+                  y = static_cast<int>(o.points[0].y * 2 * picture_height);
         EXPECT_GT(all.pixels.at(y, x)[0], 0.9F);
         EXPECT_EQ(o.class_id, 3);
     }
     ASSERT_TRUE(all.labels.mask);
     EXPECT_EQ(covered(*all.labels.mask).weight, 100);
     // Around a corner one picture alone is left.
-    const Frame one = mosaic(four, 0, 0, 0.5, height, width);
+    const Frame one = mosaic(four, 0, 0, 0.5, picture_height, picture_width);
     EXPECT_EQ(one.labels.objects.size(), 1U);
     keep_largest(four[0].labels);
     EXPECT_EQ(four[0].labels.objects.size(), 1U);
@@ -152,17 +157,17 @@ TEST(Labels, OneTargetIsTheLargestOrTheFirst) {
 TEST(Recipes, KeepPointsWithTheirPixels) {
     std::vector<Tally> tallies;
     const PictureStore store(
-        {{"a", "a", around(38, 22)}}, [](std::size_t) { return spot(38, 22); }, {height, width, true, 1 << 20},
-        tallies);
+        {{"a", "a", around(38, 22)}}, [](std::size_t) { return spot(38, 22); },
+        {picture_height, picture_width, true, 1 << 20}, tallies);
     Recipe recipe;
-    recipe.size = {height, width};
+    recipe.size = {picture_height, picture_width};
     recipe.settle = keep_largest;
     AugmentSpec& a = recipe.augment;
     a.fliplr = 0.5, a.translate = 0.1, a.scale = 0.3, a.degrees = 25, a.brightness = 0.1;
     for (std::int64_t epoch = 0; epoch < 20; ++epoch) {
         const Frame f = augmented(store, 0, recipe, 5, epoch);
-        EXPECT_EQ(f.pixels.height, height);
-        EXPECT_EQ(f.pixels.width, width);
+        EXPECT_EQ(f.pixels.height, picture_height);
+        EXPECT_EQ(f.pixels.width, picture_width);
         expect_together(f.pixels, f.labels, "recipe");
     }
     recipe.fit = Fit::centre_crop;

@@ -26,7 +26,7 @@ VocFile strict(const std::string& text) {
     return parse_voc(text, "f.xml", Strictness::strict, tallies);
 }
 
-std::string refused(const std::string& text) {
+std::string refused_annotation(const std::string& text) {
     return refusal([&] { strict(text); });
 }
 
@@ -61,7 +61,7 @@ TEST(DataVoc, FlawedBoxesAreRefusedStrictlyAndCountedLeniently) {
                                                          {object("x", "nan", "1", "3", "4"), "xmin is nan"},
                                                          {object("x", "50", "1", "60", "4"), "outside"}};
     for (const auto& [text, words] : flaws) {
-        const std::string message = refused(annotation(object("ok", "1", "1", "2", "2") + text));
+        const std::string message = refused_annotation(annotation(object("ok", "1", "1", "2", "2") + text));
         EXPECT_TRUE(has(message, words));
         EXPECT_TRUE(has(message, "f.xml: line 5:"));
         std::vector<Tally> tallies;
@@ -92,19 +92,19 @@ TEST(DataVoc, WorseThanABadBoxIsRefusedEvenLeniently) {
         EXPECT_TRUE(has(
             refusal([&, &text = text] { parse_voc(annotation(text), "f.xml", Strictness::lenient, tallies); }), words));
     }
-    EXPECT_TRUE(has(refused(annotation("", "../a.png")), "path"));
-    EXPECT_TRUE(has(refused(annotation("", "/a.png")), "path"));
-    EXPECT_TRUE(has(refused(annotation("", "a.png", -4)), "width"));
-    EXPECT_TRUE(has(refused(annotation("") + "more"), "after the root"));
-    EXPECT_TRUE(has(refused(annotation("") + "<b/>"), "after the root"));
-    EXPECT_TRUE(has(refused("<html/>"), "expected <annotation>"));
-    EXPECT_TRUE(has(refused(" \n"), "empty"));
-    EXPECT_TRUE(has(refused("{}"), "not XML"));
+    EXPECT_TRUE(has(refused_annotation(annotation("", "../a.png")), "path"));
+    EXPECT_TRUE(has(refused_annotation(annotation("", "/a.png")), "path"));
+    EXPECT_TRUE(has(refused_annotation(annotation("", "a.png", -4)), "width"));
+    EXPECT_TRUE(has(refused_annotation(annotation("") + "more"), "after the root"));
+    EXPECT_TRUE(has(refused_annotation(annotation("") + "<b/>"), "after the root"));
+    EXPECT_TRUE(has(refused_annotation("<html/>"), "expected <annotation>"));
+    EXPECT_TRUE(has(refused_annotation(" \n"), "empty"));
+    EXPECT_TRUE(has(refused_annotation("{}"), "not XML"));
     std::string deep = "<annotation>";
     for (int i = 0; i < 100000; ++i) deep += "<a>";
-    EXPECT_TRUE(has(refused(deep), "nesting"));
+    EXPECT_TRUE(has(refused_annotation(deep), "nesting"));
     const std::string good = annotation(object("a", "1", "1", "2", "2"));
-    for (std::size_t cut = 0; cut + 2 < good.size(); ++cut) refused(good.substr(0, cut));
+    for (std::size_t cut = 0; cut + 2 < good.size(); ++cut) refused_annotation(good.substr(0, cut));
 }
 
 TEST(DataVoc, BoxesThatStickOutAreCut) {

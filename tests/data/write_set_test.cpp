@@ -57,11 +57,11 @@ void make_source(const TemporaryDirectory& dir) {
     dir.write("images/val/empty.png", encode_png(ramp(31, 11)));
 }
 
-using Row = std::tuple<bool, int, int, std::string, double, double, double, double>;
+using SampleRow = std::tuple<bool, int, int, std::string, double, double, double, double>;
 
 // Everything but names and ids: split, size, class name, corners rounded far below a pixel.
-std::vector<Row> rows(const DataSet& set) {
-    std::vector<Row> out;
+std::vector<SampleRow> rows_of(const DataSet& set) {
+    std::vector<SampleRow> out;
     const auto place = [](double v) { return std::round(v * 1e7) / 1e7 + 0.0; };
     for (const bool val : {false, true})
         for (const Sample& s : val ? set.val : set.train) {
@@ -76,7 +76,7 @@ std::vector<Row> rows(const DataSet& set) {
 
 // What "1e-6 of a pixel" asks: sorted rows agree in all names, and in corners up to that.
 void expect_same(const DataSet& a, const DataSet& b) {
-    const auto left = rows(a), right = rows(b);
+    const auto left = rows_of(a), right = rows_of(b);
     ASSERT_EQ(left.size(), right.size());
     for (std::size_t i = 0; i < left.size(); ++i) {
         EXPECT_EQ(std::get<0>(left[i]), std::get<0>(right[i]));

@@ -17,7 +17,7 @@ std::vector<YoloBox> parse(const std::string& text, std::vector<Tally>& tallies,
     return parse_yolo(text, "l.txt", how, tallies, classes);
 }
 
-std::string refused(const std::string& text, int classes = -1) {
+std::string refused_labels(const std::string& text, int classes = -1) {
     std::vector<Tally> tallies;
     return refusal([&] { parse(text, tallies, Strictness::strict, classes); });
 }
@@ -60,16 +60,16 @@ TEST(DataYolo, RefusalsNameTheLine) {
                                                          {"0 +0.5 0.5 0.2 0.2", "not a number"},
                                                          {"0 0.1 0.1 2.0 0.1 0.2 0.2", "polygon x 2"}};
     for (const auto& [text, words] : flaws) {
-        const std::string message = refused("0 0.5 0.5 0.1 0.1\n\n" + std::string(text) + "\n");
+        const std::string message = refused_labels("0 0.5 0.5 0.1 0.1\n\n" + std::string(text) + "\n");
         EXPECT_TRUE(has(message, "l.txt: line 3: "));
         EXPECT_TRUE(has(message, words));
     }
-    EXPECT_TRUE(has(refused("0 0.5 0.5 0.1 0.1\n2 0.5 0.5 0.1 0.1\n", 2),
+    EXPECT_TRUE(has(refused_labels("0 0.5 0.5 0.1 0.1\n2 0.5 0.5 0.1 0.1\n", 2),
                     "line 2: class id 2 is out of range: the set has 2 classes"));
-    EXPECT_TRUE(has(refused(std::string("0 0.5 0.5 0.1 0.1\n\0\0", 20)), "line 2: not text (NUL"));
-    EXPECT_LT(refused(std::string(100000, 'x')).size(), 200U);
-    EXPECT_FALSE(has(refused("0 \xC2\x9B"
-                             "31m 0.5 0.5 0.1"),
+    EXPECT_TRUE(has(refused_labels(std::string("0 0.5 0.5 0.1 0.1\n\0\0", 20)), "line 2: not text (NUL"));
+    EXPECT_LT(refused_labels(std::string(100000, 'x')).size(), 200U);
+    EXPECT_FALSE(has(refused_labels("0 \xC2\x9B"
+                                    "31m 0.5 0.5 0.1"),
                      "\x9B"));  // a terminal command is not printed raw
 }
 
@@ -107,7 +107,7 @@ TEST(DataYolo, LocaleChangesNothing) {
     const std::string before = std::setlocale(LC_ALL, nullptr);
     std::setlocale(LC_ALL, "de_DE.UTF-8");  // where the system has it
     EXPECT_EQ(parse("0 0.5 0.5 0.25 0.25\n", tallies).at(0).box.w, 0.25);
-    EXPECT_TRUE(has(refused("0 0,5 0.5 0.2 0.2\n"), "not a number"));
+    EXPECT_TRUE(has(refused_labels("0 0,5 0.5 0.2 0.2\n"), "not a number"));
     std::setlocale(LC_ALL, before.c_str());
 }
 

@@ -45,7 +45,7 @@ INSTANTIATE_TEST_SUITE_P(Rows, Parity, ::testing::ValuesIn(row_names()), [](cons
     return name;
 });
 
-std::vector<float> noise(std::int64_t n, std::uint32_t op) {
+std::vector<float> uniform_noise(std::int64_t n, std::uint32_t op) {
     Random random({1, Stream::test, 0, 0, op});
     std::vector<float> v(static_cast<std::size_t>(n));
     for (float& x : v) x = static_cast<float>(random.uniform(-1, 1));
@@ -57,17 +57,18 @@ struct Passes {
 };
 
 Passes convolve(const ConvShape& s, bool fast) {
-    const auto x = noise(s.n * s.h * s.w * s.c, 1), w = noise(s.kh * s.kw * s.group_c() * s.o, 2), b = noise(s.o, 3);
-    const auto dy = noise(s.out_pixels() * s.o, 4);
+    const auto x = uniform_noise(s.n * s.h * s.w * s.c, 1), w = uniform_noise(s.kh * s.kw * s.group_c() * s.o, 2),
+               b = uniform_noise(s.o, 3);
+    const auto dy = uniform_noise(s.out_pixels() * s.o, 4);
     Passes p{std::vector<float>(dy.size(), NAN), std::vector<float>(x.size(), NAN), std::vector<float>(w.size(), NAN)};
     if (fast) {
         solobox::fast::conv2d_forward(s, x.data(), w.data(), b.data(), p.y.data());
         solobox::fast::conv2d_grad_input(s, dy.data(), w.data(), p.dx.data());
         solobox::fast::conv2d_grad_weight(s, x.data(), dy.data(), p.dw.data());
     } else {
-        reference::conv2d_forward(s, x.data(), w.data(), b.data(), p.y.data());
-        reference::conv2d_grad_input(s, dy.data(), w.data(), p.dx.data());
-        reference::conv2d_grad_weight(s, x.data(), dy.data(), p.dw.data());
+        f32::reference::conv2d_forward(s, x.data(), w.data(), b.data(), p.y.data());
+        f32::reference::conv2d_grad_input(s, dy.data(), w.data(), p.dx.data());
+        f32::reference::conv2d_grad_weight(s, x.data(), dy.data(), p.dw.data());
     }
     return p;
 }
@@ -155,7 +156,7 @@ TEST(Convolution, BitsDependNeitherOnThreadsNorOnTheBatch) {
     }
     set_thread_count(default_thread_count());
     ConvShape first = s;
-    first.n = 1;  // the same first picture: noise() is a prefix
+    first.n = 1;  // the same first picture: uniform_noise() is a prefix
     const Passes alone = convolve(first, true);
     EXPECT_EQ(std::memcmp(one.y.data(), alone.y.data(), alone.y.size() * sizeof(float)), 0);
 }

@@ -14,7 +14,7 @@
 namespace solobox {
 namespace {
 
-Tensor noise(const Shape& shape, std::uint32_t op) {
+Tensor picture_noise(const Shape& shape, std::uint32_t op) {
     Random random({11, Stream::test, 0, 0, op});
     Tensor t(shape);
     for (std::int64_t i = 0; i < t.numel(); ++i) t.mutable_data()[i] = static_cast<Real>(random.uniform(0, 1));
@@ -35,17 +35,18 @@ void stir(Model& model, std::int64_t image) {
     std::uint32_t op = 100;
     for (const auto& p : parameters_of(model))
         if (p.param->kind == ParamKind::norm) {
-            const Tensor n = noise(p.param->value.shape(), ++op);
+            const Tensor n = picture_noise(p.param->value.shape(), ++op);
             for (std::int64_t i = 0; i < n.numel(); ++i) p.param->value.mutable_data()[i] += n[i] - Real(0.3);
         }
-    for (int i = 0; i < 3; ++i) (void)model(Var(noise({4, image, image, 3}, 7 + static_cast<std::uint32_t>(i))));
+    for (int i = 0; i < 3; ++i)
+        (void)model(Var(picture_noise({4, image, image, 3}, 7 + static_cast<std::uint32_t>(i))));
     set_training(model, false);
 }
 
 template <class Model>
 void expect_frozen_equals_evaluation(Model& model, std::int64_t image) {
     stir(model, image);
-    const Tensor one = noise({1, image, image, 3}, 1), three = noise({3, image, image, 3}, 2);
+    const Tensor one = picture_noise({1, image, image, 3}, 1), three = picture_noise({3, image, image, 3}, 2);
     const Tensor y1 = model(Var(one)).value(), y3 = model(Var(three)).value();
     model.freeze();
     for (int again = 0; again < 2; ++again) {  // packed, and from the pack
@@ -81,10 +82,10 @@ TEST(EnginePredict, PackedWeightsGiveTheSameBits) {
         force_kernels(kernels);
         for (const ConvSpec& spec :
              {ConvSpec{{1, 1}, {1, 1}}, ConvSpec{{2, 2}, {1, 1}}, ConvSpec{{1, 2}, {0, 1}, {2, 1}, 2}}) {
-            const Tensor w = noise({3, 3, 32 / spec.groups, 48}, 3);
+            const Tensor w = picture_noise({3, 3, 32 / spec.groups, 48}, 3);
             PackedWeight packed;
             for (const std::int64_t side : {12, 9, 12}) {  // another size, another pack
-                const Tensor x = noise({2, side, side, 32}, 4);
+                const Tensor x = picture_noise({2, side, side, 32}, 4);
                 EXPECT_EQ(conv2d(x, w, {}, spec, &packed).value().to_vector(),
                           conv2d(x, w, {}, spec).value().to_vector());
             }

@@ -18,7 +18,7 @@ namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 namespace {
 
-Tensor noise(const Shape& shape, std::uint32_t op) {
+Tensor batch_noise(const Shape& shape, std::uint32_t op) {
     Random random({3, Stream::test, 0, 0, op});
     Tensor t(shape);
     for (std::int64_t i = 0; i < t.numel(); ++i) t.mutable_data()[i] = static_cast<Real>(random.uniform(0, 1));
@@ -56,7 +56,7 @@ std::vector<Tensor> train_in_pieces(const std::vector<std::int64_t>& sizes) {
     TrainerConfig how{[](std::int64_t) { return 0.05; }};
     how.clip = 1;
     Trainer trainer(params, sgd, how);
-    const Tensor x = noise({6, 32, 32, 3}, 1), t = noise({6, 4}, 2);
+    const Tensor x = batch_noise({6, 32, 32, 3}, 1), t = batch_noise({6, 4}, 2);
     for (int step = 0; step < 3; ++step) {
         std::vector<BatchPart> parts;
         std::int64_t at = 0;
@@ -94,7 +94,7 @@ std::vector<Tensor> train_with(const std::function<std::unique_ptr<Optimizer>(st
     TrainerConfig how{[](std::int64_t step) { return 0.05 / static_cast<double>(step + 1); }};
     how.update_in_backward = in_backward;
     Trainer trainer(params, *o, how);
-    const Tensor x = noise({6, 32, 32, 3}, 1), t = noise({6, 4}, 2);
+    const Tensor x = batch_noise({6, 32, 32, 3}, 1), t = batch_noise({6, 4}, 2);
     for (int step = 0; step < 4; ++step) grad_norm = trainer.step([&] { return mse(net, x, t); }).grad_norm;
     for (const auto& p : params) EXPECT_TRUE(!p.param->sink && p.param->grad.defined() != in_backward) << p.name;
     return values_of(params);
@@ -123,7 +123,7 @@ TEST(EngineTraining, AnUpdateInsideBackwardRefusesWhatNeedsAllGradients) {
     Sgd sgd(decay_weights_only(params, 0), {0.9, 0, false});
     TrainerConfig how{[](std::int64_t) { return 0.05; }};
     how.update_in_backward = true;
-    const Tensor x = noise({2, 32, 32, 3}, 1), t = noise({2, 4}, 2);
+    const Tensor x = batch_noise({2, 32, 32, 3}, 1), t = batch_noise({2, 4}, 2);
     FlowRecorder flow(params);
     EXPECT_THROW(Trainer(params, sgd, how).step([&] { return mse(net, x, t); }, &flow), Error);
     const BatchPart half{[&] { return mse(net, x, t); }, 0.5};
@@ -163,7 +163,7 @@ std::vector<Tensor> train_and_weigh(Model& net, std::int64_t image, std::int64_t
     const auto params = parameters_of(net);
     Sgd sgd(decay_weights_only(params, 1e-3), {0.9, 0, false});
     Trainer trainer(params, sgd, {[](std::int64_t) { return 0.02; }});
-    const Tensor x = noise({4, image, image, 3}, 1);
+    const Tensor x = batch_noise({4, image, image, 3}, 1);
     std::int64_t before = 0;  // the other model, parameters, moments
     for (int step = 0; step < 3; ++step) {
         if (step == 2) {
@@ -224,7 +224,7 @@ TEST(EngineTraining, TheAverageFollowsParametersAndRunningStatistics) {
     TrainerConfig how{[](std::int64_t) { return 0.1; }};
     how.ema = &ema;
     Trainer trainer(params, sgd, how);
-    const Tensor x = noise({4, 32, 32, 3}, 1), t = noise({4, 4}, 2);
+    const Tensor x = batch_noise({4, 32, 32, 3}, 1), t = batch_noise({4, 4}, 2);
     for (int step = 1; step <= 5; ++step) {
         trainer.step([&] { return mse(net, x, t); });
         const double d = 0.9 * (1 - std::exp(-step / 4.0));
@@ -266,7 +266,7 @@ struct Watched {
     SingleBox net{small_tiny(NormKind::group), 1};
     std::vector<NamedParameter> params = parameters_of(net);
     Sgd sgd{decay_weights_only(params, 0), {0, 0, false}};
-    Tensor x = noise({2, 32, 32, 3}, 1), t = noise({2, 4}, 2);
+    Tensor x = batch_noise({2, 32, 32, 3}, 1), t = batch_noise({2, 4}, 2);
     TrainerConfig how() {
         TrainerConfig c{[](std::int64_t) { return 0.01; }};
         c.batch_names = [] { return std::string("a.jpg, b.jpg"); };
@@ -339,7 +339,7 @@ TEST(EngineTraining, MemoryStaysFlatOverAThousandSteps) {
     const auto params = parameters_of(net);
     Adam adam(decay_weights_only(params, 1e-4), {});
     Trainer trainer(params, adam, {[](std::int64_t) { return 1e-4; }, 1});
-    const Tensor x = noise({1, 32, 32, 3}, 1), t = noise({1, 4}, 2);
+    const Tensor x = batch_noise({1, 32, 32, 3}, 1), t = batch_noise({1, 4}, 2);
     PoolStats early;
     for (int step = 1; step <= (sizeof(Real) == 8 ? 100 : 1000); ++step) {  // double takes the slow kernels
         trainer.step([&] { return mse(net, x, t); });
@@ -384,12 +384,12 @@ TEST(EngineTraining, BitsDoNotDependOnThreads) {
             c.image = {64, 64};
             c.norm = norm;
             SingleBox net(c, 1);
-            const Tensor x = noise({5, 64, 64, 3}, 1), t = noise({5, 4}, 2);
+            const Tensor x = batch_noise({5, 64, 64, 3}, 1), t = batch_noise({5, 4}, 2);
             return bits_after_training<SingleBox>(net, [&](SingleBox& m) { return mse(m, x, t).total; });
         });
     expect_same_bits_for_all_thread_counts([&] {
         ResNet net(resnet_config("resnet18", 5), 1);
-        const Tensor x = noise({3, 40, 40, 3}, 1);
+        const Tensor x = batch_noise({3, 40, 40, 3}, 1);
         const IndexTensor labels = IndexTensor::from(Shape{3}, {0, 4, 2});
         return bits_after_training<ResNet>(net, [&](ResNet& m) { return cross_entropy(m(Var(x)), labels); });
     });

@@ -16,7 +16,7 @@ namespace {
 
 using Floats = std::vector<float>;
 
-Floats noise(std::int64_t n, std::uint32_t op) {
+Floats normal_noise(std::int64_t n, std::uint32_t op) {
     Random random({1, Stream::test, 0, 0, op});
     Floats v(static_cast<std::size_t>(n));
     for (float& x : v) x = static_cast<float>(random.normal());
@@ -56,7 +56,7 @@ protected:
 TEST_F(Winograd, TransformsAreTheMatrices) {
     const WinogradKernels &quick = isa(active_kernels()).winograd, &slow = reference_winograd;
     const std::int64_t c = 32, stride = 40;
-    const Floats in = noise(36 * stride, 1), bias = noise(c, 2);
+    const Floats in = normal_noise(36 * stride, 1), bias = normal_noise(c, 2);
     const auto both = [&](std::int64_t size, auto run, const char* what) {
         Floats a(static_cast<std::size_t>(size * stride), 7.0F), b = a;
         run(quick, a);
@@ -82,14 +82,15 @@ TEST_F(Winograd, TransformsAreTheMatrices) {
             "output");
 }
 
-struct Passes {
+struct WinogradPasses {
     Floats y, dx, dw;
 };
 
-Passes run(const ConvShape& s) {
-    const Floats x = noise(s.n * s.h * s.w * s.c, 1), w = noise(9 * s.c * s.o, 2), b = noise(s.o, 3);
-    const Floats dy = noise(s.out_pixels() * s.o, 4);
-    Passes p{Floats(dy.size(), NAN), Floats(x.size(), NAN), Floats(w.size(), NAN)};
+WinogradPasses run(const ConvShape& s) {
+    const Floats x = normal_noise(s.n * s.h * s.w * s.c, 1), w = normal_noise(9 * s.c * s.o, 2),
+                 b = normal_noise(s.o, 3);
+    const Floats dy = normal_noise(s.out_pixels() * s.o, 4);
+    WinogradPasses p{Floats(dy.size(), NAN), Floats(x.size(), NAN), Floats(w.size(), NAN)};
     fast::conv2d_forward(s, x.data(), w.data(), b.data(), p.y.data());
     fast::conv2d_grad_input(s, dy.data(), w.data(), p.dx.data());
     fast::conv2d_grad_weight(s, x.data(), dy.data(), p.dw.data());
@@ -100,8 +101,9 @@ Passes run(const ConvShape& s) {
 struct Exact {
     std::vector<double> y, dx, dw;
     explicit Exact(const ConvShape& s) {
-        const Floats x = noise(s.n * s.h * s.w * s.c, 1), w = noise(9 * s.c * s.o, 2), b = noise(s.o, 3);
-        const Floats dy = noise(s.out_pixels() * s.o, 4);
+        const Floats x = normal_noise(s.n * s.h * s.w * s.c, 1), w = normal_noise(9 * s.c * s.o, 2),
+                     b = normal_noise(s.o, 3);
+        const Floats dy = normal_noise(s.out_pixels() * s.o, 4);
         y.assign(dy.size(), 0);
         dx.assign(x.size(), 0);
         dw.assign(w.size(), 0);
@@ -136,22 +138,22 @@ double relative_error(const Floats& a, const std::vector<double>& exact) {
     return std::sqrt(off / size);
 }
 
-const std::vector<ConvShape> layers{{2, 12, 12, 16, 3, 3, 32, 1, 1, 1, 1}, {1, 7, 7, 64, 3, 3, 48, 1, 1, 1, 1},
-                                    {3, 14, 11, 48, 3, 3, 16, 1, 1, 1, 1}, {1, 10, 12, 32, 3, 3, 80, 1, 1, 0, 0},
-                                    {2, 8, 8, 112, 3, 3, 16, 1, 1, 2, 2},  {1, 11, 8, 16, 3, 3, 16, 1, 1, 0, 2},
-                                    {1, 16, 16, 256, 3, 3, 64, 1, 1, 1, 1}};
+const std::vector<ConvShape> winograd_layers{
+    {2, 12, 12, 16, 3, 3, 32, 1, 1, 1, 1}, {1, 7, 7, 64, 3, 3, 48, 1, 1, 1, 1},  {3, 14, 11, 48, 3, 3, 16, 1, 1, 1, 1},
+    {1, 10, 12, 32, 3, 3, 80, 1, 1, 0, 0}, {2, 8, 8, 112, 3, 3, 16, 1, 1, 2, 2}, {1, 11, 8, 16, 3, 3, 16, 1, 1, 0, 2},
+    {1, 16, 16, 256, 3, 3, 64, 1, 1, 1, 1}};
 
 std::string name_of_layer(const ConvShape& s) {
     return fmt::format("n{} {}x{}x{} -> {} pad {}x{}", s.n, s.h, s.w, s.c, s.o, s.pad_h, s.pad_w);
 }
 
 TEST_F(Winograd, AgreesWithTheDefinitionWithinItsErrorBound) {
-    for (const ConvShape& s : layers) {
+    for (const ConvShape& s : winograd_layers) {
         ASSERT_TRUE(fast::winograd_applies(s)) << name_of_layer(s);
         const Exact exact(s);
-        const Passes winograd = run(s);
+        const WinogradPasses winograd = run(s);
         fast::set_winograd(false);
-        const Passes direct = run(s);
+        const WinogradPasses direct = run(s);
         fast::set_winograd(true);
         const auto check = [&](const Floats& a, const Floats& b, const std::vector<double>& truth, const char* pass) {
             const double off = relative_error(a, truth), usual = relative_error(b, truth);
@@ -168,19 +170,19 @@ bool same(const Floats& a, const Floats& b, std::size_t n) {
 }
 
 TEST_F(Winograd, BitsDependNeitherOnThreadsNorOnTheBatch) {
-    for (ConvShape s : layers) {
+    for (ConvShape s : winograd_layers) {
         s.n = 5;
         set_thread_count(1);
-        const Passes one = run(s);
+        const WinogradPasses one = run(s);
         for (const int threads : {2, 3, 4}) {
             set_thread_count(threads);
-            const Passes many = run(s);
+            const WinogradPasses many = run(s);
             EXPECT_TRUE(same(one.y, many.y, one.y.size())) << name_of_layer(s);
             EXPECT_TRUE(same(one.dx, many.dx, one.dx.size())) << name_of_layer(s);
             EXPECT_TRUE(same(one.dw, many.dw, one.dw.size())) << name_of_layer(s);
         }
-        s.n = 1;  // the same first picture: noise() is a prefix
-        const Passes alone = run(s);
+        s.n = 1;  // the same first picture: normal_noise() is a prefix
+        const WinogradPasses alone = run(s);
         EXPECT_TRUE(same(one.y, alone.y, alone.y.size())) << name_of_layer(s);
         EXPECT_TRUE(same(one.dx, alone.dx, alone.dx.size())) << name_of_layer(s);
     }

@@ -24,7 +24,7 @@ AttentionSpec attention_spec(Case& c) {
     return spec;
 }
 
-void attention_case(Case& c) {
+void head_attention_case(Case& c) {
     // These three only repeat what the tensors say; a case in which they do not is not understood.
     const bool self = c.args.flag("self_attention");
     if (c.args.flag("bias") != c.has("param.in_proj_bias")) throw Unsupported("argument bias against the parameters");
@@ -40,8 +40,8 @@ void attention_case(Case& c) {
     if (result.weights.defined()) c.output(1, result.weights);
 }
 
-const bool registered = [] {
-    adapters()["multi_head_attention_forward"] = attention_case;
+const bool attention_registered = [] {
+    adapters()["multi_head_attention_forward"] = head_attention_case;
     return true;
 }();
 

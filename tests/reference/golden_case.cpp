@@ -174,6 +174,17 @@ void Case::output(const std::string& name, const IndexTensor& value) {
 }
 
 void Case::expect(const std::string& name, const Tensor& value) { compare(name, widened(value), value.shape()); }
+void Case::expect(const std::string& name, const std::vector<double>& values, const Shape& shape) {
+    Tensor t(shape);
+    check(static_cast<std::int64_t>(values.size()) == t.numel(), "{}: {} values for {}", name, values.size(),
+          shape.str());
+    std::transform(values.begin(), values.end(), t.mutable_data(), [](double v) { return static_cast<Real>(v); });
+    expect(name, t);
+}
+void Case::expect_integers(const std::string& name, const std::vector<std::int64_t>& values, const Shape& shape) {
+    if (!has(name)) throw Unsupported("tensor " + name + " is expected");
+    output(name, IndexTensor::from(shape, values));
+}
 void Case::expect_number(const std::string& name, double value) { compare(name, {value}, Shape{}); }
 
 void Case::expect_digest(const std::string& name, const Tensor& value) {

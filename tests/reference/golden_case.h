@@ -98,6 +98,9 @@ public:
     void output(int i, const IndexTensor& value) { output("output." + std::to_string(i), value); }
     // Compares right away; used by the groups that are not "run once, go back once".
     void expect(const std::string& name, const Tensor& value);
+    void expect(const std::string& name, const std::vector<double>& values, const Shape& shape);
+    // The same for whole numbers; a file without them makes the case unsupported.
+    void expect_integers(const std::string& name, const std::vector<std::int64_t>& values, const Shape& shape);
     void expect_number(const std::string& name, double value);
     // Against "digest." + name: 5 + min(n, 32) numbers that stand for a tensor too large to store, and their own rule.
     void expect_digest(const std::string& name, const Tensor& value);

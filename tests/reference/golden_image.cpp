@@ -41,19 +41,7 @@ void expect(Case& c, const std::string& name, const Picture& in) {
     store(in, t.mutable_data());
     c.expect(name, t);
 }
-void expect(Case& c, const std::string& name, const std::vector<double>& values, const Shape& shape) {
-    Tensor t(shape);
-    check(static_cast<std::int64_t>(values.size()) == t.numel(), "{}: {} values for {}", name, values.size(),
-          shape.str());
-    for (std::size_t i = 0; i < values.size(); ++i) t.mutable_data()[i] = static_cast<Real>(values[i]);
-    c.expect(name, t);
-}
-void expect_integers(Case& c, const std::string& name, const Integers& values, const Shape& shape) {
-    if (!c.has(name)) throw Unsupported("tensor " + name + " is expected");
-    c.output(name, IndexTensor::from(shape, values));
-}
-
-Objects objects(Case& c, const std::string& name, const std::string& labels = "") {
+Objects corner_boxes(Case& c, const std::string& name, const std::string& labels = "") {
     const Tensor t = c.floats(name);
     Objects out;
     for (std::int64_t i = 0; i + 3 < t.numel(); i += 4)
@@ -69,12 +57,12 @@ Objects objects(Case& c, const std::string& name, const std::string& labels = ""
 void expect(Case& c, const std::string& name, const Objects& boxes) {
     std::vector<double> flat;
     for (const Object& o : boxes) flat.insert(flat.end(), {o.x1, o.y1, o.x2, o.y2});
-    expect(c, name, flat, Shape{static_cast<std::int64_t>(boxes.size()), 4});
+    c.expect(name, flat, Shape{static_cast<std::int64_t>(boxes.size()), 4});
 }
 void expect_labels(Case& c, const Objects& boxes) {
     Integers labels;
     for (const Object& o : boxes) labels.push_back(o.class_id);
-    expect_integers(c, "output.labels", labels, Shape{static_cast<std::int64_t>(labels.size())});
+    c.expect_integers("output.labels", labels, Shape{static_cast<std::int64_t>(labels.size())});
 }
 
 template <class F>
@@ -102,9 +90,9 @@ void hflip_case(Case& c) {
     expect(c, "output.0", hflip(in));
     if (c.has("input.boxes"))
         expect(c, "output.boxes",
-               mapped(objects(c, "input.boxes"), [&](const Object& o) { return hflip(o, in.width); }));
+               mapped(corner_boxes(c, "input.boxes"), [&](const Object& o) { return hflip(o, in.width); }));
     if (!c.has("input.boxes_unit")) return;
-    expect(c, "output.boxes_unit", mapped(objects(c, "input.boxes_unit"), [](const Object& row) {
+    expect(c, "output.boxes_unit", mapped(corner_boxes(c, "input.boxes_unit"), [](const Object& row) {
                const UnitBox b = hflip(UnitBox{row.x1, row.y1, row.x2, row.y2});
                return Object{0, b.cx, b.cy, b.w, b.h};
            }));
@@ -119,7 +107,8 @@ void letterbox_case(Case& c) {
     agree(c, "left", plan.left);
     expect(c, "output.0", letterbox(in, plan, c.args.number("fill")));
     if (!c.has("input.boxes")) return;
-    const Objects inside = mapped(objects(c, "input.boxes"), [&](const Object& o) { return to_letterbox(o, plan); });
+    const Objects inside =
+        mapped(corner_boxes(c, "input.boxes"), [&](const Object& o) { return to_letterbox(o, plan); });
     expect(c, "output.boxes", inside);
     expect(c, "output.boxes_back", mapped(inside, [&](const Object& o) { return from_letterbox(o, plan); }));
 }
@@ -129,18 +118,18 @@ void crop_case(Case& c) {
                         int_argument(c, "width")};
     expect(c, "output.0", crop(picture(c), window));
     const Cropped left =
-        crop_objects(objects(c, "input.boxes", "input.labels"), window, c.args.number("min_visibility"));
-    expect(c, "output.visible", left.visible, Shape{static_cast<std::int64_t>(left.visible.size())});
+        crop_objects(corner_boxes(c, "input.boxes", "input.labels"), window, c.args.number("min_visibility"));
+    c.expect("output.visible", left.visible, Shape{static_cast<std::int64_t>(left.visible.size())});
     expect(c, "output.boxes", left.objects);
     expect_labels(c, left.objects);
-    expect_integers(c, "output.kept", Integers(left.kept.begin(), left.kept.end()),
-                    Shape{static_cast<std::int64_t>(left.kept.size())});
+    c.expect_integers("output.kept", Integers(left.kept.begin(), left.kept.end()),
+                      Shape{static_cast<std::int64_t>(left.kept.size())});
 }
 
 void rotate_boxes_case(Case& c) {
     std::vector<double> corners, visible;
     Objects enclosing, clipped;
-    for (const Object& o : objects(c, "input.boxes")) {
+    for (const Object& o : corner_boxes(c, "input.boxes")) {
         const RotatedBox r = rotate(o, c.args.number("degrees"), int_argument(c, "height"), int_argument(c, "width"));
         for (const auto& corner : r.corners) corners.insert(corners.end(), corner.begin(), corner.end());
         enclosing.push_back(r.enclosing);
@@ -148,10 +137,10 @@ void rotate_boxes_case(Case& c) {
         visible.push_back(r.visible);
     }
     const auto n = static_cast<std::int64_t>(visible.size());
-    expect(c, "output.corners", corners, Shape{n, 4, 2});
+    c.expect("output.corners", corners, Shape{n, 4, 2});
     expect(c, "output.boxes", enclosing);
     expect(c, "output.clipped", clipped);
-    expect(c, "output.visible", visible, Shape{n});
+    c.expect("output.visible", visible, Shape{n});
 }
 
 void rot90_case(Case& c) {
@@ -159,8 +148,9 @@ void rot90_case(Case& c) {
     const int k = int_argument(c, "k");
     expect(c, "output.0", rot90(in, k));
     if (c.has("input.boxes"))
-        expect(c, "output.boxes",
-               mapped(objects(c, "input.boxes"), [&](const Object& o) { return rot90(o, k, in.height, in.width); }));
+        expect(c, "output.boxes", mapped(corner_boxes(c, "input.boxes"), [&](const Object& o) {
+                   return rot90(o, k, in.height, in.width);
+               }));
 }
 
 void colour_case(Case& c, void (*change)(Picture&, double)) {
@@ -212,15 +202,16 @@ void mosaic_case(Case& c) {
         const Placement p = plan_mosaic(i, image.height, image.width, size, center.at(0), center.at(1));
         paint(canvas, image, p);
         placement.insert(placement.end(), {p.dx, p.dy, p.x1, p.y1, p.x2, p.y2});
-        const Cropped left = mosaic_objects(objects(c, "input.boxes." + n, "input.labels." + n), p, min_visibility);
+        const Cropped left =
+            mosaic_objects(corner_boxes(c, "input.boxes." + n, "input.labels." + n), p, min_visibility);
         kept = concat(std::move(kept), left.objects);
         for (const std::size_t k : left.kept) source.insert(source.end(), {i, static_cast<std::int64_t>(k)});
     }
     expect(c, "output.0", canvas);
-    expect_integers(c, "output.placement", placement, Shape{4, 6});
+    c.expect_integers("output.placement", placement, Shape{4, 6});
     expect(c, "output.boxes", kept);
     expect_labels(c, kept);
-    expect_integers(c, "output.source", source, Shape{static_cast<std::int64_t>(kept.size()), 2});
+    c.expect_integers("output.source", source, Shape{static_cast<std::int64_t>(kept.size()), 2});
 }
 
 // The labels of a mixed batch: soft labels, loss, and the gradient of the logits.
@@ -229,8 +220,8 @@ void check_mixed_labels(Case& c, double lambda) {
     Integers second;
     for (const std::int64_t i : perm.to_vector()) second.push_back(labels.to_vector().at(static_cast<std::size_t>(i)));
     const std::int64_t classes = c.args.integer("num_classes");
-    expect(c, "output.soft_labels", soft_labels(labels.to_vector(), second, lambda, static_cast<int>(classes)),
-           Shape{labels.numel(), classes});
+    c.expect("output.soft_labels", soft_labels(labels.to_vector(), second, lambda, static_cast<int>(classes)),
+             Shape{labels.numel(), classes});
     Parameter logits(c.floats("input.logits"));
     CrossEntropySpec spec;
     spec.label_smoothing = c.args.number("label_smoothing");
@@ -280,12 +271,12 @@ void cutmix_case(Case& c) {
 void mixup_boxes_case(Case& c) {
     expect(c, "output.0", blend(picture(c, "input.0"), picture(c, "input.1"), c.args.number("lambda")));
     const Objects both =
-        concat(objects(c, "input.boxes.0", "input.labels.0"), objects(c, "input.boxes.1", "input.labels.1"));
+        concat(corner_boxes(c, "input.boxes.0", "input.labels.0"), corner_boxes(c, "input.boxes.1", "input.labels.1"));
     expect(c, "output.boxes", both);
     expect_labels(c, both);
 }
 
-const bool registered = [] {
+const bool image_registered = [] {
     auto& a = adapters();
     a["image.resize_bilinear"] = [](Case& c) { resize_case(c, Resampling::bilinear); };
     a["image.resize_nearest"] = [](Case& c) { resize_case(c, Resampling::nearest); };

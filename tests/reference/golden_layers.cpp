@@ -101,7 +101,7 @@ void assignment_case(Case& c) {
     c.output(2, IndexTensor::from(shape, found.columns));
 }
 
-const bool registered = [] {
+const bool layers_registered = [] {
     auto& a = adapters();
     a["linear"] = [](Case& c) { c.output(0, linear(c.input(0), c.param("weight"), c.param("bias"))); };
     a["conv2d"] = [](Case& c) {

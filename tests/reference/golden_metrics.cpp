@@ -17,23 +17,10 @@ Doubles doubles(Case& c, const std::string& name) {
 
 std::int64_t size_of(const Doubles& v) { return static_cast<std::int64_t>(v.size()); }
 
-void expect(Case& c, const std::string& name, const Doubles& values, const Shape& shape) {
-    Tensor t(shape);
-    check(size_of(values) == t.numel(), "{}: {} values for {}", name, values.size(), shape.str());
-    for (std::int64_t i = 0; i < t.numel(); ++i)
-        t.mutable_data()[i] = static_cast<Real>(values[static_cast<std::size_t>(i)]);
-    c.expect(name, t);
-}
-void expect(Case& c, const std::string& name, const Doubles& values) {
-    expect(c, name, values, Shape{size_of(values)});
-}
-void expect(Case& c, const std::string& name, double value) { expect(c, name, Doubles{value}, Shape{}); }
-void expect_integers(Case& c, const std::string& name, const Integers& values, const Shape& shape) {
-    if (!c.has(name)) throw Unsupported("tensor " + name + " is expected");
-    c.output(name, IndexTensor::from(shape, values));
-}
+void expect(Case& c, const std::string& name, const Doubles& values) { c.expect(name, values, Shape{size_of(values)}); }
+void expect(Case& c, const std::string& name, double value) { c.expect(name, Doubles{value}, Shape{}); }
 void expect_integers(Case& c, const std::string& name, const Integers& values) {
-    expect_integers(c, name, values, Shape{static_cast<std::int64_t>(values.size())});
+    c.expect_integers(name, values, Shape{static_cast<std::int64_t>(values.size())});
 }
 
 // Rows of four as centre and size.
@@ -74,7 +61,7 @@ void box_iou_case(Case& c) {
         for (const Object& y : b) all.push_back(metrics::box_iou(x, y));
     expect(c, "output.0", rows);
     expect(c, "output.1", metrics::mean(rows));
-    expect(c, "output.2", all, Shape{static_cast<std::int64_t>(a.size()), static_cast<std::int64_t>(b.size())});
+    c.expect("output.2", all, Shape{static_cast<std::int64_t>(a.size()), static_cast<std::int64_t>(b.size())});
 }
 
 void box_iou_unit_case(Case& c) {
@@ -121,7 +108,7 @@ void confusion_case(Case& c) {
     const Integers predicted = c.index("input.0").to_vector(), truth = c.index("input.1").to_vector();
     for (std::size_t i = 0; i < truth.size(); ++i) confusion.add(truth[i], predicted.at(i));
     const auto each = confusion.per_class();
-    expect_integers(c, "output.matrix", confusion.matrix(), Shape{confusion.classes(), confusion.classes()});
+    c.expect_integers("output.matrix", confusion.matrix(), Shape{confusion.classes(), confusion.classes()});
     expect_integers(c, "output.support", confusion.support());
     expect(c, "output.precision", column(each, &metrics::Prf::precision));
     expect(c, "output.recall", column(each, &metrics::Prf::recall));
@@ -156,28 +143,28 @@ std::vector<Object> labelled(Case& c, const std::string& prefix) {
 
 void check_flags(Case& c, const metrics::DetectionAp& found, std::int64_t detections) {
     const Shape shape{detections, static_cast<std::int64_t>(found.iou_thresholds.size())};
-    expect_integers(c, "output.tp", Integers(found.tp.begin(), found.tp.end()), shape);
-    expect_integers(c, "output.fp", Integers(found.fp.begin(), found.fp.end()), shape);
-    expect_integers(c, "output.matched_gt", found.matched, shape);
+    c.expect_integers("output.tp", Integers(found.tp.begin(), found.tp.end()), shape);
+    c.expect_integers("output.fp", Integers(found.fp.begin(), found.fp.end()), shape);
+    c.expect_integers("output.matched_gt", found.matched, shape);
     expect_integers(c, "output.num_gt", found.truths);
 }
 
 void check_curves(Case& c, const metrics::DetectionAp& found) {
     const auto classes = static_cast<std::int64_t>(found.truths.size()),
                thresholds = static_cast<std::int64_t>(found.iou_thresholds.size());
-    expect(c, "output.ap", found.ap, Shape{classes, thresholds});
-    expect(c, "output.recall_max", found.recall_max, Shape{classes, thresholds});
+    c.expect("output.ap", found.ap, Shape{classes, thresholds});
+    c.expect("output.recall_max", found.recall_max, Shape{classes, thresholds});
     Doubles at_50;
     for (std::int64_t k = 0; k < classes; ++k) {
         const auto first = found.precision_at_recall.begin() +
                            (k * thresholds + static_cast<std::int64_t>(found.threshold(0.5))) * found.recall_points;
         at_50.insert(at_50.end(), first, first + found.recall_points);
     }
-    expect(c, "output.precision101_at_50", at_50, Shape{classes, found.recall_points});
+    c.expect("output.precision101_at_50", at_50, Shape{classes, found.recall_points});
     const Shape confidences{classes, metrics::confidence_points};
-    expect(c, "output.conf_precision", column(found.at_confidence, &metrics::Prf::precision), confidences);
-    expect(c, "output.conf_recall", column(found.at_confidence, &metrics::Prf::recall), confidences);
-    expect(c, "output.conf_f1", column(found.at_confidence, &metrics::Prf::f1), confidences);
+    c.expect("output.conf_precision", column(found.at_confidence, &metrics::Prf::precision), confidences);
+    c.expect("output.conf_recall", column(found.at_confidence, &metrics::Prf::recall), confidences);
+    c.expect("output.conf_f1", column(found.at_confidence, &metrics::Prf::f1), confidences);
     expect(c, "output.map50", found.mean_ap(0.5));
     expect(c, "output.map75", found.mean_ap(0.75));
     expect(c, "output.map50_95", found.mean_ap());
@@ -253,7 +240,7 @@ void best_box_case(Case& c) {
         if (c.has(information)) c.expect(information, c.floats(information));
 }
 
-const bool registered = [] {
+const bool metrics_registered = [] {
     auto& a = adapters();
     a["metrics.box_iou"] = box_iou_case;
     a["metrics.box_iou_unit"] = box_iou_unit_case;

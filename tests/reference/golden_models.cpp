@@ -355,7 +355,7 @@ void vit_case(Case& c) {
                 }));
 }
 
-const bool registered = [] {
+const bool models_registered = [] {
     adapters()["model.tiny_box"] = tiny_case;
     adapters()["model.toy_yolo"] = toy_case;
     adapters()["model.resnet"] = resnet_case;

@@ -125,7 +125,7 @@ void unary(const char* op, Unary f) {
     adapters()[op] = [f](Case& c) { c.output(0, f(c.input(0))); };
 }
 
-const bool registered = [] {
+const bool ops_registered = [] {
     auto& a = adapters();
     a["add"] = [](Case& c) { binary(c, "other", add); };
     a["sub"] = [](Case& c) { binary(c, "other", sub); };

@@ -234,7 +234,7 @@ void plateau_case(Case& c) {
     c.expect("output.1", after);
 }
 
-const bool registered = [] {
+const bool training_registered = [] {
     auto& a = adapters();
     for (const char* op : {"optim.sgd", "optim.adam", "optim.adamw"}) a[op] = trajectory;
     a["optim.clip_grad_norm"] = a["optim.clip_grad_value"] = clip_case;

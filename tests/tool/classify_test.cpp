@@ -23,7 +23,7 @@ using fixtures::read_text;
 using fixtures::run_program;
 using fixtures::TemporaryDirectory;
 
-constexpr int classes = 5;
+constexpr int class_count = 5;
 
 // Each class a colour, with noise: anybody can tell them apart.
 Image picture_of(int k, int number) {
@@ -37,12 +37,12 @@ Image picture_of(int k, int number) {
 }
 
 void write_set(const TemporaryDirectory& dir, int train = 8, int val = 4, int shift_val = 0) {
-    for (int k = 0; k < classes; ++k) {
+    for (int k = 0; k < class_count; ++k) {
         for (int i = 0; i < train; ++i)
             dir.write(fmt::format("train/class{}/{}.png", k, i), encode_png(picture_of(k, i)));
         for (int i = 0; i < val; ++i)
             dir.write(fmt::format("val/class{}/{}.png", k, i),
-                      encode_png(picture_of((k + shift_val) % classes, 100 + i)));
+                      encode_png(picture_of((k + shift_val) % class_count, 100 + i)));
     }
 }
 
@@ -283,7 +283,7 @@ TEST_F(Classifier, APictureAloneIsRefusedBeforeStepOne) {
 TEST_F(Classifier, AnotherSetOfClassesIsNotTheRuns) {
     ASSERT_EQ(train().code, 0);
     const TemporaryDirectory other;
-    for (int k = 0; k < classes; ++k)
+    for (int k = 0; k < class_count; ++k)
         for (const char* part : {"train", "val"})
             for (int i = 0; i < 2; ++i)
                 other.write(fmt::format("{}/other{}/{}.png", part, k, i), encode_png(picture_of(k, i)));

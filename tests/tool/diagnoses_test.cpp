@@ -13,10 +13,10 @@ namespace {
 
 using namespace fixtures;
 
-const std::string source = SOLOBOX_SOURCE_DIR;
-const std::string failed = source + "/experiments/collapse-box-failed.yaml";
+const std::string source_dir = SOLOBOX_SOURCE_DIR;
+const std::string collapsed = source_dir + "/experiments/collapse-box-failed.yaml";
 using Words = std::vector<std::string>;
-std::string printed(const std::string& file) { return source + "/tests/doctor/" + file; }
+std::string printed(const std::string& file) { return source_dir + "/tests/doctor/" + file; }
 
 std::set<std::string> words(const std::string& text) {
     std::set<std::string> all;
@@ -95,7 +95,7 @@ TEST(Diagnoses, Seed002) {
 
 TEST(Diagnoses, Seed003) {
     nlohmann::json page;
-    expect(fired({failed, "--no-probes", "--fact", "train_images=6000", "--log", printed("collapse.csv")}, &page),
+    expect(fired({collapsed, "--no-probes", "--fact", "train_images=6000", "--log", printed("collapse.csv")}, &page),
            "D02 D18 D25 D38 D39 D40 D41 D45", "D35 D36");
     const std::string rate = message_of(page, "D02"), drop = message_of(page, "D38"), average = message_of(page, "D41");
     for (const char* figure : {"40.0x", "0.00003125", "0.00000078"})
@@ -107,10 +107,10 @@ TEST(Diagnoses, Seed003) {
     for (const auto& rule : page["rules"]) order.push_back(rule["id"]);
     EXPECT_LT(std::find(order.begin(), order.end(), "D41"), std::find(order.begin(), order.end(), "D02"));
 
-    expect(fired({failed, "batch=8", "accumulate=4", "lr0=0.00025", "image=384", "--log", printed("collapse-good.csv"),
-                  "--no-probes"}),
+    expect(fired({collapsed, "batch=8", "accumulate=4", "lr0=0.00025", "image=384", "--log",
+                  printed("collapse-good.csv"), "--no-probes"}),
            "", "D02 D38");
-    expect(fired({failed, "batch=64", "accumulate=4", "lr0=0.001", "--no-probes"}), "", "D02 D38");
+    expect(fired({collapsed, "batch=64", "accumulate=4", "lr0=0.001", "--no-probes"}), "", "D02 D38");
 }
 
 TEST(Diagnoses, Seed004) {
@@ -157,10 +157,10 @@ std::string with_marks(const std::string& ok, const std::string& x, const std::s
 TEST(Diagnoses, TheBlockOfSeed003) {
     if (instrumented) GTEST_SKIP() << "320 pixels take minutes in an instrumented build";
     ::setenv("LC_ALL", "C.UTF-8", 1);
-    const Answer utf8 = run_program({"doctor", failed, "--strict"}),
+    const Answer utf8 = run_program({"doctor", collapsed, "--strict"}),
                  ascii = run_program({"doctor", "--ascii", "image=32"});
     ::setenv("LC_ALL", "C", 1);
-    const Answer plain = run_program({"doctor", failed});
+    const Answer plain = run_program({"doctor", collapsed});
     ::unsetenv("LC_ALL");
     EXPECT_EQ(utf8.code, 4);
     EXPECT_EQ(plain.code, 0);
@@ -261,11 +261,11 @@ TEST(Diagnoses, SectionsOfForeignFiles) {
 }
 
 TEST(Diagnoses, ThresholdsOfTheConfigurationCount) {
-    EXPECT_FALSE(fired({failed, "thresholds=D02=off", "--no-probes"}).contains("D02"));
-    EXPECT_FALSE(fired({failed, "--threshold", "D02.low=0.01", "--no-probes"}).contains("D02"));
-    EXPECT_EQ(run_program({"doctor", failed, "thresholds=D02.lo=1", "--no-probes"}).code, 2);
-    EXPECT_EQ(run_program({"doctor", "--threshold", "D66=off", failed, "--no-probes"}).code, 0);
-    EXPECT_EQ(run_program({"doctor", "--overfit", "--no-probes", failed}).code, 2);
+    EXPECT_FALSE(fired({collapsed, "thresholds=D02=off", "--no-probes"}).contains("D02"));
+    EXPECT_FALSE(fired({collapsed, "--threshold", "D02.low=0.01", "--no-probes"}).contains("D02"));
+    EXPECT_EQ(run_program({"doctor", collapsed, "thresholds=D02.lo=1", "--no-probes"}).code, 2);
+    EXPECT_EQ(run_program({"doctor", "--threshold", "D66=off", collapsed, "--no-probes"}).code, 0);
+    EXPECT_EQ(run_program({"doctor", "--overfit", "--no-probes", collapsed}).code, 2);
 }
 
 }  // namespace

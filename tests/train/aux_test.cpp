@@ -11,7 +11,7 @@
 namespace solobox {
 namespace {
 
-ResNetConfig small(std::int64_t heads) {
+ResNetConfig small_resnet(std::int64_t heads) {
     ResNetConfig c = resnet_config("resnet18", 3);
     c.layers = {1, 2, 1, 1}, c.planes = 4, c.small_stem = true, c.aux_heads = heads;
     return c;
@@ -30,7 +30,7 @@ std::map<std::string, Tensor> seen_by(ResNet& model) {
 
 TEST(AuxHeads, HaveNamesAndReadTheirStages) {
     for (const std::int64_t heads : {0, 1, 2}) {
-        ResNet model(small(heads), 1);
+        ResNet model(small_resnet(heads), 1);
         const std::vector<std::string> all{"aux_layer2", "aux_layer3"};
         const std::vector<std::string> names(all.end() - heads, all.end());
         EXPECT_EQ(model.aux_names(), names);
@@ -55,7 +55,7 @@ TEST(AuxHeads, HaveNamesAndReadTheirStages) {
         }
         const auto params = parameters_of(model);
         std::int64_t described = 0;
-        for (const LayerRow& row : describe(small(heads))) described += row.parameters;
+        for (const LayerRow& row : describe(small_resnet(heads))) described += row.parameters;
         EXPECT_EQ(count_parameters(model), described);
         if (heads > 1) {
             EXPECT_EQ(params[params.size() - 4].name, "aux_layer2.weight");
@@ -67,7 +67,7 @@ TEST(AuxHeads, HaveNamesAndReadTheirStages) {
 }
 
 TEST(AuxHeads, LeaveTheRestOfTheNetworkAlone) {
-    ResNet plain(small(0), 1), watched(small(2), 1);
+    ResNet plain(small_resnet(0), 1), watched(small_resnet(2), 1);
     const auto a = parameters_of(plain), b = parameters_of(watched);
     ASSERT_EQ(a.size() + 4, b.size());
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -84,11 +84,11 @@ TEST(AuxHeads, LeaveTheRestOfTheNetworkAlone) {
     EXPECT_EQ(frozen.named.size(), 1U);
     for (std::int64_t i = 0; i < before.numel(); ++i)
         EXPECT_NEAR(static_cast<double>(before[i]), static_cast<double>(frozen.main().value()[i]), 1e-4);
-    EXPECT_THROW(ResNet(small(3), 1), ConfigError);
+    EXPECT_THROW(ResNet(small_resnet(3), 1), ConfigError);
 }
 
 TEST(AuxHeads, AddTheirWeightedLosses) {
-    ResNet model(small(2), 1);
+    ResNet model(small_resnet(2), 1);
     ClassLossSpec spec{0.1, 0.4, model.aux_names()};
     const LossValue loss = class_loss(model.answers(Var(pictures()), {}), labels(), spec);
     std::string names;
@@ -104,7 +104,7 @@ TEST(AuxHeads, AddTheirWeightedLosses) {
     EXPECT_EQ(loss.terms[0].weight, 1);
     EXPECT_EQ(loss.terms[2].weight, 0.4);
     EXPECT_NEAR(static_cast<double>(loss.total.value().item()), sum, 1e-5);
-    ResNet plain(small(0), 1);
+    ResNet plain(small_resnet(0), 1);
     const LossValue alone = class_loss(plain.answers(Var(pictures()), {}), labels(), {0.1, 0.4, {}});
     EXPECT_TRUE(alone.terms.empty());
     EXPECT_EQ(alone.total.value().item(), loss.terms[0].value.value().item());

@@ -7,6 +7,7 @@
 
 #include "nn/box_loss.h"
 #include "nn/visit.h"
+#include "tests/support/configs.h"
 #include "train/step/parameter_groups.h"
 #include "train/step/run_rate.h"
 #include "train/tasks/classes.h"
@@ -15,21 +16,17 @@
 namespace solobox {
 namespace {
 
-Config config_of(const std::vector<std::string>& words) {
-    Config config;
-    config.set_words(words, "test");
-    return config;
-}
+using fixtures::config_of;
 
 // The network of a configuration, made small.
-ResNet small(const std::string& fault) {
+ResNet faulty_resnet(const std::string& fault) {
     ResNetConfig c = class_model_config(config_of({"model=resnet18", "aux_heads=2", "fault=" + fault}), 3);
     c.layers = {1, 1, 1, 1}, c.planes = 4, c.small_stem = true;
     return ResNet(c, 1);
 }
 
-Var pictures() { return Var(normal({4, 32, 32, 3}, 0, 1, Random({5, Stream::test, 0, 0, 1}))); }
-IndexTensor labels() { return IndexTensor::from({4}, {0, 1, 2, 1}); }
+Var four_pictures() { return Var(normal({4, 32, 32, 3}, 0, 1, Random({5, Stream::test, 0, 0, 1}))); }
+IndexTensor four_labels() { return IndexTensor::from({4}, {0, 1, 2, 1}); }
 
 template <class Model, class Loss>
 std::map<std::string, bool> moved_by(Model& model, const Loss& loss) {
@@ -42,13 +39,13 @@ std::map<std::string, bool> moved_by(Model& model, const Loss& loss) {
 }
 
 TEST(Faults, CutLeavesTheTrunkWithoutGradient) {
-    ResNet net = small("cut");
+    ResNet net = faulty_resnet("cut");
     const ClassLossSpec spec{0, 0.4, net.aux_names()};
     for (const auto& [name, moved] :
-         moved_by(net, [&] { return class_loss(net.answers(pictures(), {}), labels(), spec).total; }))
+         moved_by(net, [&] { return class_loss(net.answers(four_pictures(), {}), four_labels(), spec).total; }))
         EXPECT_EQ(moved, !in_backbone(net.heads(), name)) << name;
     const auto box = make_single_box(config_of({"image=32", "hidden=8", "fault=cut"}), {});
-    for (const auto& [name, moved] : moved_by(*box, [&] { return sum((*box)(pictures())); }))
+    for (const auto& [name, moved] : moved_by(*box, [&] { return sum((*box)(four_pictures())); }))
         EXPECT_EQ(moved, !in_backbone(box->heads(), name)) << name;
 }
 
@@ -58,9 +55,9 @@ TEST(Faults, UnweightedIsAPlainSum) {
         for (const LossTerm& t : loss.terms) sum += static_cast<double>(t.value.value().item());
         return sum;
     };
-    ResNet net = small("unweighted");
+    ResNet net = faulty_resnet("unweighted");
     const Config config = config_of({"model=resnet18", "aux_heads=2", "aux_weight=0.25", "fault=unweighted"});
-    const LossValue classes = class_loss(net.answers(pictures(), {}), labels(), class_loss_spec(config));
+    const LossValue classes = class_loss(net.answers(four_pictures(), {}), four_labels(), class_loss_spec(config));
     EXPECT_NEAR(static_cast<double>(classes.total.value().item()), plain_sum(classes), 1e-5);
     EXPECT_EQ(classes.terms[1].weight, 0.25);
     const Var raw(Tensor::full({2, 4}, Real(0.3)));
@@ -71,13 +68,13 @@ TEST(Faults, UnweightedIsAPlainSum) {
 }
 
 TEST(Faults, SilentHeadsAnswerInTrainingOnly) {
-    ResNet net = small("aux_silent");
-    EXPECT_EQ(net.answers(pictures(), {}).named.size(), 3U);
+    ResNet net = faulty_resnet("aux_silent");
+    EXPECT_EQ(net.answers(four_pictures(), {}).named.size(), 3U);
     set_training(net, false);
-    const Answers out = net.answers(pictures(), {});
+    const Answers out = net.answers(four_pictures(), {});
     EXPECT_EQ(out.named.size(), 1U);
     const Config config = config_of({"model=resnet18", "aux_heads=2", "fault=aux_silent"});
-    const LossValue loss = class_loss(out, labels(), class_loss_spec(config));
+    const LossValue loss = class_loss(out, four_labels(), class_loss_spec(config));
     ASSERT_EQ(loss.terms.size(), 3U);
     EXPECT_EQ(loss.terms[1].value.value().item(), 0);
     EXPECT_EQ(loss.total.value().item(), loss.terms[0].value.value().item());
@@ -86,21 +83,22 @@ TEST(Faults, SilentHeadsAnswerInTrainingOnly) {
 TEST(Faults, DetachedHeadsTeachTheTrunkNothing) {
     const auto by_heads = [](ResNet& net) {
         return moved_by(net, [&] {
-            const Answers out = net.answers(pictures(), {});
-            return cross_entropy(out.named[1].second, labels()) + cross_entropy(out.named[2].second, labels());
+            const Answers out = net.answers(four_pictures(), {});
+            return cross_entropy(out.named[1].second, four_labels()) +
+                   cross_entropy(out.named[2].second, four_labels());
         });
     };
-    ResNet healthy = small("none"), ill = small("aux_detached");
+    ResNet healthy = faulty_resnet("none"), ill = faulty_resnet("aux_detached");
     EXPECT_TRUE(by_heads(healthy).at("layer1.0.conv1.weight"));
     for (const auto& [name, moved] : by_heads(ill)) EXPECT_EQ(moved, name.starts_with("aux_")) << name;
 }
 
 TEST(Faults, ShiftedHeadsReadTheStageBefore) {
-    ResNet net = small("aux_shifted");
+    ResNet net = faulty_resnet("aux_shifted");
     std::map<std::string, std::vector<Real>> seen;
     {
         const Observe watch([&](const std::string& name, const Tensor& t) { seen[name] = t.to_vector(); });
-        (void)net.answers(pictures(), {});
+        (void)net.answers(four_pictures(), {});
     }
     EXPECT_EQ(seen.at("aux_layer2.input"), seen.at("layer1.0"));
     EXPECT_EQ(seen.at("aux_layer3.input"), seen.at("layer2.0"));

@@ -3,6 +3,7 @@
 
 #include "nn/models/single_box.h"
 #include "nn/visit.h"
+#include "tests/support/configs.h"
 #include "train/step/parameter_groups.h"
 #include "train/step/run_rate.h"
 #include "train/step/training_schedule.h"
@@ -10,20 +11,16 @@
 namespace solobox {
 namespace {
 
-Config config_of(const std::vector<std::string>& words) {
-    Config config;
-    config.set_words(words, "test");
-    return config;
-}
+using fixtures::config_of;
 
-SingleBox small() {
+SingleBox small_box() {
     SingleBoxConfig c = tiny_config();
     c.image = {32, 32}, c.hidden = 8;
     return SingleBox(c, 1);
 }
 
 TEST(Groups, TheBackboneHasItsOwnRate) {
-    SingleBox net = small();
+    SingleBox net = small_box();
     const auto params = parameters_of(net);
     for (const Member& m : optimizer_members(config_of({"backbone_lr=0.1"}), params, net.heads())) {
         const bool trunk = m.param.name.starts_with("feat.");
@@ -48,7 +45,7 @@ TEST(Groups, TheBackboneHasItsOwnRate) {
 }
 
 TEST(Groups, MembersComeAndGo) {
-    SingleBox net = small();
+    SingleBox net = small_box();
     const auto params = parameters_of(net);
     const auto adam = make_optimizer({}, params, net.heads());
     const std::size_t all = adam->members().size();

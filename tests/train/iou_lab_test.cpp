@@ -12,7 +12,7 @@
 namespace solobox {
 namespace {
 
-LabSpec small() {
+LabSpec small_lab() {
     LabSpec spec;
     spec.grid = 6;
     spec.steps = 12;
@@ -89,15 +89,15 @@ TEST(IouLab, SpecsThatMeanNothingAreRefused) {
 TEST(IouLab, ThePageIsTheSameForEveryNumberOfThreads) {
     const int before = thread_count();
     set_thread_count(1);
-    const std::string one = render_report(iou_lab_report(run_iou_lab(small())));
+    const std::string one = render_report(iou_lab_report(run_iou_lab(small_lab())));
     set_thread_count(4);
-    const std::string four = render_report(iou_lab_report(run_iou_lab(small())));
+    const std::string four = render_report(iou_lab_report(run_iou_lab(small_lab())));
     set_thread_count(before);
     EXPECT_TRUE(one == four);
 }
 
 TEST(IouLab, ThePageHasTwoFieldsPerLossAndIsWellFormed) {
-    LabSpec spec = small();
+    LabSpec spec = small_lab();
     for (const std::vector<std::string>& losses : {std::vector<std::string>{}, {"iou"}, {"giou", "mse"}}) {
         spec.losses = losses;
         const IouLab lab = run_iou_lab(spec);
