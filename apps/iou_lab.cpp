@@ -143,8 +143,8 @@ void print_table(const IouLab& lab) {
     }
     fmt::print(
         "no pull: share of positions of a {:g} x {:g} box whose centre gets no gradient; cosine: of the others, with "
-        "the way "
-        "to the target\nstarts: steps of gradient descent to IoU {} at the best of {} rates (-: never within {})\n",
+        "the way to the target\nstarts: steps of gradient descent to IoU {} at the best of {} rates (-: never within "
+        "{})\n",
         lab.spec.width, lab.spec.height, fmt::join(lab_thresholds, " / "), lab.spec.rates.size(), lab.spec.steps);
 }
 

@@ -261,13 +261,9 @@ std::string schema_text() {
 std::string schema_markdown() {
     std::string text =
         "# Configuration keys\n\nWritten by `solobox config --schema --markdown`. Keys marked [train] belong to "
-        "`train` and "
-        "its relatives; the others also to `overfit`. Keys marked [box] belong to tiny and toy, those marked [classes] "
-        "to "
-        "the resnets, [regression] and [occupancy] to tiny and toy with that head: where they would be ignored they "
-        "are "
-        "errors.\n\n| key | type | default | meaning "
-        "|\n|---|---|---|---|\n";
+        "`train` and its relatives; the others also to `overfit`. Keys marked [box] belong to tiny and toy, those "
+        "marked [classes] to the resnets, [regression] and [occupancy] to tiny and toy with that head: where they "
+        "would be ignored they are errors.\n\n| key | type | default | meaning |\n|---|---|---|---|\n";
     for (const ConfigKey& k : config_schema()) {
         std::string type = type_name(k);
         for (std::size_t at = 0; (at = type.find('|', at)) != std::string::npos; at += 2) type.replace(at, 1, "\\|");

@@ -95,9 +95,9 @@ std::vector<ConfigKey> common_keys() {
             .in_train(),
         number("ema_tau", 100, 0, 1e9, "steps in which ema_decay is reached: decay (1 - exp(-step / tau)); 0: at once")
             .in_train(),
-        choice("val_weights", {"ema", "raw"},
-               "weights that validation, best.safetensors' score and the final pictures use: the average or the raw "
-               "ones")
+        choice(
+            "val_weights", {"ema", "raw"},
+            "weights that validation, best.safetensors' score and the final pictures use: the average or the raw ones")
             .in_train(),
         integer("patience", 15, 0, 1'000'000, "validations without a better score before training stops; 0 is off")
             .in_train()
@@ -168,8 +168,7 @@ std::vector<ConfigKey> common_keys() {
         flag("antialias", true, "resize with antialiasing (as PIL) instead of plain bilinear"),
         text("reference", "",
              "for the doctor: a run known to be good, by name (collapse-report), as batch=8,lr0=0.00025,image=384, or "
-             "its "
-             "directory")
+             "its directory")
             .in_train()
             .decides_nothing(),
         text("thresholds", "", "of the doctor's rules, as D36.norm=5000,D52=off").decides_nothing(),

@@ -99,7 +99,7 @@ struct Rule {
     std::string signal;  // what is measured, and when it fires
     std::vector<Threshold> thresholds = {};
     std::string severity;  // "FAIL", "WARN/FAIL"
-    std::string cause, key, fix, seed = {};
+    std::string cause = {}, key = {}, fix = {}, seed = {};
     std::string note = {};  // where arithmetic corrects the report's own explanation
     Example example;
     std::function<Verdict(const Chart&)> judge;

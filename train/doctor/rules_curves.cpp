@@ -238,7 +238,6 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .name = "no average",
                  .signal = "stable training without averaged weights",
                  .severity = "INFO",
-                 .cause = "",
                  .key = "ema_decay",
                  .fix = "ema_decay=0.999 (often 1 to 2 % IoU)",
                  .seed = "002",
@@ -249,9 +248,8 @@ void add_curve_rules(std::vector<Rule>& t) {
         {.id = "D46",
          .phases = "L",
          .name = "overfitting",
-         .signal =
-             "validation loss rising 3 times in a row at the end, or above 1.02 of its best, while the training loss "
-             "falls; or the metric 0.15 higher in training",
+         .signal = "validation loss rising 3 times in a row at the end, or above 1.02 of its best, while the training "
+                   "loss falls; or the metric 0.15 higher in training",
          .thresholds = {{"rises", 3, "in a row"}, {"ratio", 1.02, "of the best"}, {"gap", 0.15, "of the metric"}},
          .severity = "WARN",
          .cause = "the pictures are learned by heart",
@@ -268,7 +266,6 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .name = "best epoch is not the last",
                  .signal = "epoch, value and gap",
                  .severity = "INFO",
-                 .cause = "",
                  .key = "patience",
                  .fix = "use the best checkpoint",
                  .seed = "000 (6 of 15), 001 (12 of 15)",
@@ -282,7 +279,6 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .thresholds = {{"ratio", 3, "of the training value"}},
                  .severity = "WARN",
                  .cause = "one head learns by heart",
-                 .key = "",
                  .fix = "augmentation, class prior",
                  .seed = "001",
                  .note = "5.139 / 0.929 = 5.5.",
@@ -298,9 +294,8 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .key = "lambda_*",
                  .fix = "divide by the weight",
                  .seed = "001",
-                 .note =
-                     "The report's box loss fell by 40 %: its weight fell from 7.5 to 5.0. Per weight it is -12.0 % in "
-                     "training, -1.6 % in validation.",
+                 .note = "The report's box loss fell by 40 %: its weight fell from 7.5 to 5.0. Per weight it is -12.0 "
+                         "% in training, -1.6 % in validation.",
                  .example = {Kind::foreign, "gain.box: 5.0\nbaseline_gain.box: 7.5\n",
                              "gain.box: 7.5\nbaseline_gain.box: 7.5\n"},
                  .judge = other_gains});
@@ -310,8 +305,6 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .signal = "best primary metric below 0.9 of the baseline's best",
                  .thresholds = {{"share", 0.9, "of the baseline"}},
                  .severity = "FAIL",
-                 .cause = "",
-                 .key = "",
                  .fix = "back to the baseline, then one change at a time",
                  .seed = "001",
                  .note = "0.082 against 0.154 is -47 %.",
@@ -326,7 +319,6 @@ void add_curve_rules(std::vector<Rule>& t) {
          .thresholds = {{"groups", 1, "of keys"}},
          .severity = "WARN",
          .cause = "no change can be told from the others",
-         .key = "",
          .fix = "one change at a time",
          .seed = "001",
          .note = "The report blames degrees=0 and mixup=0: those are the defaults, the baseline had them too. What "
@@ -342,7 +334,6 @@ void add_curve_rules(std::vector<Rule>& t) {
          .thresholds = {{"recall", 0.2, ""}, {"precision", 0.4, ""}},
          .severity = "INFO",
          .cause = "the threshold hides what was found",
-         .key = "",
          .fix = "lower confidence threshold, larger input, tiles, F2 as the threshold's criterion",
          .seed = "001",
          .example = {Kind::log, "epoch,precision,recall\n15,0.499,0.052\n", "epoch,precision,recall\n15,0.499,0.4\n"},

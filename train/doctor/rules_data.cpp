@@ -78,12 +78,13 @@ Verdict little_data(const Chart& c) {
                           : c.has("classes")        ? n / c.number("classes") < c.limit("each")
                                                     : false;
     if (n * c.limit("factor") >= std::sqrt(parameters) && !few_each) return c.pass(n);
-    return c.fire(Severity::info, n,
-                  few_each
-                      ? fmt::format("{:g} training pictures, fewer than {:g} a class: enough to see that everything "
-                                    "runs, not to learn",
-                                    n, c.limit("each"))
-                      : fmt::format("{:g} training pictures for {:.3g} parameters", n, parameters));
+    return c.fire(
+        Severity::info, n,
+        few_each
+            ? fmt::format(
+                  "{:g} training pictures, fewer than {:g} a class: enough to see that everything runs, not to learn",
+                  n, c.limit("each"))
+            : fmt::format("{:g} training pictures for {:.3g} parameters", n, parameters));
 }
 
 }  // namespace

@@ -67,13 +67,10 @@ std::string rules_markdown() {
     std::string text =
         "# The doctor's rules\n\n"
         "Written by `solobox doctor --docs` from the table in train/doctor/rules_*.cpp. Every rule reads named facts; "
-        "one "
-        "that misses a fact says SKIP, never PASS. Limits are set with `--threshold D02.low=0.4` (in a run: "
-        "`thresholds: "
-        "D02.low=0.4`), `D02=off` silences a rule. Facts that the doctor cannot find out are told with `--fact "
-        "train_images=6000`. A rule about a mechanism that no model here has (exits of a transformer, experts, "
-        "assigners, "
-        "masks: D33 in part, D34, D53, D56's rows, D67, D72) works on logs and facts.\n\n";
+        "one that misses a fact says SKIP, never PASS. Limits are set with `--threshold D02.low=0.4` (in a run: "
+        "`thresholds: D02.low=0.4`), `D02=off` silences a rule. Facts that the doctor cannot find out are told with "
+        "`--fact train_images=6000`. A rule about a mechanism that no model here has (exits of a transformer, experts, "
+        "assigners, masks: D33 in part, D34, D53, D56's rows, D67, D72) works on logs and facts.\n\n";
     text += "| rule | | looks at | severity | seed |\n|---|---|---|---|---|\n";
     for (const Rule& r : rule_table())
         text += fmt::format("| [{0}](#{1}) | {2} | {3} | {4} | {5} |\n", r.id,
@@ -101,8 +98,7 @@ std::string rules_markdown() {
     }
     text +=
         "\n## Facts\n\nNames for `--fact` (numbers, texts), `--columns` (series) and files of other programs; a name "
-        "that ends in a "
-        "dot is a family.\n\n| fact | kind | meaning | also found as |\n|---|---|---|---|\n";
+        "that ends in a dot is a family.\n\n| fact | kind | meaning | also found as |\n|---|---|---|---|\n";
     const char* const kinds[] = {"number", "text", "series", "texts"};
     for (const FactInfo& f : fact_catalogue())
         text += fmt::format("| {} | {} | {} | {} |\n", f.name, kinds[static_cast<int>(f.kind)], cell(f.meaning),

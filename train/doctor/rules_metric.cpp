@@ -141,25 +141,24 @@ Verdict unstable(const Chart& c) {
 }  // namespace
 
 void add_metric_rules(std::vector<Rule>& t) {
-    t.push_back({.id = "D38",
-                 .phases = "RL",
-                 .name = "metric drops in epoch 2",
-                 .signal = "metric of epoch 2 or 3 below half of epoch 1's; FAIL below a fifth",
-                 .thresholds = {{"warn", 0.5, "of epoch 1"}, {"fail", 0.2, "of epoch 1"}},
-                 .severity = "WARN/FAIL",
-                 .cause = "a rate far too small, or an average that validates the initial weights",
-                 .key = "lr0, ema_decay",
-                 .fix = "look at D41 (average) and D02 (rate) first",
-                 .seed = "003",
-                 .note = "The report says a 90 % drop in epoch 2: it is 82.8 % in epoch 2 and 89.9 % by epoch 3. It "
-                         "calls the drop the "
-                         "sign of a rate too small; measured here (experiments/collapse-box-small-lr.yaml) a rate 40 "
-                         "times too small "
-                         "alone "
-                         "learns more slowly and does not drop, a fixed average (collapse-box-ema.yaml) does not rise.",
-                 .example = {Kind::log, rows_of("epoch,metric\n", {0.1094, 0.0188, 0.0111}),
-                             rows_of("epoch,metric\n", {0.1091, 0.3, 0.4243})},
-                 .judge = early_drop});
+    t.push_back(
+        {.id = "D38",
+         .phases = "RL",
+         .name = "metric drops in epoch 2",
+         .signal = "metric of epoch 2 or 3 below half of epoch 1's; FAIL below a fifth",
+         .thresholds = {{"warn", 0.5, "of epoch 1"}, {"fail", 0.2, "of epoch 1"}},
+         .severity = "WARN/FAIL",
+         .cause = "a rate far too small, or an average that validates the initial weights",
+         .key = "lr0, ema_decay",
+         .fix = "look at D41 (average) and D02 (rate) first",
+         .seed = "003",
+         .note =
+             "The report says a 90 % drop in epoch 2: it is 82.8 % in epoch 2 and 89.9 % by epoch 3. It calls the drop "
+             "the sign of a rate too small; measured here (experiments/collapse-box-small-lr.yaml) a rate 40 times too "
+             "small alone learns more slowly and does not drop, a fixed average (collapse-box-ema.yaml) does not rise.",
+         .example = {Kind::log, rows_of("epoch,metric\n", {0.1094, 0.0188, 0.0111}),
+                     rows_of("epoch,metric\n", {0.1091, 0.3, 0.4243})},
+         .judge = early_drop});
     t.push_back({.id = "D39",
                  .phases = "RL",
                  .name = "stuck",
@@ -176,9 +175,8 @@ void add_metric_rules(std::vector<Rule>& t) {
     t.push_back({.id = "D40",
                  .phases = "RL",
                  .name = "collapse",
-                 .signal =
-                     "metric 0 after it was above 0.05; all predictions positive or none; predictions of different "
-                     "pictures vary less than 5 % of the truth in 3 validations",
+                 .signal = "metric 0 after it was above 0.05; all predictions positive or none; predictions of "
+                           "different pictures vary less than 5 % of the truth in 3 validations",
                  .thresholds = {{"zero", 1e-4, "metric"},
                                 {"before", 0.05, "metric"},
                                 {"none", 1e-4, "share of positive predictions"},
@@ -198,8 +196,7 @@ void add_metric_rules(std::vector<Rule>& t) {
          .phases = "CR",
          .name = "average still holds the initial weights",
          .signal = "product of the decays at the first validation above 0.1, FAIL above 0.5, when validation uses the "
-                   "average; "
-                   "distance above 0.5",
+                   "average; distance above 0.5",
          .thresholds = {{"warn", 0.1, "of the average"},
                         {"fail", 0.5, "of the average"},
                         {"distance", 0.5, "of the weights' norm"}},
@@ -211,8 +208,7 @@ void add_metric_rules(std::vector<Rule>& t) {
          .seed = "003",
          .note = "A second explanation of the collapse that the report does not see: with 46 updates per epoch at "
                  "0.9999 validation saw 99.5 % initial weights after epoch 1 and 87.1 % after epoch 30, with live "
-                 "BatchNorm "
-                 "statistics. It is read before D02.",
+                 "BatchNorm statistics. It is read before D02.",
          .example = {Kind::config, "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=0 epochs=20",
                      "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=100 epochs=20"},
          .judge = average_behind});

@@ -21,10 +21,9 @@ Verdict unsquashed(const Chart& c) {
     return c.fire(
         Severity::fail, outside,
         c.has("decoded_outside")
-            ? fmt::format(
-                  "for raw numbers of -8 to 8 {:.0f} % of the decoded ones leave their range (centres 0..1, sides "
-                  "from 0): nothing squashes the output, the targets lie in 0..1",
-                  100 * outside)
+            ? fmt::format("for raw numbers of -8 to 8 {:.0f} % of the decoded ones leave their range (centres 0..1, "
+                          "sides from 0): nothing squashes the output, the targets lie in 0..1",
+                          100 * outside)
             : fmt::format("decode {}: nothing squashes the output, the targets lie in 0..1", c.text("decode")));
 }
 
@@ -198,36 +197,33 @@ void add_model_rules(std::vector<Rule>& t) {
                  .example = {Kind::config, "model=resnet18 image=32 batch=16 aux_heads=2 aux_weight=2",
                              "model=resnet18 image=32 batch=16 aux_heads=2 aux_weight=0.3"},
                  .judge = deep_share});
-    t.push_back(
-        {.id = "D70",
-         .phases = "C",
-         .name = "deep without normalisation",
-         .signal = "more than 15 convolutions and no normalisation",
-         .thresholds = {{"depth", 15, "convolutions"}},
-         .severity = "INFO",
-         .cause = "the picture's signal dies on its way",
-         .key = "norm",
-         .fix = "norm=group",
-         .seed = "002",
-         .note = "With the source's initialisation and without norm the 24 convolutions of the toy pass no image "
-                 "signal: the features of different pictures agree to 1e-7. That, not the list in the report, is very "
-                 "likely why it stood at IoU 0.44.",
-         .example = {Kind::config, "model=toy width_mult=0.1 image=64 hidden=64 norm=none",
-                     "model=toy width_mult=0.1 image=64 hidden=64 norm=group"},
-         .judge = no_norm});
+    t.push_back({.id = "D70",
+                 .phases = "C",
+                 .name = "deep without normalisation",
+                 .signal = "more than 15 convolutions and no normalisation",
+                 .thresholds = {{"depth", 15, "convolutions"}},
+                 .severity = "INFO",
+                 .cause = "the picture's signal dies on its way",
+                 .key = "norm",
+                 .fix = "norm=group",
+                 .seed = "002",
+                 .note = "With the source's initialisation and without norm the 24 convolutions of the toy pass no "
+                         "image signal: the features of different pictures agree to 1e-7. That, not the list in the "
+                         "report, is very likely why it stood at IoU 0.44.",
+                 .example = {Kind::config, "model=toy width_mult=0.1 image=64 hidden=64 norm=none",
+                             "model=toy width_mult=0.1 image=64 hidden=64 norm=group"},
+                 .judge = no_norm});
     t.push_back(
         {.id = "D71",
          .phases = "C",
          .name = "one picture size only",
          .signal = "a detector without several sizes or mosaic; FAIL: sizes change and the head takes one map only",
          .severity = "INFO/FAIL",
-         .cause = "",
          .key = "multi_scale",
          .fix = "sides as 96,112,128, or mosaic",
          .seed = "002",
-         .note =
-             "448 and 416 pixels give the toy a map of 7x7, 384 gives 6x6: without adaptive pooling the report's own "
-             "proposal {384, 416, 448} fails.",
+         .note = "448 and 416 pixels give the toy a map of 7x7, 384 gives 6x6: without adaptive pooling the report's "
+                 "own proposal {384, 416, 448} fails.",
          .example = {Kind::config, "image=128", "image=128 multi_scale=96,112,128 data=synthetic"},
          .judge = single_scale});
 }

@@ -74,7 +74,6 @@ void add_preflight_tests(std::vector<Rule>& t) {
          .signal =
              "two pictures of noise in evaluation mode: NaN or infinity, all values equal, auxiliary outputs missing",
          .severity = "FAIL",
-         .cause = "",
          .key = "model",
          .fix = "look at the layers in `solobox model show`",
          .seed = "003",
@@ -87,29 +86,25 @@ void add_preflight_tests(std::vector<Rule>& t) {
                  .signal = "random outputs against random targets: not finite; WARN below 0 or above 100",
                  .thresholds = {{"low", 0, ""}, {"high", 100, ""}},
                  .severity = "WARN/FAIL",
-                 .cause = "",
                  .key = "loss",
                  .fix = "look at the weights of the loss terms",
                  .seed = "003",
                  .example = {Kind::config, "lambda_coord=3000", "lambda_coord=5"},
                  .judge = loss_function});
-    t.push_back(
-        {.id = "T3",
-         .phases = "P",
-         .name = "Gradient Flow",
-         .signal =
-             "one backward pass with the backbone frozen and one as configured: no gradient, a tensor's norm above "
-             "1000, a mean below 1e-8; WARN above 100",
-         .thresholds = {{"explosion", 1000, "norm of a tensor"},
-                        {"vanishing", 1e-8, "mean norm"},
-                        {"large", 100, "norm of a tensor"}},
-         .severity = "WARN/FAIL",
-         .cause = "",
-         .key = "norm, lr0, clip",
-         .fix = "normalisation, other initialisation, clip=5",
-         .seed = "003",
-         .example = {Kind::config, "lambda_coord=1000000", "lambda_coord=5"},
-         .judge = gradient_flow});
+    t.push_back({.id = "T3",
+                 .phases = "P",
+                 .name = "Gradient Flow",
+                 .signal = "one backward pass with the backbone frozen and one as configured: no gradient, a tensor's "
+                           "norm above 1000, a mean below 1e-8; WARN above 100",
+                 .thresholds = {{"explosion", 1000, "norm of a tensor"},
+                                {"vanishing", 1e-8, "mean norm"},
+                                {"large", 100, "norm of a tensor"}},
+                 .severity = "WARN/FAIL",
+                 .key = "norm, lr0, clip",
+                 .fix = "normalisation, other initialisation, clip=5",
+                 .seed = "003",
+                 .example = {Kind::config, "lambda_coord=1000000", "lambda_coord=5"},
+                 .judge = gradient_flow});
     t.push_back(
         {.id = "T4",
          .phases = "P",
@@ -117,7 +112,6 @@ void add_preflight_tests(std::vector<Rule>& t) {
          .signal = "r of D02",
          .thresholds = {{"low", 0.5, "too small below"}, {"high", 2, "too large above"}},
          .severity = "FAIL",
-         .cause = "",
          .key = "lr0, batch",
          .fix = "see D02",
          .seed = "003",
@@ -131,7 +125,6 @@ void add_preflight_tests(std::vector<Rule>& t) {
          .signal =
              "a step with a frozen backbone, one without: every tensor averaged, averages of trained tensors move",
          .severity = "FAIL",
-         .cause = "",
          .key = "ema_decay",
          .fix = "average every tensor of the state_dict, after every step",
          .seed = "003",

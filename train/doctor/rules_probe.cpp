@@ -28,11 +28,10 @@ std::function<Verdict(const Chart&)> none_of(std::string fact, Severity severity
 Verdict blocked(const Chart& c) {
     const double share = c.number("blocked_share");
     if (share <= c.limit("share")) return c.pass(share);
-    return c.fire(
-        Severity::fail, share,
-        fmt::format("{:.0f} % of the output numbers are off target and get no gradient at all: something between "
-                    "output and loss cuts it off, as a clamp does",
-                    100 * share));
+    return c.fire(Severity::fail, share,
+                  fmt::format("{:.0f} % of the output numbers are off target and get no gradient at all: something "
+                              "between output and loss cuts it off, as a clamp does",
+                              100 * share));
 }
 
 Verdict silent_aux(const Chart& c) {
@@ -144,21 +143,20 @@ void add_probe_rules(std::vector<Rule>& t) {
          .seed = "002",
          .example = {Kind::config, "decode=identity clamp_before_loss=true", "decode=identity clamp_before_loss=false"},
          .judge = blocked});
-    t.push_back(
-        {.id = "D26",
-         .phases = "PR",
-         .name = "auxiliary losses are zero in validation",
-         .signal = "an auxiliary term exactly 0.0 in whole validations while its training mean is above 1e-3, or fewer "
-                   "outputs in evaluation mode than asked for",
-         .thresholds = {{"mean", 1e-3, "of the term in training"}},
-         .severity = "FAIL",
-         .cause = "the model gives its auxiliary outputs in training mode only",
-         .key = "aux_heads",
-         .fix = "ask for all outputs in validation, do not key on the training flag",
-         .seed = "000",
-         .example = {Kind::config, "model=resnet18 image=32 batch=16 aux_heads=2 fault=aux_silent",
-                     "model=resnet18 image=32 batch=16 aux_heads=2"},
-         .judge = silent_aux});
+    t.push_back({.id = "D26",
+                 .phases = "PR",
+                 .name = "auxiliary losses are zero in validation",
+                 .signal = "an auxiliary term exactly 0.0 in whole validations while its training mean is above 1e-3, "
+                           "or fewer outputs in evaluation mode than asked for",
+                 .thresholds = {{"mean", 1e-3, "of the term in training"}},
+                 .severity = "FAIL",
+                 .cause = "the model gives its auxiliary outputs in training mode only",
+                 .key = "aux_heads",
+                 .fix = "ask for all outputs in validation, do not key on the training flag",
+                 .seed = "000",
+                 .example = {Kind::config, "model=resnet18 image=32 batch=16 aux_heads=2 fault=aux_silent",
+                             "model=resnet18 image=32 batch=16 aux_heads=2"},
+                 .judge = silent_aux});
     t.push_back({.id = "D27",
                  .phases = "PR",
                  .name = "auxiliary loss without gradient",
@@ -184,20 +182,19 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .seed = "000, 003",
                  .example = {Kind::config, "freeze=backbone fault=frozen_trains", "freeze=backbone"},
                  .judge = none_of("frozen_moved", Severity::fail, "frozen, and yet trained")});
-    t.push_back(
-        {.id = "D31",
-         .phases = "PR",
-         .name = "trainable parameter gets nothing",
-         .signal = "no gradient, or zeros only, in two batches",
-         .severity = "FAIL",
-         .cause = "the graph is cut in front of it, or what follows is zero",
-         .key = "model",
-         .fix = "look for a detach, a dead unit or a zero weight behind it",
-         .seed = "000, 002",
-         .note = "One batch is not enough to tell: a residual block whose last norm starts at 0 (zero_init_residual) "
-                 "gives its convolutions a gradient from the second step on.",
-         .example = {Kind::config, "fault=cut", "fault=none"},
-         .judge = none_of("starved", Severity::fail, "trainable without any gradient")});
+    t.push_back({.id = "D31",
+                 .phases = "PR",
+                 .name = "trainable parameter gets nothing",
+                 .signal = "no gradient, or zeros only, in two batches",
+                 .severity = "FAIL",
+                 .cause = "the graph is cut in front of it, or what follows is zero",
+                 .key = "model",
+                 .fix = "look for a detach, a dead unit or a zero weight behind it",
+                 .seed = "000, 002",
+                 .note = "One batch is not enough to tell: a residual block whose last norm starts at 0 "
+                         "(zero_init_residual) gives its convolutions a gradient from the second step on.",
+                 .example = {Kind::config, "fault=cut", "fault=none"},
+                 .judge = none_of("starved", Severity::fail, "trainable without any gradient")});
     t.push_back({.id = "D32",
                  .phases = "PR",
                  .name = "trainable parameter outside the optimizer",
@@ -243,8 +240,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .phases = "R",
                  .name = "targets that no assigner can use",
                  .signal = "boxes of a training batch without area, outside the picture or not finite; target and mask "
-                           "rows differ in "
-                           "number",
+                           "rows differ in number",
                  .severity = "FAIL",
                  .cause = "an augmentation leaves degenerate boxes behind",
                  .key = "min_visible, degrees, mosaic",
@@ -267,21 +263,20 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .seed = "002",
                  .example = {Kind::overfit, "image=64 head_bias=zero lr0=0.0000001", "image=64"},
                  .judge = cannot_overfit});
-    t.push_back(
-        {.id = "D65",
-         .phases = "P",
-         .name = "metric depends on the batch",
-         .signal = "the validation metric changes with the validation batch by more than 1e-6, or sees boxes that were "
-                   "not decoded",
-         .thresholds = {{"change", 1e-6, "of the metric"}, {"undecoded", 0.05, "of the boxes"}},
-         .severity = "WARN",
-         .cause = "a mean of batch means, statistics of the batch in evaluation, or raw outputs in the metric",
-         .key = "norm",
-         .fix = "decode; a mean over pictures, the model in evaluation mode",
-         .seed = "002, 003",
-         .note = "The report averages batch means: its last, smaller batch weighs as much as the others.",
-         .example = {Kind::config, "norm=batch batch=16 fault=batch_metric", "norm=batch batch=16"},
-         .judge = batch_in_metric});
+    t.push_back({.id = "D65",
+                 .phases = "P",
+                 .name = "metric depends on the batch",
+                 .signal = "the validation metric changes with the validation batch by more than 1e-6, or sees boxes "
+                           "that were not decoded",
+                 .thresholds = {{"change", 1e-6, "of the metric"}, {"undecoded", 0.05, "of the boxes"}},
+                 .severity = "WARN",
+                 .cause = "a mean of batch means, statistics of the batch in evaluation, or raw outputs in the metric",
+                 .key = "norm",
+                 .fix = "decode; a mean over pictures, the model in evaluation mode",
+                 .seed = "002, 003",
+                 .note = "The report averages batch means: its last, smaller batch weighs as much as the others.",
+                 .example = {Kind::config, "norm=batch batch=16 fault=batch_metric", "norm=batch batch=16"},
+                 .judge = batch_in_metric});
     t.push_back(
         {.id = "D72",
          .phases = "R",
@@ -290,7 +285,6 @@ void add_probe_rules(std::vector<Rule>& t) {
          .thresholds = {{"share", 0, "of its values"}},
          .severity = "WARN",
          .cause = "the mask is resized like a picture",
-         .key = "",
          .fix = "nearest neighbour for masks",
          .seed = "003",
          .example = {Kind::log, "epoch,metric\n1,0.1\n", "epoch,metric\n1,0.1\n", "mask_between=0.07|mask_between=0"},

@@ -202,26 +202,24 @@ void add_run_rules(std::vector<Rule>& t) {
               "data=synthetic train_images=800 val_images=16 image=32 warmup_steps=20 epochs=1 dropout=0 clip=0.01",
               "data=synthetic train_images=800 val_images=16 image=32 warmup_steps=20 epochs=1 dropout=0 clip=0"},
          .judge = tight_clip});
-    t.push_back(
-        {.id = "D55",
-         .phases = "RL",
-         .name = "slower and slower",
-         .signal =
-             "an epoch three times as long as the median of those before, or memory that grows by 2 % an epoch for "
-             "5 epochs",
-         .thresholds = {{"times", 3, "the median"},
-                        {"seconds", 5, "more than the median"},
-                        {"growth", 0.02, "of the memory"},
-                        {"epochs", 5, ""}},
-         .severity = "WARN",
-         .cause = "a leak, swapping, or something else on the machine",
-         .key = "workers, cache_mb",
-         .fix = "find the leak; `solobox resume` goes on from last",
-         .seed = "001",
-         .note = "979 s to 39,322 s is a factor of 40: no learning rate does that.",
-         .example = {Kind::log, rows_of("epoch,epoch_seconds\n", {979, 985, 990, 982, 39322}),
-                     rows_of("epoch,epoch_seconds\n", {979, 985, 990, 982, 991})},
-         .judge = slower});
+    t.push_back({.id = "D55",
+                 .phases = "RL",
+                 .name = "slower and slower",
+                 .signal = "an epoch three times as long as the median of those before, or memory that grows by 2 % an "
+                           "epoch for 5 epochs",
+                 .thresholds = {{"times", 3, "the median"},
+                                {"seconds", 5, "more than the median"},
+                                {"growth", 0.02, "of the memory"},
+                                {"epochs", 5, ""}},
+                 .severity = "WARN",
+                 .cause = "a leak, swapping, or something else on the machine",
+                 .key = "workers, cache_mb",
+                 .fix = "find the leak; `solobox resume` goes on from last",
+                 .seed = "001",
+                 .note = "979 s to 39,322 s is a factor of 40: no learning rate does that.",
+                 .example = {Kind::log, rows_of("epoch,epoch_seconds\n", {979, 985, 990, 982, 39322}),
+                             rows_of("epoch,epoch_seconds\n", {979, 985, 990, 982, 991})},
+                 .judge = slower});
 }
 
 }  // namespace solobox::doctor

@@ -136,11 +136,10 @@ Verdict stale_scheduler(const Chart& c) {
     if (seen < static_cast<std::size_t>(c.limit("steps"))) throw Chart::Missing{"steps behind the switch"};
     const bool planned_moves = planned_high - planned_low > c.limit("moves") * planned_high;
     if (!planned_moves || !near(low, high) || near(before_low, before_high)) return c.pass(high > 0 ? low / high : 0);
-    return c.fire(
-        Severity::fail, low,
-        fmt::format("from step {:g} on the rate stays at {:g} while the schedule goes from {:g} to {:g}: it drives "
-                    "an optimizer that is no longer in use",
-                    from, low, planned_high, planned_low));
+    return c.fire(Severity::fail, low,
+                  fmt::format("from step {:g} on the rate stays at {:g} while the schedule goes from {:g} to {:g}: it "
+                              "drives an optimizer that is no longer in use",
+                              from, low, planned_high, planned_low));
 }
 
 Verdict bursts(const Chart& c) {
@@ -163,11 +162,10 @@ Verdict bursts(const Chart& c) {
     }
     if (epochs < 2) return c.pass({}, "the schedule moves by epochs");
     if (flat < epochs || jumps == 0) return c.pass(static_cast<double>(flat));
-    return c.fire(
-        Severity::warn, static_cast<double>(flat),
-        fmt::format("the rate stands still within each of {} epochs and jumps at their ends, where the schedule "
-                    "moves with every step",
-                    epochs));
+    return c.fire(Severity::warn, static_cast<double>(flat),
+                  fmt::format("the rate stands still within each of {} epochs and jumps at their ends, where the "
+                              "schedule moves with every step",
+                              epochs));
 }
 
 Verdict stage_switch(const Chart& c) {
@@ -224,28 +222,24 @@ void add_schedule_rules(std::vector<Rule>& t) {
              "The report's staircase keeps 1e-2 for 75 epochs behind the warmup of 5: with 60 epochs it never falls.",
          .example = {Kind::config, "data=synthetic schedule=constant", "data=synthetic schedule=cosine"},
          .judge = never_decays});
-    t.push_back(
-        {.id = "D16",
-         .phases = "CR",
-         .name = "two writers of the learning rate",
-         .signal = "a rate that was lowered is set back by another writer, in the same epoch or the next",
-         .thresholds = {{"returns", 1, "times it came back"}},
-         .severity = "FAIL",
-         .cause = "a plateau and a schedule both write it: the schedule overwrites every reduction",
-         .key = "schedule",
-         .fix = "keep one of them",
-         .seed = "002",
-         .note = "The report hopes for its plateau (\"increase the patience\"): the per-epoch schedule overwrote it, "
-                 "no patience "
-                 "could matter.",
-         .example =
-             {Kind::run,
-              "data=synthetic train_images=64 val_images=16 image=32 warmup_steps=2 epochs=4 dropout=0 lr0=1e-12 "
-              "schedule=linear "
-              "fault=second_writer",
-              "data=synthetic train_images=64 val_images=16 image=32 warmup_steps=2 epochs=4 dropout=0 lr0=1e-12 "
-              "schedule=linear"},
-         .judge = two_writers});
+    t.push_back({.id = "D16",
+                 .phases = "CR",
+                 .name = "two writers of the learning rate",
+                 .signal = "a rate that was lowered is set back by another writer, in the same epoch or the next",
+                 .thresholds = {{"returns", 1, "times it came back"}},
+                 .severity = "FAIL",
+                 .cause = "a plateau and a schedule both write it: the schedule overwrites every reduction",
+                 .key = "schedule",
+                 .fix = "keep one of them",
+                 .seed = "002",
+                 .note = "The report hopes for its plateau (\"increase the patience\"): the per-epoch schedule "
+                         "overwrote it, no patience could matter.",
+                 .example = {Kind::run,
+                             "data=synthetic train_images=64 val_images=16 image=32 warmup_steps=2 epochs=4 dropout=0 "
+                             "lr0=1e-12 schedule=linear fault=second_writer",
+                             "data=synthetic train_images=64 val_images=16 image=32 warmup_steps=2 epochs=4 dropout=0 "
+                             "lr0=1e-12 schedule=linear"},
+                 .judge = two_writers});
     t.push_back({.id = "D17",
                  .phases = "C",
                  .name = "schedule and run differ in length",
@@ -261,22 +255,20 @@ void add_schedule_rules(std::vector<Rule>& t) {
                  .example = {Kind::config, "data=synthetic epochs=30 schedule_epochs=60",
                              "data=synthetic epochs=30 schedule_epochs=30"},
                  .judge = schedule_length});
-    t.push_back(
-        {.id = "D18",
-         .phases = "C",
-         .name = "no warmup with a big batch",
-         .signal = "effective batch of 64 or more and no warmup",
-         .thresholds = {{"batch", 64, "pictures per step"}},
-         .severity = "WARN",
-         .cause = "the first steps at the full rate are taken with gradients of an untrained network",
-         .key = "warmup_steps",
-         .fix = "200 to 500 steps, or 3 to 5 epochs",
-         .seed = "003",
-         .note =
-             "The report states that warmup was missing. Its script used OneCycle with pct_start 0.1, which warms up "
-             "for 3 of 30 epochs: the rule stays silent there.",
-         .example = {Kind::config, "batch=64 warmup_steps=0", "batch=64 warmup_steps=200"},
-         .judge = no_warmup});
+    t.push_back({.id = "D18",
+                 .phases = "C",
+                 .name = "no warmup with a big batch",
+                 .signal = "effective batch of 64 or more and no warmup",
+                 .thresholds = {{"batch", 64, "pictures per step"}},
+                 .severity = "WARN",
+                 .cause = "the first steps at the full rate are taken with gradients of an untrained network",
+                 .key = "warmup_steps",
+                 .fix = "200 to 500 steps, or 3 to 5 epochs",
+                 .seed = "003",
+                 .note = "The report states that warmup was missing. Its script used OneCycle with pct_start 0.1, "
+                         "which warms up for 3 of 30 epochs: the rule stays silent there.",
+                 .example = {Kind::config, "batch=64 warmup_steps=0", "batch=64 warmup_steps=200"},
+                 .judge = no_warmup});
     t.push_back(
         {.id = "D19",
          .phases = "C",
@@ -284,7 +276,6 @@ void add_schedule_rules(std::vector<Rule>& t) {
          .signal = "fewer than 10 epochs at 4 pictures per step or fewer, or less than 3 % of all steps",
          .thresholds = {{"epochs", 10, "epochs"}, {"batch", 4, "pictures per step"}, {"share", 0.03, "of all steps"}},
          .severity = "INFO",
-         .cause = "",
          .key = "warmup_steps",
          .fix = "10 to 15 epochs, or a larger batch",
          .seed = "002",
@@ -343,9 +334,8 @@ void add_schedule_rules(std::vector<Rule>& t) {
         {.id = "D44",
          .phases = "CR",
          .name = "switch of stages changes the step",
-         .signal =
-             "rate per picture behind the switch over that before it outside 0.5 to 2, or the metric halves within "
-             "2 epochs",
+         .signal = "rate per picture behind the switch over that before it outside 0.5 to 2, or the metric halves "
+                   "within 2 epochs",
          .thresholds = {{"low", 0.5, ""}, {"high", 2, ""}, {"drop", 0.5, "of the metric"}},
          .severity = "WARN",
          .cause = "the second stage has another batch or rate, or unfreezes everything at once",
@@ -355,21 +345,20 @@ void add_schedule_rules(std::vector<Rule>& t) {
          .example = {Kind::config, "data=synthetic freeze=backbone unfreeze_epoch=3 unfreeze_lr=0.1 backbone_lr=0.01",
                      "data=synthetic freeze=backbone unfreeze_epoch=3 backbone_lr=0.01"},
          .judge = stage_switch});
-    t.push_back(
-        {.id = "D68",
-         .phases = "C",
-         .name = "rate for unfreezing a pretrained backbone",
-         .signal = "backbone rate above 0.01 of the head's",
-         .thresholds = {{"ratio", 0.01, "of the head's rate"}},
-         .severity = "WARN",
-         .cause = "large steps destroy what the weights know",
-         .key = "backbone_lr",
-         .fix = "backbone_lr=0.01 or less (1e-6 for a transformer), or layer by layer",
-         .seed = "000",
-         .example = {Kind::log, "epoch,metric\n1,0.3\n2,0.31\n", "epoch,metric\n1,0.3\n2,0.31\n",
-                     "pretrained=1 unfreeze_epoch=2 lr=0.0001 group_ratio=1|pretrained=1 unfreeze_epoch=2 lr=0.0001 "
-                     "group_ratio=0.01"},
-         .judge = fine_tune_rate});
+    t.push_back({.id = "D68",
+                 .phases = "C",
+                 .name = "rate for unfreezing a pretrained backbone",
+                 .signal = "backbone rate above 0.01 of the head's",
+                 .thresholds = {{"ratio", 0.01, "of the head's rate"}},
+                 .severity = "WARN",
+                 .cause = "large steps destroy what the weights know",
+                 .key = "backbone_lr",
+                 .fix = "backbone_lr=0.01 or less (1e-6 for a transformer), or layer by layer",
+                 .seed = "000",
+                 .example = {Kind::log, "epoch,metric\n1,0.3\n2,0.31\n", "epoch,metric\n1,0.3\n2,0.31\n",
+                             "pretrained=1 unfreeze_epoch=2 lr=0.0001 group_ratio=1|pretrained=1 unfreeze_epoch=2 "
+                             "lr=0.0001 group_ratio=0.01"},
+                 .judge = fine_tune_rate});
 }
 
 }  // namespace solobox::doctor

@@ -22,11 +22,10 @@ Verdict rate_against_batch(const Chart& c) {
     if (!c.has("reference_lr") && c.has("previous_lr")) {
         const double k = batch / c.number("previous_batch"), change = lr / c.number("previous_lr");
         if ((k > 1 && change < 1) || (k < 1 && change > 1))
-            return c.fire(
-                Severity::fail, change / k,
-                fmt::format("the effective batch went from {:g} to {:g}, the learning rate the other way, from "
-                            "{:g} to {:g}: the rate per picture is {:.3g} times what it was",
-                            c.number("previous_batch"), batch, c.number("previous_lr"), lr, change / k));
+            return c.fire(Severity::fail, change / k,
+                          fmt::format("the effective batch went from {:g} to {:g}, the learning rate the other way, "
+                                      "from {:g} to {:g}: the rate per picture is {:.3g} times what it was",
+                                      c.number("previous_batch"), batch, c.number("previous_lr"), lr, change / k));
         return c.pass(change / k);
     }
     const double r = c.rate_ratio(), linear = lr / r, reference = c.number("reference_lr"),
@@ -39,8 +38,7 @@ Verdict rate_against_batch(const Chart& c) {
     return c.fire(
         Severity::fail, r,
         fmt::format(
-            "the learning rate per picture, {:g} / {:g} = {:.8f}, is {:.1f}x too {} against {:g} / {:g} = {:.8f} "
-            "of {}",
+            "the learning rate per picture, {:g} / {:g} = {:.8f}, is {:.1f}x too {} against {:g} / {:g} = {:.8f} of {}",
             lr, batch, lr / batch, small ? 1 / r : r, small ? "small" : "large", reference, c.number("reference_batch"),
             reference / c.number("reference_batch"), c.text_or("reference_name", "the reference")),
         fmt::format("lr0={:.6f} (linear rule, reference * batch / reference batch){}", linear,
@@ -52,10 +50,11 @@ Verdict built_optimizer(const Chart& c) {
     const std::string &asked = c.text("optimizer"), &built = c.text("optimizer_built");
     if (same_letters(asked, "auto")) return c.pass({}, "the optimizer was left open (D04 looks at that)");
     if (!same_letters(asked, built))
-        return c.fire(Severity::fail, {},
-                      fmt::format("the configuration says {}, but a {} was built: learning rates and decay mean "
-                                  "something else for it",
-                                  asked, built));
+        return c.fire(
+            Severity::fail, {},
+            fmt::format(
+                "the configuration says {}, but a {} was built: learning rates and decay mean something else for it",
+                asked, built));
     for (const char* key : {"lr", "momentum", "weight_decay"}) {
         const std::string fact = std::string(key) + "_built";
         if (!c.has(key) || !c.has(fact)) continue;
@@ -99,13 +98,11 @@ Verdict batch_norm_small(const Chart& c) {
     const double batch = c.number("batch_per_step"), values = batch * c.number_or("smallest_map", INFINITY);
     if (batch > c.limit("warn")) return c.pass(batch);
     const bool fail = batch < c.limit("fail") && values < c.limit("values");
-    return c.fire(
-        fail ? Severity::fail : Severity::warn, batch,
-        std::isinf(values)
-            ? fmt::format("BatchNorm takes its statistics from {:g} pictures at a time", batch)
-            : fmt::format("BatchNorm takes its statistics from {:g} pictures at a time: on the smallest map {:g} "
-                          "values a channel",
-                          batch, values));
+    return c.fire(fail ? Severity::fail : Severity::warn, batch,
+                  std::isinf(values) ? fmt::format("BatchNorm takes its statistics from {:g} pictures at a time", batch)
+                                     : fmt::format("BatchNorm takes its statistics from {:g} pictures at a time: on "
+                                                   "the smallest map {:g} values a channel",
+                                                   batch, values));
 }
 
 Verdict devices(const Chart& c) {
@@ -208,8 +205,7 @@ void add_setting_rules(std::vector<Rule>& t) {
          .phases = "C",
          .name = "learning rate against batch",
          .signal = "r = (rate / effective batch) / (reference rate / reference batch), effective batch = batch x "
-                   "accumulation x "
-                   "replicas",
+                   "accumulation x replicas",
          .thresholds = {{"low", 0.5, "too small below"}, {"high", 2, "too large above"}},
          .severity = "FAIL",
          .cause = "the batch was changed and the rate was not, or was changed the other way",
@@ -217,13 +213,9 @@ void add_setting_rules(std::vector<Rule>& t) {
          .fix = "lr = reference rate * batch / reference batch, or * sqrt of it",
          .seed = "003",
          .note = "The report's \"LR/batch 0.03125 against 0.00078\" are these numbers times 1000. Its upstream script "
-                 "divides "
-                 "by "
-                 "the per-step batch of 16 and so prints 5.0x and 0.000500: the 40.0x of its report needs the "
-                 "effective batch. "
-                 "Linear scaling holds for SGD; for Adam the square root is often better, so both are given. The "
-                 "report's own "
-                 "cure (16 x 4, 1e-3) has r = 0.5 and passes: the limit is strict.",
+                 "divides by the per-step batch of 16 and so prints 5.0x and 0.000500: the 40.0x of its report needs "
+                 "the effective batch. Linear scaling holds for SGD; for Adam the square root is often better, so both "
+                 "are given. The report's own cure (16 x 4, 1e-3) has r = 0.5 and passes: the limit is strict.",
          .example = {Kind::config, "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.0001 warmup_steps=20",
                      "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.004 warmup_steps=20"},
          .judge = rate_against_batch});
@@ -239,23 +231,22 @@ void add_setting_rules(std::vector<Rule>& t) {
                  .seed = "002",
                  .example = {Kind::config, "optimizer=AdamW optimizer_override=SGD", "optimizer=SGD"},
                  .judge = built_optimizer});
-    t.push_back(
-        {.id = "D04",
-         .phases = "C",
-         .name = "automatic optimizer ignores lr0",
-         .signal = "optimizer=auto, and the built rate or momentum is not the one that was set",
-         .thresholds = {{"relative", 1e-6, "difference of the rate"},
-                        {"logged", 0.1, "difference of the highest logged rate"}},
-         .severity = "WARN",
-         .cause = "with optimizer=auto the program chooses rate and momentum itself",
-         .key = "optimizer",
-         .fix = "name the optimizer",
-         .seed = "001",
-         .note = "The report set lr0=0.01 and reports AdamW with 0.002 and 0.9: that is what auto chose, its lr0 never "
-                 "mattered.",
-         .example = {Kind::foreign, "optimizer: auto\nlr0: 0.01\noptimizer_built: AdamW\nlr_built: 0.002\n",
-                     "optimizer: AdamW\nlr0: 0.002\noptimizer_built: AdamW\nlr_built: 0.002\n"},
-         .judge = automatic_optimizer});
+    t.push_back({.id = "D04",
+                 .phases = "C",
+                 .name = "automatic optimizer ignores lr0",
+                 .signal = "optimizer=auto, and the built rate or momentum is not the one that was set",
+                 .thresholds = {{"relative", 1e-6, "difference of the rate"},
+                                {"logged", 0.1, "difference of the highest logged rate"}},
+                 .severity = "WARN",
+                 .cause = "with optimizer=auto the program chooses rate and momentum itself",
+                 .key = "optimizer",
+                 .fix = "name the optimizer",
+                 .seed = "001",
+                 .note = "The report set lr0=0.01 and reports AdamW with 0.002 and 0.9: that is what auto chose, its "
+                         "lr0 never mattered.",
+                 .example = {Kind::foreign, "optimizer: auto\nlr0: 0.01\noptimizer_built: AdamW\nlr_built: 0.002\n",
+                             "optimizer: AdamW\nlr0: 0.002\noptimizer_built: AdamW\nlr_built: 0.002\n"},
+                 .judge = automatic_optimizer});
     t.push_back({.id = "D08",
                  .phases = "C",
                  .name = "small batch",
@@ -272,8 +263,7 @@ void add_setting_rules(std::vector<Rule>& t) {
                  .phases = "CR",
                  .name = "BatchNorm on few pictures",
                  .signal = "BatchNorm in training mode with 8 pictures in a forward pass or fewer; FAIL below 4 when "
-                           "the smallest map "
-                           "then has fewer than 32 values a channel",
+                           "the smallest map then has fewer than 32 values a channel",
                  .thresholds = {{"warn", 8, "pictures at a time"},
                                 {"fail", 4, "pictures at a time"},
                                 {"values", 32, "values a channel"}},
@@ -313,8 +303,7 @@ void add_setting_rules(std::vector<Rule>& t) {
                  .phases = "CR",
                  .name = "memory will not be enough",
                  .signal = "forecast above 85 % of the memory there is; growth per epoch times the epochs left above "
-                           "what is free; exit "
-                           "code 137",
+                           "what is free; exit code 137",
                  .thresholds = {{"share", 0.85, "of the memory"}, {"epochs", 4, "of growth"}},
                  .severity = "FAIL",
                  .cause = "weights, gradients, optimizer state, averages and activations of a batch",

@@ -78,8 +78,8 @@ ReportDots dots_of(const Plan& plan, const std::vector<TableRow>& rows, std::siz
         dots.rows.push_back(std::move(row));
     }
     dots.note =
-        "Intervals of arms may overlap where their paired difference is clear: the seeds move together. The "
-        "table has the differences.";
+        "Intervals of arms may overlap where their paired difference is clear: the seeds move together. The table has "
+        "the differences.";
     return dots;
 }
 

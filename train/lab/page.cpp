@@ -77,14 +77,12 @@ ReportFields fields_of(const IouLab& lab, bool centre) {
     const std::string scale = fmt::format(
         "Arrows of all losses share one logarithmic scale: a full cell is a pull of {}, one ten times weaker is a "
         "third of a cell shorter, and none is drawn shorter than {} of a cell. Shades go from a loss's own smallest "
-        "value (light) to its "
-        "largest.",
+        "value (light) to its largest.",
         number(largest, 3), number(shortest));
     if (centre) {
         group.lead = fmt::format(
             "The square is the picture: cx to the right, cy downwards. A box of {} x {} is put with its centre at each "
-            "of "
-            "{} x {} positions; the arrow is the move of its centre per unit of learning rate, which is minus the "
+            "of {} x {} positions; the arrow is the move of its centre per unit of learning rate, which is minus the "
             "gradient. {}",
             number(s.width), number(s.height), s.grid, s.grid, scale);
         group.key = {{"truth", fmt::format("target {}", text_of(s.target))},
@@ -178,8 +176,7 @@ ReportTable gradient_table(const IouLab& lab) {
     ReportTable t{"Gradients over the positions",
                   fmt::format("{} of the positions have no overlap with the target. Shares of positions at which the "
                               "gradient of the centre (or of all four numbers) is exactly 0, length of the others, and "
-                              "how straight they point "
-                              "(cosine 1: at the target, 0: past it).",
+                              "how straight they point (cosine 1: at the target, 0: past it).",
                               percent(lab.losses.front().centre.disjoint_share)),
                   {"loss", "no pull", "apart", "overlapping", "all four 0", "smallest", "largest", "cosine"},
                   {},
@@ -227,14 +224,13 @@ ReportTable race_table(const IouLab& lab, const std::string& title, const std::s
 }
 
 ReportTable touch_table(const IouLab& lab) {
-    ReportTable t{
-        "From apart to touching",
-        "At each loss's best rate: the first step at which the boxes overlap, the predicted box's area then and "
-        "its largest area on the way (or within the race), as multiples of the area it started with. Above 1: "
-        "the loss made the box larger to get there.",
-        {"loss"},
-        {},
-        {}};
+    ReportTable t{"From apart to touching",
+                  "At each loss's best rate: the first step at which the boxes overlap, the predicted box's area then "
+                  "and its largest area on the way (or within the race), as multiples of the area it started with. "
+                  "Above 1: the loss made the box larger to get there.",
+                  {"loss"},
+                  {},
+                  {}};
     for (const LabStart& s : lab.starts)
         if (s.iou == 0)
             for (const char* what : {"step", "area then", "largest"})
@@ -255,13 +251,12 @@ ReportTable touch_table(const IouLab& lab) {
 }
 
 ReportTable rates_table(const IouLab& lab) {
-    ReportTable t{
-        "Final mean IoU at every rate",
-        "How much of the answer is the rate: wide dark bands are losses that forgive a wrong one. The rate taken "
-        "is marked with *.",
-        {"loss"},
-        {},
-        {}};
+    ReportTable t{"Final mean IoU at every rate",
+                  "How much of the answer is the rate: wide dark bands are losses that forgive a wrong one. The rate "
+                  "taken is marked with *.",
+                  {"loss"},
+                  {},
+                  {}};
     for (const double rate : lab.spec.rates) t.header.push_back(number(rate));
     for (const LabLoss& loss : lab.losses) {
         std::vector<std::string> row = {loss.name};
@@ -346,19 +341,18 @@ Report iou_lab_report(const IouLab& lab) {
             race_plot(lab, fmt::format("The same, all losses at the rate {}", number(s.rates[lab.shared])), shared_of));
     const std::string rule = fmt::format(
         "Each step is number -= rate * gradient{}; a side that would end below {} ends there, and such steps are "
-        "counted as "
-        "floored; a box beyond {} or not finite has diverged, stays and counts as IoU 0.",
+        "counted as floored; a box beyond {} or not finite has diverged, stays and counts as IoU 0.",
         s.cosine ? ", the rate falling to 0 along half a cosine" : "", number(lab_least_side), number(lab_lost));
     report.tables = {
         gradient_table(lab), starts_table(lab),
         race_table(
             lab, "The race, each loss at its best rate",
-            fmt::format("Losses have different scales, so each gets the rate at which it ends with the highest mean "
-                        "IoU; among rates within {} of that, the one with the highest mean IoU over all steps. Steps "
-                        "to IoU {}; in brackets a final IoU below the last of these. {} On a free box a squared "
-                        "difference has a rate that ends the "
-                        "race in a step or two; behind a network, where weights serve all boxes, it has not.",
-                        number(lab_tie), fmt::join(lab_thresholds, " / "), rule),
+            fmt::format(
+                "Losses have different scales, so each gets the rate at which it ends with the highest mean IoU; among "
+                "rates within {} of that, the one with the highest mean IoU over all steps. Steps to IoU {}; in "
+                "brackets a final IoU below the last of these. {} On a free box a squared difference has a rate that "
+                "ends the race in a step or two; behind a network, where weights serve all boxes, it has not.",
+                number(lab_tie), fmt::join(lab_thresholds, " / "), rule),
             best_of)};
     if (s.rates.size() > 1) {
         report.tables.push_back(race_table(

@@ -86,8 +86,8 @@ std::vector<ReportTable> ClassMeter::tables() const {
     const auto support = confusion.support();
     const auto each = confusion.per_class();
     ReportTable table{"Each class",
-                      "Validation pictures. Recall: share of the class that was found; precision: share of "
-                      "the answers that were right.",
+                      "Validation pictures. Recall: share of the class that was found; precision: share of the answers "
+                      "that were right.",
                       {"class", "pictures", "recall", "precision", "F1"},
                       {},
                       {}};

@@ -170,10 +170,9 @@ void refuse_what_does_not_fit(const MemoryForecast& f, const Config& config, std
             advice = fmt::format("batch={}, or accumulate={} (the same batch in parts), or a smaller image", fits,
                                  (batch + fits - 1) / fits);
     }
-    throw ConfigError(
-        fmt::format("not enough memory: the run needs at least {} more, {} are free: expected something "
-                    "smaller, for instance {}",
-                    megabytes(needed), megabytes(available), advice));
+    throw ConfigError(fmt::format(
+        "not enough memory: the run needs at least {} more, {} are free: expected something smaller, for instance {}",
+        megabytes(needed), megabytes(available), advice));
 }
 
 }  // namespace SOLOBOX_PRECISION

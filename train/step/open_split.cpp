@@ -210,10 +210,10 @@ std::vector<Sample> overfit_candidates(DataSet& set, const Config& c, const Task
     std::size_t most = 0;
     for (const Sample& s : set.train) {
         if (s.class_id < 0)
-            throw DataError(fmt::format(
-                "{}: has no class for the whole picture: a classifier needs a folder a class (ImageFolder) or a "
-                "tiny-imagenet tree",
-                s.path));
+            throw DataError(
+                fmt::format("{}: has no class for the whole picture: a classifier needs a folder a class (ImageFolder) "
+                            "or a tiny-imagenet tree",
+                            s.path));
         auto& mine = by_class.at(static_cast<std::size_t>(s.class_id));
         mine.push_back(&s);
         most = std::max(most, mine.size());

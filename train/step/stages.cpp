@@ -16,9 +16,8 @@ Stages::Stages(std::vector<Stage> stages, std::int64_t epochs,
     for (std::size_t i = 1; i < stages_.size(); ++i)
         if (stages_[i].epoch < stages_[i - 1].epoch)
             throw ConfigError(
-                fmt::format("stage {} begins with epoch {}, stage {} with epoch {}: expected one after the "
-                            "other",
-                            i, stages_[i - 1].epoch + 1, i + 1, stages_[i].epoch + 1));
+                fmt::format("stage {} begins with epoch {}, stage {} with epoch {}: expected one after the other", i,
+                            stages_[i - 1].epoch + 1, i + 1, stages_[i].epoch + 1));
     std::vector<std::int64_t> batches, updates;
     for (std::int64_t epoch = 0; epoch < std::max<std::int64_t>(epochs, 1); ++epoch)
         batches.push_back(batches_of(of_epoch(epoch)));

@@ -85,8 +85,8 @@ Schedule make_training_schedule(const Config& c, const schedule::Calendar& steps
         if (!c.flag("cycle_momentum")) return cycle;
         if (!c.is_default("momentum"))
             throw ConfigError(
-                fmt::format("momentum={} ({}) would be ignored: schedule=onecycle moves it from "
-                            "max_momentum to base_momentum and back; or set cycle_momentum=false",
+                fmt::format("momentum={} ({}) would be ignored: schedule=onecycle moves it from max_momentum to "
+                            "base_momentum and back; or set cycle_momentum=false",
                             c.at("momentum").value, c.at("momentum").origin));
         s.base_momentum = c.number("base_momentum"), s.max_momentum = c.number("max_momentum");
         if (s.base_momentum > s.max_momentum)

@@ -87,11 +87,10 @@ void check_parts(const std::vector<LayerRow>& layers, std::int64_t image, std::i
     const std::int64_t full = std::min(batch, pictures), rest = pictures % batch;
     for (const std::int64_t n : {full, drop_last && pictures >= batch ? full : rest})
         if (n > 0 && n / std::min(parts, n) < 2)
-            throw ConfigError(
-                fmt::format("batch={}, accumulate={}, image={} with {} pictures: a part of one picture would "
-                            "reach the last batch norm as one value a channel: set drop_last=true, another "
-                            "batch, or a larger image",
-                            batch, parts, image, pictures));
+            throw ConfigError(fmt::format(
+                "batch={}, accumulate={}, image={} with {} pictures: a part of one picture would reach the last batch "
+                "norm as one value a channel: set drop_last=true, another batch, or a larger image",
+                batch, parts, image, pictures));
 }
 
 ClassLossSpec class_loss_spec(const Config& c) {
