@@ -30,16 +30,21 @@ endfunction()
 
 # Sources of a room are compiled some at a time: they read the same headers and make the same templates, which is where
 # the time goes. So names in unnamed namespaces are unique within a room. Few enough that one changed source costs
-# seconds; -DSOLOBOX_UNITY=OFF compiles each alone.
+# seconds; a build that nobody works in takes more of them (SOLOBOX_TOGETHER, 1 compiles each alone).
 function(solobox_together room)
-  if(room STREQUAL "tensor/kernels")  # what is fast is compiled as it always was, file by file
-    set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  set(together ${SOLOBOX_TOGETHER})
+  if(room MATCHES "^tests")  # changed more often than what they test
+    math(EXPR together "(${together} + 1) / 2")
+  endif()
+  if(room STREQUAL "tensor/kernels")  # what is fast is so in every library, and does not depend on its neighbours
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS $<IF:$<CONFIG:Release>,-O3,-O1>
+                                                   SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
     return()
   endif()
   string(REPLACE "/" "_" group ${room})
   set(count 0)
   foreach(source ${ARGN})
-    math(EXPR number "${count} / 5")
+    math(EXPR number "${count} / ${together}")
     set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${group}_${number})
     math(EXPR count "${count} + 1")
   endforeach()
@@ -52,14 +57,15 @@ function(solobox_isa source)
                                                    SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
-# What people wait for is its compiler, not its speed. Instrumented code is three times as much of it: -Og takes half the
-# time of -O1 there.
-function(solobox_quick target)
+# What people wait for is its compiler, not its speed: -Og takes two thirds of the time of -O1, instrumented half of it.
+function(solobox_quick)
+  set(quick $<$<CONFIG:Release>:-Og>)
   if(SOLOBOX_SANITIZE)
-    target_compile_options(${target} PRIVATE -Og)
-  else()
-    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+    set(quick -Og)
   endif()
+  foreach(target ${ARGN})
+    target_compile_options(${target} PRIVATE ${quick})
+  endforeach()
 endfunction()
 
 # Half of a source's time went into reading these.
@@ -70,6 +76,22 @@ function(solobox_precompile target)
   endif()
 endfunction()
 
+# The headers that another target has precompiled: one with the same options (definitions aside that no header of these
+# asks for), else the compiler says so (-Winvalid-pch) and reads them again.
+function(solobox_precompiled_by owner)
+  foreach(target ${ARGN})
+    if(SOLOBOX_PCH)
+      target_precompile_headers(${target} REUSE_FROM ${owner})
+    endif()
+  endforeach()
+endfunction()
+
+function(solobox_unity target)
+  if(SOLOBOX_TOGETHER GREATER 1)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  endif()
+endfunction()
+
 function(solobox_library name)
   add_library(${name} STATIC ${ARGN})
   add_library(solobox::${name} ALIAS ${name})
@@ -77,6 +99,5 @@ function(solobox_library name)
                                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/solobox>)
   target_compile_features(${name} PUBLIC cxx_std_20)
   target_link_libraries(${name} PRIVATE $<BUILD_INTERFACE:solobox_flags>)
-  set_target_properties(${name} PROPERTIES UNITY_BUILD ${SOLOBOX_UNITY} UNITY_BUILD_MODE GROUP)
-  solobox_precompile(${name})
+  solobox_unity(${name})
 endfunction()
