@@ -3,6 +3,7 @@
 
 #include "nn/safetensors.h"
 #include "tests/support/small_runs.h"
+#include "train/session/forecast.h"
 #include "train/tasks/single_box.h"
 
 namespace solobox {
@@ -48,11 +49,14 @@ private:
     std::vector<GroupRule> groups_;
 };
 
-SessionResult run_staged(const Config& config, const std::vector<Stage>& stages, const std::vector<GroupRule>& groups,
-                         const RunDirectory& place, const SessionOptions& options = {}) {
+Learner staged(const Config& config, const std::vector<Stage>& stages, const std::vector<GroupRule>& groups = {}) {
     auto task = std::make_unique<Staged>(config, stages, groups);
     Split data = open_split(config, *task);
-    Learner learner(config, std::move(task), std::move(data));
+    return {config, std::move(task), std::move(data)};
+}
+SessionResult run_staged(const Config& config, const std::vector<Stage>& stages, const std::vector<GroupRule>& groups,
+                         const RunDirectory& place, const SessionOptions& options = {}) {
+    Learner learner = staged(config, stages, groups);
     return train(learner, place, options);
 }
 
@@ -214,6 +218,21 @@ TEST(Stages, KeysThatNothingLooksAtAreErrors) {
     for (const auto& words : ignored) EXPECT_THROW(check_config(small_config(dir, words)), ConfigError) << words.back();
     check_config(small_config(dir, {"backbone_lr=0.1"}));
     check_config(small_config(dir, {"freeze=backbone", "unfreeze_epoch=2", "unfreeze_lr=0.1", "backbone_lr=0.1"}));
+}
+
+// Memory is needed for the largest batch of the run, whichever stage it comes in.
+TEST(Stages, TheForecastIsOfTheLargestBatch) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 4);
+    const Config config = small_config(dir, {"epochs=2", "batch=3"});
+    const auto bytes_of_step = [&](const std::vector<Stage>& stages) {
+        Learner learner = staged(config, stages);
+        return forecast_memory(learner, false, std::int64_t{1} << 40).step;
+    };
+    const std::int64_t small = bytes_of_step({{}}), large = bytes_of_step({{.batch = 12}});
+    EXPECT_GT(large, small);
+    EXPECT_EQ(bytes_of_step({{}, {.epoch = 1, .batch = 12}}), large);
+    EXPECT_EQ(bytes_of_step({{.batch = 12}, {.epoch = 1}}), large);
 }
 
 }  // namespace

@@ -69,6 +69,12 @@ std::int64_t convolution_outputs(Learner& learner) {  // bytes of one picture's
     return sum;
 }
 
+// The stage with the most pictures in a batch: what needs most must fit.
+const Stage& largest_stage(const Learner& learner) {
+    const auto pictures = [&](const Stage& s) { return s.batch > 0 ? s.batch : learner.config().integer("batch"); };
+    return *std::ranges::max_element(learner.stages().all(), {}, pictures);
+}
+
 std::string megabytes(std::int64_t bytes) { return fmt::format("{:.0f} MB", static_cast<double>(bytes) / 1e6); }
 
 }  // namespace
@@ -89,10 +95,11 @@ MemoryForecast forecast_memory(Learner& learner, bool quick, std::int64_t limit)
     f.optimizer = moments * weights + averages;
     f.checkpoint = bytes_of(tensors) + averages + moments * weights;
 
-    const Batch batch = learner.make_batch(0, 0);
+    const std::int64_t epoch = largest_stage(learner).epoch;
+    const Batch batch = learner.make_batch(epoch, 0);
     const auto whole = static_cast<std::int64_t>(batch.count());
     const std::int64_t all = std::max<std::int64_t>(whole / config.integer("accumulate"), 1);
-    const Extent size = learner.task().recipe(true, 0).size;
+    const Extent size = learner.task().recipe(true, epoch).size;
     f.batches = (2 * config.integer("workers") + 2) * whole * size.height * size.width * 3 * 4;
     const PoolStats now = pool::stats();
     f.before = resident() - std::max<std::int64_t>(now.reserved_bytes - now.live_bytes, 0);
