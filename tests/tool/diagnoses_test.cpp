@@ -156,12 +156,17 @@ std::string with_marks(const std::string& ok, const std::string& x, const std::s
 
 TEST(Diagnoses, TheBlockOfSeed003) {
     if (instrumented) GTEST_SKIP() << "320 pixels take minutes in an instrumented build";
-    ::setenv("LC_ALL", "C.UTF-8", 1);
+    // The letters' locale alone: numbers stay as in the environment of the tests.
+    const char* const all = std::getenv("LC_ALL");
+    const std::string before = all ? all : "";
+    ::unsetenv("LC_ALL");
+    ::setenv("LC_CTYPE", "C.UTF-8", 1);
     const Answer utf8 = run_program({"doctor", collapsed, "--strict"}),
                  ascii = run_program({"doctor", "--ascii", "image=32"});
-    ::setenv("LC_ALL", "C", 1);
+    ::setenv("LC_CTYPE", "C", 1);
     const Answer plain = run_program({"doctor", collapsed});
-    ::unsetenv("LC_ALL");
+    ::unsetenv("LC_CTYPE");
+    if (all) ::setenv("LC_ALL", before.c_str(), 1);
     EXPECT_EQ(utf8.code, 4);
     EXPECT_EQ(plain.code, 0);
     EXPECT_TRUE(utf8.out.ends_with("\n\n" + with_marks("✅", "❌", "⚠️"))) << utf8.out;
