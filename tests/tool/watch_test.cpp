@@ -207,5 +207,23 @@ TEST_F(Watched, BehindAResume) {
     EXPECT_TRUE(train(*learner, where, options).said.contains("D56"));
 }
 
+// An extension plans the rates anew from its first step on: they are nobody's second writing.
+TEST_F(Watched, AnExtensionIsNoSecondWriter) {
+    for (const char* schedule : {"schedule=cosine", "schedule=linear", "schedule=constant"}) {
+        const Config c = boxes({"epochs=4", "warmup_steps=0", schedule});
+        (void)said(c);
+        SessionOptions options;
+        options.resume = options.extend = true;
+        Config more = c;
+        more.set("epochs", "7", "test");
+        const RunDirectory where = RunDirectory::existing(place_);
+        where.write_text("args.yaml", more.to_yaml());
+        const auto learner = make_learner(more);
+        const auto ids = train(*learner, where, options).said;
+        EXPECT_FALSE(ids.contains("D16") || ids.contains("D22")) << schedule << ": " << listed(ids);
+        for (const auto& f : run_findings(where)) EXPECT_TRUE(f.id != "D16" && f.id != "D22") << schedule << f.message;
+    }
+}
+
 }  // namespace
 }  // namespace solobox

@@ -101,8 +101,9 @@ Facts read_whole_run(const RunDirectory& run, const Config& config, bool checkpo
         const auto planned =
             planned_rate(config, static_cast<std::int64_t>(*per_epoch), {{from, config.number("unfreeze_lr")}});
         Series by_step;
+        const double* const before = tables.number("replanned_after");  // what the plan was then is not known
         for (const double step : *tables.series("step"))
-            by_step.push_back(planned(static_cast<std::int64_t>(step) - 1));
+            by_step.push_back(before && step <= *before ? NAN : planned(static_cast<std::int64_t>(step) - 1));
         facts.set("step_lr_planned", std::move(by_step));
         if (config.integer("unfreeze_epoch") > 0) facts.set("switch_step", static_cast<double>(from + 1));
     }

@@ -156,7 +156,7 @@ Verdict bursts(const Chart& c) {
             same = same && near(lr[i], lr[first]);
             moves = moves || !near(planned[i], planned[first]);
         }
-        if (!moves) continue;  // a schedule by epochs
+        if (!moves || std::isnan(planned[first])) continue;  // a schedule by epochs, or one that is not known
         ++epochs, flat += same;
         jumps += first + per_epoch < lr.size() && !near(lr[first + per_epoch], lr[first]);
     }

@@ -263,6 +263,7 @@ const std::vector<FactInfo>& fact_catalogue() {
         {"grad_norm", series, "global gradient norm before clipping, per step"},
         {"step_lr", series, "learning rate per step"},
         {"step_lr_planned", series, "what the schedule says for it"},
+        {"replanned_after", number, "step up to which the rates were planned for a shorter run (extend)"},
         {"mean_grad", series, "mean gradient norm of a parameter tensor, per recorded step"},
         {"nonfinite", texts, "tensors, losses or tables in which something is not finite, the first one first"},
     };

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "data/feed/loader.h"
@@ -117,7 +118,10 @@ Run::Run(Learner& learner, const RunDirectory& run, const SessionOptions& option
     state_.raw = config_.text("val_weights") == "raw";
     if (options.resume) {
         load_session(run.last_weights(), state_, learner, *parts_.optimizer, parts_.ema.get(), hash_, data_);
-        if (options.extend) state_.done = false, state_.worse = 0;
+        if (options.extend) {
+            state_.done = false, state_.worse = 0;
+            run_.event({{"event", "facts"}, {"replanned_after", state_.step}});
+        }
         parts_.rate.restore(state_.plateau, state_.halved);
         parts_.trainer->resume_at(state_.step);
         before_ = seconds_so_far(run.file("results.csv"));
