@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -68,7 +69,8 @@ int print_and_exit(CLI::App& app, const CLI::Success& e) {
 int tool(int argc, char** argv, std::vector<TaskKind> kinds) {
     for (TaskKind& kind : kinds) add_task_kind(std::move(kind));
     std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is then an error of write(), with its reason
-    CLI::App app{"solobox: a deep-learning engine for the CPU that says why a network does not learn", "solobox"};
+    CLI::App app{"solobox: a deep-learning engine for the CPU that says why a network does not learn",
+                 program_invocation_short_name};
     app.require_subcommand(1);
     app.set_version_flag("--version", SOLOBOX_VERSION);
     app.footer(
@@ -122,9 +124,9 @@ int tool(int argc, char** argv, std::vector<TaskKind> kinds) {
         return print_and_exit(app, e);
     } catch (const CLI::ParseError& e) {
         const std::string unknown = unknown_word(app, line.words);
-        return fail(
-            fmt::format("{}\nRun `solobox --help` or `solobox COMMAND --help`.", unknown.empty() ? e.what() : unknown),
-            ExitCode::usage);
+        return fail(fmt::format("{0}\nRun `{1} --help` or `{1} COMMAND --help`.", unknown.empty() ? e.what() : unknown,
+                                program_invocation_short_name),
+                    ExitCode::usage);
     } catch (const Error& e) {
         return fail(e.what(), e.code());
     } catch (const std::bad_alloc&) {

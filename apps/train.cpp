@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -52,8 +53,9 @@ void print_result(const TrainArguments& a, const RunDirectory& run, const Sessio
         print_json(j);
         return;
     }
-    if (r.stopped_by)
-        fmt::print("Interrupted in epoch {}: `solobox resume {}` goes on.\n", r.epochs + 1, run.path());
+    if (r.stopped_by)  // perhaps in somebody's own program, with a task that solobox does not know
+        fmt::print("Interrupted in epoch {}: `{} resume {}` goes on.\n", r.epochs + 1, program_invocation_short_name,
+                   run.path());
     else
         fmt::print("{}\n", verdict.text());
     if (r.best_epoch == 0) {
