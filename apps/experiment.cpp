@@ -78,8 +78,8 @@ void check_directory(const std::string& out, const std::string& identity) {
     const std::string there = read_whole(out + "/identity.txt", std::size_t{1} << 20);
     if (there != identity)
         throw ConfigError(
-            fmt::format("--out {}: belongs to another experiment, or to other words of the command line:\n{}Choose "
-                        "another directory for\n{}",
+            fmt::format("--out {}: belongs to another experiment, or to other words of the command line:\n{}"
+                        "Choose another directory for\n{}",
                         out, there, identity));
 }
 

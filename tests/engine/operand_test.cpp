@@ -49,7 +49,8 @@ TEST(EngineOperand, ReadersGetTheBitsOfTheValueWorkedOut) {
             const std::string what = fmt::format("{} {} {}", name_of(kernels), activation.op(), l.w.str());
             const Tensor z = noise(l.x, 1), w = noise(l.w, 2);
             Parameter weight(w), same(w);
-            const auto act = [&] { return group_norm(z, 2, {}, {}, 1e-5, activation); };
+            // Captured by name: clang 14 lets no lambda refer to a structured binding.
+            const auto act = [&, activation = activation] { return group_norm(z, 2, {}, {}, 1e-5, activation); };
             Tape tape;
             const Var pending = act(), plain(act().value());
             ASSERT_NE(pending.operand().pending(), nullptr);

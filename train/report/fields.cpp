@@ -96,9 +96,9 @@ std::string marks(const ReportField& f) {
 std::string field(const ReportField& f) {
     const auto cells = static_cast<std::size_t>(f.columns * f.rows);
     std::string out = fmt::format(
-        "<figure class=\"card field\"><figcaption>{}<small>{}</small></figcaption><div class=\"plane\"><div "
-        "class=\"v{}\" aria-hidden=\"true\"><span>0</span><span>{}</span><span>1</span></div><svg viewBox=\"0 0 {:.0f} "
-        "{:.0f}\" role=\"img\" aria-label=\"{}\">",
+        "<figure class=\"card field\"><figcaption>{}<small>{}</small></figcaption><div class=\"plane\">"
+        "<div class=\"v{}\" aria-hidden=\"true\"><span>0</span><span>{}</span><span>1</span></div>"
+        "<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">",
         escape(f.title), escape(f.subtitle), f.y_up ? " up" : "", escape(f.y_label), view, view,
         escape(f.title + ", " + f.x_label + " and " + f.y_label));
     if (f.shades.size() == cells)

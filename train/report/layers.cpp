@@ -180,9 +180,10 @@ std::string heat_map(const Report& report, const MapSpec& spec) {
 std::string exact_table(const Report& report) {
     std::string out =
         "<details><summary>Exact numbers per parameter tensor</summary><div class=\"scroll\"><table "
-        "class=\"numbers\"><thead><tr><th>parameter</th><th>gradient: "
-        "first</th><th>min</th><th>max</th><th>last</th><th>weight norm: last</th><th>update / weight: "
-        "last</th><th>dead: last</th><th>saturated: last</th><th>recorded</th></tr></thead><tbody>";
+        "class=\"numbers\"><thead><tr>"
+        "<th>parameter</th><th>gradient: first</th><th>min</th><th>max</th><th>last</th><th>weight norm: last</th>"
+        "<th>update / weight: last</th><th>dead: last</th><th>saturated: "
+        "last</th><th>recorded</th></tr></thead><tbody>";
     for (const ReportLayer& layer : report.layers) {
         double first = nan, low = nan, high = nan;
         std::size_t recorded = 0;
@@ -252,7 +253,8 @@ std::string layers(const Report& report) {
               [](const ReportLayer& l) -> const std::vector<double>& { return l.saturated_fraction; });
     std::string out =
         "<section id=\"layers\"><h2>Layer health</h2><p class=\"lead\">One row per parameter tensor, from the input at "
-        "the top to the output at the bottom; time runs to the right. The gradient travels from the bottom up.</p>";
+        "the top to the output "
+        "at the bottom; time runs to the right. The gradient travels from the bottom up.</p>";
     out += heat_map(report, gradient) + heat_map(report, update);
     for (const MapSpec* spec : {&dead, &saturated}) {
         const auto any = [&](const auto& condition) {

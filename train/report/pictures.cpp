@@ -72,8 +72,8 @@ std::string point_overlay(const std::vector<KeyPoint>& points, const char* kind)
         const double x = 100 * std::clamp(p.x, -1.0, 2.0), y = 100 * std::clamp(p.y, -1.0, 2.0);
         for (const char* look : {"casing", kind})
             out += fmt::format(
-                "<line class=\"{0}\" x1=\"{1:.2f}%\" y1=\"{3:.2f}%\" x2=\"{2:.2f}%\" y2=\"{3:.2f}%\"/><line "
-                "class=\"{0}\" x1=\"{4:.2f}%\" y1=\"{5:.2f}%\" x2=\"{4:.2f}%\" y2=\"{6:.2f}%\"/>",
+                "<line class=\"{0}\" x1=\"{1:.2f}%\" y1=\"{3:.2f}%\" x2=\"{2:.2f}%\" y2=\"{3:.2f}%\"/>"
+                "<line class=\"{0}\" x1=\"{4:.2f}%\" y1=\"{5:.2f}%\" x2=\"{4:.2f}%\" y2=\"{6:.2f}%\"/>",
                 look, x - 4, x + 4, y, x, y - 4, y + 4);
     }
     return out;
@@ -111,7 +111,8 @@ std::string card(const ReportPicture& p, std::size_t room) {
 std::string score_strip(const std::vector<ReportPicture>& pictures) {
     std::string out =
         "<svg class=\"strip\" role=\"img\" aria-label=\"the score of every picture\"><line x1=\"0\" y1=\"18\" "
-        "x2=\"100%\" y2=\"18\"/>";
+        "x2=\"100%\" "
+        "y2=\"18\"/>";
     for (std::size_t i = 0; i < std::min(pictures.size(), 10 * max_shown); ++i) {
         if (!std::isfinite(pictures[i].score)) continue;
         out += fmt::format("<rect x=\"{:.2f}%\" y=\"4\" width=\"3\" height=\"14\" rx=\"1\"/>",

@@ -164,7 +164,8 @@ std::string legend_row(const ReportCurve& curve, const Line& line, std::size_t i
         remark += fmt::format(" <small>{} at or below 0 not on a log axis</small>", line.not_positive);
     return fmt::format(
         "<tr><th scope=\"row\"><svg class=\"swatch\" viewBox=\"0 0 22 8\" aria-hidden=\"true\"><path class=\"line "
-        "c{}{}\" d=\"M1 4H21\"/></svg>{}{}</th>{}{}{}</tr>",
+        "c{}{}\" d=\"M1 4H21\"/></svg>"
+        "{}{}</th>{}{}{}</tr>",
         index % series_colours, index >= series_colours ? " dashed" : "", escape(curve.name), remark,
         cell(line.last, false), cell(line.smallest, true), cell(line.largest, true));
 }

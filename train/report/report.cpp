@@ -21,8 +21,10 @@ using report_text::escape;
 // The pattern over cells without gradient; referred to by every heat map.
 constexpr std::string_view definitions =
     "<svg class=\"defs\" aria-hidden=\"true\"><defs><pattern id=\"hatch\" width=\"7\" height=\"7\" "
-    "patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><rect width=\"7\" height=\"7\" "
-    "fill=\"#d63031\"/><rect width=\"2.4\" height=\"7\" fill=\"#ffb3ae\"/></pattern></defs></svg>\n";
+    "patternUnits=\"userSpaceOnUse\" "
+    "patternTransform=\"rotate(45)\"><rect width=\"7\" height=\"7\" fill=\"#d63031\"/><rect width=\"2.4\" height=\"7\" "
+    "fill=\"#ffb3ae\"/>"
+    "</pattern></defs></svg>\n";
 
 std::string verdict(const Report& report) {
     if (report.verdict.empty() && report.verdict_text.empty()) return "";
@@ -80,8 +82,8 @@ std::string configuration(const Report& report) {
     const auto set = static_cast<std::size_t>(std::count_if(
         report.config.begin(), report.config.end(), [&](const ReportConfigRow& row) { return !is_default(row); }));
     std::string out = fmt::format(
-        "<section id=\"configuration\"><h2>Configuration</h2><p class=\"lead\">{} of {} keys were set, the others are "
-        "defaults.</p><div class=\"card\"><table class=\"facts\"><tbody>\n",
+        "<section id=\"configuration\"><h2>Configuration</h2><p class=\"lead\">{} of {} keys were set, "
+        "the others are defaults.</p><div class=\"card\"><table class=\"facts\"><tbody>\n",
         set, report.config.size());
     for (const ReportConfigRow& row : report.config)
         out += fmt::format(
