@@ -228,7 +228,7 @@ TEST_F(CheckFile, WhatIsNoOrdinaryFile) {
     EXPECT_EQ(run_program({"check", ""}).code, 2);
     // Whatever it is read as: garbage ends with one message.
     std::string garbage;
-    for (int i = 0; i < 4096; ++i) garbage += static_cast<char>((i * 2654435761U) >> 13U);
+    for (unsigned i = 0; i < 4096; ++i) garbage += static_cast<char>((i * 2654435761U) >> 13U);
     for (const char* as : {"yolo", "voc", "coco", "tiny-imagenet", "yaml", "safetensors", "image"})
         expect_refusal(check("garbage", garbage, {"--as", as}), "garbage");
 }
