@@ -20,7 +20,7 @@ using experiment::State;
 namespace fs = std::filesystem;
 
 struct ExperimentArguments {
-    std::string file, out, seeds;
+    std::string file, out, seeds, scores;
     std::vector<std::string> words;
     int jobs = 1, threads = 0;
     bool smoke = false, dry_run = false, json = false, quiet = false, keep_weights = false;
@@ -93,33 +93,38 @@ std::shared_ptr<void> open_directory(const std::string& out, const std::string& 
     return held;
 }
 
-void write_tables(const std::string& out, const experiment::Plan& plan, const ExperimentQueue& queue) {
-    const auto rows = experiment::make_table(plan, queue.results());
+using Results = std::vector<experiment::Result>;
+
+void write_tables(const std::string& out, const experiment::Plan& plan, const Results& results) {
+    const auto rows = experiment::make_table(plan, results);
     write_text(out + "/table.csv", experiment::table_csv(plan, rows));
-    write_text(out + "/runs.csv", experiment::runs_csv(plan, queue.results()));
+    write_text(out + "/runs.csv", experiment::runs_csv(plan, results));
 }
 
-void write_pages(const std::string& out, const experiment::Plan& plan, const ExperimentQueue& queue, bool smoke) {
-    const auto rows = experiment::make_table(plan, queue.results());
+void write_pages(const std::string& out, const experiment::Plan& plan, const Results& results, bool smoke) {
+    const auto rows = experiment::make_table(plan, results);
     write_text(out + "/table.md", experiment::table_markdown(plan, rows, smoke));
-    Report page = experiment::experiment_report(plan, rows, queue.results(), smoke);
+    Report page = experiment::experiment_report(plan, rows, results, smoke);
     page.environment = environment_facts();
     write_text(out + "/report.html", render_report(page));
 }
 
 Json estimate_json(const experiment::Estimate& e) {
     const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
-    return {{"n", e.n},
+    return {{"n", e.n()},
             {"mean", number(e.mean)},
             {"sd", number(e.deviation)},
             {"low", e.interval ? number(e.interval->low) : Json(nullptr)},
             {"high", e.interval ? number(e.interval->high) : Json(nullptr)},
-            {"method", statistics::name_of(e.method)}};
+            {"p", e.p ? number(*e.p) : Json(nullptr)},
+            {"holm", e.p ? number(e.holm) : Json(nullptr)},
+            {"caution", e.caution}};
 }
 
 Json table_json(const experiment::Plan& plan, const std::vector<experiment::TableRow>& rows) {
     Json list = Json::array();
     for (const experiment::TableRow& r : rows) {
+        const std::size_t control = plan.arms[r.arm].control;
         Json row{{"set", plan.sets[r.set].name},
                  {"arm", plan.arms[r.arm].name},
                  {"done", r.done},
@@ -127,9 +132,12 @@ Json table_json(const experiment::Plan& plan, const std::vector<experiment::Tabl
                  {"failed", r.failed},
                  {r.info.name, estimate_json(r.score)},
                  {"lift", estimate_json(r.lift)},
-                 {"difference", r.arm == plan.control ? Json(nullptr) : estimate_json(r.control)},
-                 {"words", r.arm == plan.control ? "control" : experiment::difference_words(r.control)}};
+                 {"control", plan.arms[control].name},
+                 {"difference", r.arm == control ? Json(nullptr) : estimate_json(r.control)},
+                 {"words", r.arm == control ? "control" : experiment::difference_words(r.control)}};
         if (r.parent) row["from_difference"] = estimate_json(*r.parent);
+        if (r.interaction) row["interaction"] = estimate_json(*r.interaction);
+        if (r.claim) row["claim"] = experiment::claim_words(plan, r);
         list.push_back(std::move(row));
     }
     return list;
@@ -161,10 +169,47 @@ void print_plan(const experiment::Plan& plan, const ExperimentQueue& queue, doub
     }
     for (std::size_t i = 0; i < plan.arms.size(); ++i) {
         const experiment::Arm& arm = plan.arms[i];
-        fmt::print("  {}{}: {}{}\n", arm.name, i == plan.control ? " (control)" : "",
+        fmt::print("  {}{}: {}{}\n", arm.name, i == arm.control ? " (control)" : "",
                    arm.from.empty() ? "" : arm.from + " + ", experiment::describe(arm));
     }
     fmt::print("{} of {} runs are open: about {}\n", queue.open(), queue.different(), duration(seconds));
+}
+
+void print_tables(const ExperimentArguments& a, const experiment::Plan& plan, const Results& results,
+                  const std::string& out, int stop) {
+    const auto rows = experiment::make_table(plan, results);
+    if (a.json) {
+        print_json({{"name", plan.name},
+                    {"directory", out},
+                    {"smoke", a.smoke},
+                    {"interrupted_by", stop},
+                    {"done", count(results, State::done)},
+                    {"diverged", count(results, State::diverged)},
+                    {"failed", count(results, State::failed)},
+                    {"runs", results.size()},
+                    {"rows", table_json(plan, rows)},
+                    {"summary", experiment::summary(plan, rows)}});
+        return;
+    }
+    fmt::print("{}", experiment::table_text(plan, rows));
+    if (!out.empty()) fmt::print("{}/table.csv table.md report.html runs.csv\n", out);
+}
+
+// The tables of scores that are there, of this machine or another: nothing runs.
+ExitCode tables_of_scores(const ExperimentArguments& a, const experiment::Plan& plan,
+                          const std::vector<experiment::PlannedRun>& runs) {
+    if (a.smoke || a.dry_run || a.keep_weights)
+        throw ConfigError("--scores runs nothing: --smoke, --dry-run and --keep-weights would be ignored");
+    const Results results = experiment::read_runs_csv(a.scores, plan, runs);
+    std::shared_ptr<void> held;
+    if (!a.out.empty()) {
+        check_directory(a.out, identity(plan, false));
+        held = open_directory(a.out, a.file, identity(plan, false));
+        write_tables(a.out, plan, results);
+        write_pages(a.out, plan, results, false);
+    }
+    print_tables(a, plan, results, a.out, 0);
+    return ExitCode::done;
 }
 
 ExitCode run_experiment(const ExperimentArguments& a) {
@@ -173,6 +218,7 @@ ExitCode run_experiment(const ExperimentArguments& a) {
     experiment::Changes changes{a.words, {}, a.smoke};
     if (!a.seeds.empty()) changes.seeds = seeds_of(a.seeds);
     const auto runs = experiment::plan_runs(plan, changes, notes);
+    if (!a.scores.empty()) return tables_of_scores(a, plan, runs);
     if (a.smoke) plan.name += "-smoke";
     const std::string out = a.out.empty() ? "runs/experiment/" + plan.name : a.out;
     check_directory(out, identity(plan, a.smoke));
@@ -205,23 +251,10 @@ ExitCode run_experiment(const ExperimentArguments& a) {
     if (queue.open() > 0)
         talk.line(fmt::format("  {} runs to go: about {}; stop it at any time, the same command goes on", queue.open(),
                               duration(seconds)));
-    queue.work(talk, stop, [&] { write_tables(out, plan, queue); });
-    write_tables(out, plan, queue);
-    write_pages(out, plan, queue, a.smoke);
-    const auto rows = experiment::make_table(plan, queue.results());
-    if (a.json)
-        print_json({{"name", plan.name},
-                    {"directory", out},
-                    {"smoke", a.smoke},
-                    {"interrupted_by", static_cast<int>(stop)},
-                    {"done", count(queue.results(), State::done)},
-                    {"diverged", count(queue.results(), State::diverged)},
-                    {"failed", count(queue.results(), State::failed)},
-                    {"runs", queue.results().size()},
-                    {"rows", table_json(plan, rows)},
-                    {"summary", experiment::summary(plan, rows)}});
-    else
-        fmt::print("{}{}/table.csv table.md report.html runs.csv\n", experiment::table_text(plan, rows), out);
+    queue.work(talk, stop, [&] { write_tables(out, plan, queue.results()); });
+    write_tables(out, plan, queue.results());
+    write_pages(out, plan, queue.results(), a.smoke);
+    print_tables(a, plan, queue.results(), out, stop);
     if (stop) {
         talk.line(fmt::format("{} runs are open: the same command goes on", queue.open()));
         return static_cast<ExitCode>(128 + stop);
@@ -248,6 +281,7 @@ Verb add_experiment(Command app) {
         .not_empty();
     app.option("--jobs", a->jobs, "runs at a time (default 1)").within(1, 256);
     app.option("--seeds", a->seeds, "instead of the file's: how many, or a list as 0,1,2").not_empty();
+    app.option("--scores", a->scores, "run nothing: the table of the scores in this runs.csv").not_empty();
     app.option("--threads", a->threads, "threads of each run (default: physical cores / jobs)").within(1, 1024);
     app.flag("--smoke", a->smoke, "one epoch of a few small pictures, two seeds: does all of it run?");
     app.flag("--dry-run", a->dry_run, "say what would run and how long it takes; train nothing");

@@ -183,6 +183,52 @@ TEST_F(Experiment, GridsNameTheirArms) {
     EXPECT_TRUE(fixtures::has(r.out, "20 of 20 runs"));
 }
 
+// A value of a factor may be several keys that go together; a control that names some factors stands in each level of
+// the others.
+TEST_F(Experiment, GridsHaveAControlInEachLevel) {
+    write(
+        "settings: {data: synthetic, epochs: 1, train_images: 16, val_images: 8, image: 32, hidden: 16, workers: 0}\n"
+        "factors:\n  batch: [{batch: 4, lr0: 0.001}, {batch: 8, lr0: 0.0014}]\n  norm: [none, group]\n"
+        "control: {norm: none}\nseeds: 2\n");
+    const Outcome plan = experiment({"--dry-run"});
+    ASSERT_EQ(plan.code, 0) << plan.err;
+    EXPECT_TRUE(fixtures::has(plan.out, "batch=4 norm=none (control): batch=4, lr0=0.001, norm=none"));
+    EXPECT_TRUE(fixtures::has(plan.out, "batch=8 norm=none (control): batch=8, lr0=0.0014, norm=none"));
+    EXPECT_TRUE(fixtures::has(plan.out, "batch=8 norm=group: "));
+    const Outcome r = experiment({"--out", "x", "--json"});
+    ASSERT_EQ(r.code, 0) << r.err;
+    const Json rows = object_of(r)["rows"];
+    EXPECT_EQ(rows[3]["control"], "batch=8 norm=none");
+    EXPECT_EQ(rows[3]["interaction"]["n"], 2);
+    EXPECT_FALSE(rows[1].contains("interaction"));  // the first level is what the others are held against
+    EXPECT_TRUE(fixtures::has(text("x/report.html"), "batch=8 norm=group – batch=8 norm=none"));
+}
+
+// The table is a function of the scores: those of a file give the same as the runs did.
+TEST_F(Experiment, TablesOfScoresThatAreThere) {
+    write_small();
+    ASSERT_EQ(experiment({"--out", "x"}).code, 0);
+    const Outcome r = experiment({"--scores", "x/runs.csv", "--out", "y", "-q"});
+    ASSERT_EQ(r.code, 0) << r.err;
+    for (const char* name : {"table.csv", "table.md", "runs.csv"})
+        EXPECT_EQ(text(std::string("x/") + name), text(std::string("y/") + name)) << name;
+    EXPECT_FALSE(std::filesystem::exists(file("y/runs")));
+    // More seeds than the file has are seeds not run yet.
+    const Outcome more = experiment({"--scores", "x/runs.csv", "--seeds", "3,5,7"});
+    ASSERT_EQ(more.code, 0) << more.err;
+    EXPECT_TRUE(fixtures::has(more.out, "1 of 3 seeds not run yet"));
+    refused(experiment({"--scores", "none.csv"}), 3, {"none.csv"});
+    refused(experiment({"--scores", "x/runs.csv", "--smoke"}), 2, {"--scores runs nothing"});
+    dir_.write("bad.csv", "a,b\n");
+    refused(experiment({"--scores", "bad.csv"}), 3, {"bad.csv: line 1: expected the columns set,arm,"});
+    dir_.write("bad.csv", text("x/runs.csv").substr(0, text("x/runs.csv").find('\n') + 1) +
+                              "shapes,one,3,done,1,much,,,,,runs/0\n");
+    refused(experiment({"--scores", "bad.csv"}), 3, {"bad.csv: line 2: 'much' is no number"});
+    dir_.write("bad.csv", text("x/runs.csv").substr(0, text("x/runs.csv").find('\n') + 1) +
+                              "elsewhere,one,3,done,1,0.5,,,,,runs/0\n");
+    refused(experiment({"--scores", "bad.csv"}), 3, {"bad.csv: none of its runs is one of e"});
+}
+
 TEST_F(Experiment, WordsThatMakeSetsTheSameMergeThem) {
     write(
         "settings: {image: 32, epochs: 1, val_images: 8}\n"
@@ -232,6 +278,11 @@ TEST_F(Experiment, NamesFileAndLineOfWhatIsWrong) {
     expect_config_error(head + "factors: {lr0: [1], lr: [2]}\n", {"line 2", "lr0", "two names"});
     expect_config_error(head + "factors: {batch: [1, 2]}\ncontrol: {batch: 3}\n",
                         {"line 3", "batch=3", "did you mean"});
+    expect_config_error(head + "factors: {batch: [1, 2], norm: [none, {norm: group, batch: 4}]}\n",
+                        {"line 2", "batch", "two names"});
+    expect_config_error(head + "factors: {batch: [1]}\narms: {}\n", {"found both"});
+    expect_config_error(head + "arms:\n  a: {claim: {says: more, gian: 1}}\n", {"line 3", "gian", "gain or reach"});
+    expect_config_error(head + "arms:\n  a: {claim: {gain: 1}}\n", {"line 3", "in words"});
     expect_config_error(head + "arms: {a: {}}\ncontrol: [a]\n", {"line 3", "control: expected a text, found a list"});
     expect_config_error(head + "arms: {a: {}}\nseeds: [1, 1]\n", {"line 3", "twice"});
     expect_config_error(head + "arms: {a: {}}\nseeds: 0\n", {"seeds"});

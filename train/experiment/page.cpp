@@ -63,6 +63,34 @@ void add_plots(Report& page, const Plan& plan, const std::vector<TableRow>& rows
     }
 }
 
+ReportDots::Row dots_row(const std::string& name, const Estimate& e, const char* format) {
+    ReportDots::Row row{name, e.values, e.mean, std::nan(""), std::nan(""), ""};
+    if (e.interval) row.low = e.interval->low, row.high = e.interval->high;
+    row.text = std::isfinite(e.mean) ? fmt::format(fmt::runtime(format), e.mean) : "–";
+    return row;
+}
+
+// A forest plot: every paired difference beside 0.
+ReportDots forest_of(const Plan& plan, const std::vector<TableRow>& rows, std::size_t set) {
+    ReportDots dots;
+    dots.title = fmt::format("{}: differences, paired by seed", plan.sets[set].name);
+    dots.marks.emplace_back("no difference", 0);
+    const auto add = [&](const std::string& name, const Estimate& e) {
+        if (e.n() == 0) return;
+        dots.rows.push_back(dots_row(name, e, "{:+.4f}"));
+        if (e.clear()) dots.rows.back().text += " *";
+    };
+    for (const TableRow& r : rows) {
+        if (r.set != set) continue;
+        const Arm& arm = plan.arms[r.arm];
+        add(fmt::format("{} – {}", arm.name, plan.arms[arm.control].name), r.control);
+        if (r.parent) add(fmt::format("{} – {}", arm.name, arm.from), *r.parent);
+    }
+    dots.note =
+        "A dot a seed, the mean and its 95 % interval (Student's t). *: clear of chance, after Holm's correction.";
+    return dots;
+}
+
 ReportDots dots_of(const Plan& plan, const std::vector<TableRow>& rows, std::size_t set) {
     ReportDots dots;
     dots.title = fmt::format("{}: {}", plan.sets[set].name, "a dot a seed, the mean and its 95 % interval");
@@ -72,10 +100,7 @@ ReportDots dots_of(const Plan& plan, const std::vector<TableRow>& rows, std::siz
             if (!r.info.second_title.empty()) dots.marks.emplace_back(r.info.second_title, r.second);
             dots.marks.emplace_back(r.info.blind_title, r.blind);
         }
-        ReportDots::Row row{plan.arms[r.arm].name, r.scores, r.score.mean, std::nan(""), std::nan(""), ""};
-        if (r.score.interval) row.low = r.score.interval->low, row.high = r.score.interval->high;
-        row.text = std::isfinite(r.score.mean) ? fmt::format("{:.4f}", r.score.mean) : "–";
-        dots.rows.push_back(std::move(row));
+        dots.rows.push_back(dots_row(plan.arms[r.arm].name, r.score, "{:.4f}"));
     }
     dots.note =
         "Intervals of arms may overlap where their paired difference is clear: the seeds move together. The table has "
@@ -87,20 +112,23 @@ ReportTable table_of(const Plan& plan, const std::vector<TableRow>& rows, std::s
     ReportTable t;
     t.title = plan.sets[set].name;
     t.lead = fmt::format("Control: {}. Lift: above or below the best answer that never looks at a picture.",
-                         plan.arms[plan.control].name);
+                         plan.within.empty() ? plan.arms[plan.control].name : "one in each level");
     const bool parents = std::any_of(rows.begin(), rows.end(), [](const TableRow& r) { return r.parent.has_value(); });
     t.header = {"arm", "n", "mean", "sd", "lift", "against the control"};
     if (parents) t.header.push_back("against the arm before");
+    if (!plan.within.empty()) t.header.push_back("than the same change at the first level");
     for (const TableRow& r : rows) {
         if (r.set != set) continue;
         const auto number = [](double v) { return std::isfinite(v) ? fmt::format("{:.4f}", v) : std::string("–"); };
         const Arm& arm = plan.arms[r.arm];
-        t.rows.push_back({arm.name, std::to_string(r.score.n), number(r.score.mean), number(r.score.deviation),
-                          r.lift.n ? difference_words(r.lift, "above", "below") : "", verdict(plan, r)});
+        t.rows.push_back({arm.name, std::to_string(r.score.n()), number(r.score.mean), number(r.score.deviation),
+                          r.lift.n() ? difference_words(r.lift, "above", "below") : "", verdict(plan, r)});
         if (parents)
             t.rows.back().push_back(r.parent           ? difference_words(*r.parent)
                                     : arm.from.empty() ? ""
                                                        : difference_words(r.control));
+        if (!plan.within.empty())
+            t.rows.back().push_back(r.interaction ? difference_words(*r.interaction, "more", "less") : "");
     }
     return t;
 }
@@ -129,12 +157,13 @@ Report experiment_report(const Plan& plan, const std::vector<TableRow>& rows, co
     if (diverged) page.summary.emplace_back("diverged", std::to_string(diverged));
     for (std::size_t s = 0; s < plan.sets.size(); ++s) {
         page.dots.push_back(dots_of(plan, rows, s));
+        if (ReportDots forest = forest_of(plan, rows, s); !forest.rows.empty()) page.dots.push_back(std::move(forest));
         add_plots(page, plan, rows, results, s);
         page.tables.push_back(table_of(plan, rows, s));
     }
     ReportTable arms{
         "Arms", "What each of them sets, and what was claimed for it.", {"arm", "from", "sets", "claim"}, {}, {}};
-    for (const Arm& arm : plan.arms) arms.rows.push_back({arm.name, arm.from, describe(arm), arm.claim});
+    for (const Arm& arm : plan.arms) arms.rows.push_back({arm.name, arm.from, describe(arm), arm.claim.says});
     page.tables.push_back(std::move(arms));
     if (!plan.base.empty()) page.config.push_back({"base", plan.base, "file"});
     for (const Setting& s : plan.settings) page.config.push_back({s.key, s.value, s.origin});

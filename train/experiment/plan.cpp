@@ -69,7 +69,7 @@ public:
             throw ConfigError(fmt::format("{}: expected `arms` (named one by one) or `factors` (a grid){}", shown_,
                                           root["arms"] ? ", found both" : ""));
         root["arms"] ? read_arms(root["arms"], plan) : read_factors(root["factors"], plan);
-        if (root["control"]) plan.control = control(root["control"], plan);
+        read_control(root["control"], plan);
         read_seeds(root["seeds"], plan);
         if (const YAML::Node score = root["score"]) {
             if (text(score, "score") != "last" && text(score) != "best")
@@ -175,7 +175,7 @@ private:
                                      [&](const Arm& a) { return a.name == arm.from; }))
                         fail(from, "from: '{}' is no arm above this one", printable(arm.from));
                 }
-                if (pair.second["claim"]) arm.claim = text(pair.second["claim"]);
+                if (pair.second["claim"]) arm.claim = claim(pair.second["claim"]);
             }
             arm.settings = settings(pair.second, {"from", "claim"});
             plan.arms.push_back(std::move(arm));
@@ -183,58 +183,124 @@ private:
         if (plan.arms.size() > most_arms) fail(node, "{} arms: expected at most {}", plan.arms.size(), most_arms);
     }
 
+    // A factor's value: one of its key, or a map of keys that go together.
+    std::vector<Setting> level(const YAML::Node& factor, const YAML::Node& node) const {
+        if (!node.IsMap()) return {setting(factor, value(factor, node))};
+        return settings(map(node, "a value of a factor"), {});
+    }
+
+    void refuse_shared_keys(const YAML::Node& factor, const std::vector<Arm>& arms,
+                            const std::vector<Settings>& levels) const {
+        for (const Arm& arm : arms)
+            for (const Setting& s : arm.settings)
+                for (const Settings& level : levels)
+                    if (std::any_of(level.begin(), level.end(), [&](const Setting& o) { return o.key == s.key; }))
+                        fail(factor, "factor '{}' is there twice, under two names", s.key);
+    }
+
     void read_factors(const YAML::Node& node, Plan& plan) const {
         plan.arms.push_back({});
         for (const auto& pair : map(node, "factors")) {
             if (!pair.second.IsSequence() || pair.second.size() == 0)
                 fail(pair.first, "factor '{}': expected a list of values", printable(pair.first.Scalar()));
-            for (const Setting& s : plan.arms.front().settings)
-                if (s.key == setting(pair.first, value(pair.first, pair.second[0])).key)
-                    fail(pair.first, "factor '{}' is there twice, under two names", s.key);
-            if (plan.arms.size() * pair.second.size() > most_arms)
+            std::vector<Settings> levels;
+            for (const YAML::Node& v : pair.second) levels.push_back(level(pair.first, v));
+            refuse_shared_keys(pair.first, plan.arms, levels);
+            if (plan.arms.size() * levels.size() > most_arms)
                 fail(pair.first, "the grid has more than {} arms", most_arms);
             std::vector<Arm> grid;
             for (const Arm& before : plan.arms)
-                for (const YAML::Node& v : pair.second) {
+                for (std::size_t l = 0; l < levels.size(); ++l) {
                     Arm arm = before;
-                    arm.settings.push_back(setting(pair.first, value(pair.first, v)));
-                    const Setting& s = arm.settings.back();
+                    arm.settings.insert(arm.settings.end(), levels[l].begin(), levels[l].end());
+                    arm.levels.push_back(l);
+                    const Setting& s = levels[l].front();  // names the level
                     arm.name += fmt::format("{}{}={}", arm.name.empty() ? "" : " ", s.key, s.value);
                     if (std::any_of(grid.begin(), grid.end(), [&](const Arm& a) {
-                            return std::equal(a.settings.begin(), a.settings.end(), arm.settings.begin(),
+                            return a.name == arm.name ||
+                                   std::equal(a.settings.begin(), a.settings.end(), arm.settings.begin(),
                                               arm.settings.end(), same_setting);
                         }))
-                        fail(v, "factor '{}' has the value {} twice", s.key, s.value);
+                        fail(pair.second[l], "factor '{}' has the value {} twice", s.key, s.value);
                     grid.push_back(std::move(arm));
                 }
             plan.arms = std::move(grid);
         }
     }
 
-    // The name of an arm, or for a grid the values of all factors.
-    std::size_t control(const YAML::Node& node, const Plan& plan) const {
-        std::string wanted;
-        if (node.IsMap()) {
-            const Settings asked = settings(node, {});
-            for (std::size_t i = 0; i < plan.arms.size(); ++i) {
-                const Settings& own = plan.arms[i].settings;
-                const auto has = [&](const Setting& s) {
-                    return std::any_of(own.begin(), own.end(), [&](const Setting& o) { return same_setting(o, s); });
-                };
-                if (asked.size() == own.size() && std::all_of(asked.begin(), asked.end(), has)) return i;
-            }
-            for (const auto& s : asked) wanted += fmt::format("{}{}={}", wanted.empty() ? "" : " ", s.key, s.value);
-        } else {
-            wanted = text(node, "control");
+    // "+1-2 % IoU" is understood; other texts claim that the arm is better; a map says it in numbers.
+    Claim claim(const YAML::Node& node) const {
+        Claim c;
+        if (!node.IsMap()) {
+            c.says = text(node, "claim");
+            // Of a range, its lower end.
+            const std::size_t end = c.says.find_first_not_of("0123456789.", 1);
+            if (c.says[0] == '+' && c.says.find('%') != std::string::npos)
+                c.percent = parse_double(c.says.substr(1, end - 1)).value_or(0);
+            return c;
         }
+        for (const auto& pair : node)
+            if (const std::string key = pair.first.Scalar(); key == "says")
+                c.says = text(pair.second, "says");
+            else if (const auto v = parse_double(text(pair.second)); v && key == "gain")
+                c.gain = *v;
+            else if (v && key == "reach")
+                c.reach = *v;
+            else
+                fail(pair.first, "claim: '{}': expected says (a text), gain or reach (a number)", printable(key));
+        if (c.says.empty()) fail(node, "claim: expected `says`: what was claimed, in words");
+        return c;
+    }
+
+    // The name of an arm, or values of a grid's factors: of all, or of some (a control in each level of the others).
+    void read_control(const YAML::Node& node, Plan& plan) const {
+        std::vector<std::size_t> controls{0};
+        if (node) controls = node.IsMap() ? matching(node, plan) : std::vector{named(node, plan)};
+        plan.control = controls.front();
+        const std::vector<std::size_t>& levels = plan.arms[plan.control].levels;
+        for (std::size_t f = 0; f < levels.size(); ++f)
+            if (std::any_of(controls.begin(), controls.end(),
+                            [&](std::size_t i) { return plan.arms[i].levels[f] != levels[f]; }))
+                plan.within.push_back(f);
+        for (Arm& arm : plan.arms)
+            arm.control = *std::find_if(controls.begin(), controls.end(), [&](std::size_t i) {
+                return std::all_of(plan.within.begin(), plan.within.end(),
+                                   [&](std::size_t f) { return plan.arms[i].levels[f] == arm.levels[f]; });
+            });
+    }
+
+    std::vector<std::size_t> matching(const YAML::Node& node, const Plan& plan) const {
+        const Settings asked = settings(node, {});
+        std::vector<std::size_t> found;
+        for (std::size_t i = 0; i < plan.arms.size(); ++i) {
+            const Settings& own = plan.arms[i].settings;
+            const auto has = [&](const Setting& s) {
+                return std::any_of(own.begin(), own.end(), [&](const Setting& o) { return same_setting(o, s); });
+            };
+            const bool whole = !plan.arms[i].levels.empty() || asked.size() == own.size();
+            if (whole && std::all_of(asked.begin(), asked.end(), has)) found.push_back(i);
+        }
+        std::string wanted;
+        for (const auto& s : asked) wanted += fmt::format("{}{}={}", wanted.empty() ? "" : " ", s.key, s.value);
+        if (found.empty()) no_arm(node, wanted, plan);
+        if (found.size() == plan.arms.size() && found.size() > 1)
+            fail(node, "control: every arm has {}: nothing would be compared", wanted);
+        return found;
+    }
+
+    std::size_t named(const YAML::Node& node, const Plan& plan) const {
+        const std::string wanted = text(node, "control");
+        for (std::size_t i = 0; i < plan.arms.size(); ++i)
+            if (plan.arms[i].name == wanted) return i;
+        no_arm(node, wanted, plan);
+    }
+
+    [[noreturn]] void no_arm(const YAML::Node& node, const std::string& wanted, const Plan& plan) const {
         std::vector<std::string> names;
         for (const Arm& a : plan.arms) names.push_back(a.name);
-        const auto found = std::find(names.begin(), names.end(), wanted);
-        if (found == names.end())
-            fail(node, "control: '{}' is no arm{}", printable(wanted, 100),
-                 did_you_mean(wanted, names).empty() ? fmt::format(": expected one of {}", fmt::join(names, ", "))
-                                                     : did_you_mean(wanted, names));
-        return static_cast<std::size_t>(found - names.begin());
+        const std::string advice = did_you_mean(wanted, names);
+        fail(node, "control: '{}' is no arm{}", printable(wanted, 100),
+             advice.empty() ? fmt::format(": expected one of {}", fmt::join(names, ", ")) : advice);
     }
 
     void read_seeds(const YAML::Node& node, Plan& plan) const {

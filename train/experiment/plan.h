@@ -9,13 +9,15 @@
 //     raccoon: {data: ../data/raccoon, synthetic: {train_images: 160}}    # its twin, with data=synthetic
 //   arms:
 //     off: {ema_decay: 0}
-//     on: {from: off, ema_decay: 0.999, claim: "+1-2 % IoU"}
-//   control: off                   # default: the first
+//     on: {from: off, ema_decay: 0.999, claim: "+1-2 % IoU"}     # or {says: "better", gain: 0.01}: see Claim
+//   control: off                   # whom the others are compared with; default: the first. Of a grid also a part of
+//                                  # its factors, {norm: none}: a control in each level of the others
 //   seeds: 5                       # 0 .. 4; or a list
 //   score: last                    # of the last epoch, or `best`: of the best one, which flatters noisy arms
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,10 +29,21 @@ struct Setting {
     std::string key, value, origin;  // origin: "FILE:LINE"
 };
 
+// What somebody said of an arm, and how it is understood: what the paired differences are held against.
+struct Claim {
+    std::string says;             // "": nothing was claimed
+    double gain = 0;              // over the arm it was made `from`, else over its control: at least this much,
+    double percent = 0;           // and so many hundredths of a full score
+    std::optional<double> reach;  // instead: a score of at least this much
+};
+
 struct Arm {
-    std::string name, claim;
-    std::string from;               // the arm whose settings it starts from; "": none
-    std::vector<Setting> settings;  // its own, after those of `from`
+    std::string name;
+    Claim claim;
+    std::string from;                 // the arm whose settings it starts from; "": none
+    std::vector<Setting> settings;    // its own, after those of `from`
+    std::size_t control = 0;          // index of the arm it is compared with; its own: it is a control
+    std::vector<std::size_t> levels;  // of a grid: which value of each factor
 };
 
 struct PictureSet {
@@ -44,7 +57,8 @@ struct Plan {
     std::vector<Setting> settings;
     std::vector<PictureSet> sets;
     std::vector<Arm> arms;
-    std::size_t control = 0;  // index of an arm
+    std::size_t control = 0;          // index of an arm: the control, or the first of several
+    std::vector<std::size_t> within;  // factors in whose levels there is a control each; none: one control for all
     std::vector<std::int64_t> seeds;
     bool best = false;               // score: best
     std::vector<std::string> words;  // of the command line and the environment, as key=value

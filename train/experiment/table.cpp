@@ -1,19 +1,19 @@
 #include "train/experiment/table.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
-#include <map>
-
-#include "train/run/run.h"
 
 namespace solobox::experiment {
 namespace {
 
-using statistics::Method;
+// Scores of one kind, seed by seed, for those that were finished.
+struct Scores {
+    std::vector<double> values;
+    std::vector<std::int64_t> seeds;
+    void add(std::int64_t seed, double value) { values.push_back(value), seeds.push_back(seed); }
+};
 
 const Result* find(const std::vector<Result>& results, std::size_t set, std::size_t arm, std::int64_t seed) {
     for (const Result& r : results)
@@ -27,19 +27,17 @@ std::optional<double> score_of(const Plan& plan, const Result* r) {
     return std::isfinite(score) ? std::optional(score) : std::nullopt;
 }
 
-statistics::Interval limits(const TaskInfo& info, bool difference) { return {difference ? -info.full : 0, info.full}; }
-
-// Differences of the seeds that both arms finished.
-Estimate paired(const Plan& plan, const std::vector<Result>& results, std::size_t set, std::size_t arm,
-                std::size_t other) {
-    std::vector<double> differences;
-    TaskInfo info;
+// A sum of arms' scores with these signs, for the seeds that all of them finished.
+Scores combined(const Plan& plan, const std::vector<Result>& results, std::size_t set,
+                const std::vector<std::pair<std::size_t, double>>& arms) {
+    Scores out;
     for (const std::int64_t seed : plan.seeds) {
-        const Result* r = find(results, set, arm, seed);
-        const auto a = score_of(plan, r), b = score_of(plan, find(results, set, other, seed));
-        if (a && b) differences.push_back(*a - *b), info = r->outcome.scores.info;
+        double sum = 0;
+        for (const auto& [arm, sign] : arms)
+            sum += sign * score_of(plan, find(results, set, arm, seed)).value_or(std::nan(""));
+        if (std::isfinite(sum)) out.add(seed, sum);
     }
-    return estimate(differences, limits(info, true));
+    return out;
 }
 
 std::size_t index_of(const Plan& plan, const std::string& arm) {
@@ -48,19 +46,54 @@ std::size_t index_of(const Plan& plan, const std::string& arm) {
     return plan.arms.size();
 }
 
-std::string bracket(const Estimate& e, const char* format = "[{:.4f}, {:.4f}]") {
-    return e.interval ? fmt::format(fmt::runtime(format), e.interval->low, e.interval->high) : "";
+// Of a grid with a control in each level: the arm with the same change where the first control stands.
+std::optional<std::size_t> reference_of(const Plan& plan, std::size_t arm) {
+    if (plan.within.empty() || plan.arms[arm].control == arm) return std::nullopt;
+    std::vector<std::size_t> levels = plan.arms[arm].levels;
+    for (const std::size_t f : plan.within) levels[f] = plan.arms[plan.control].levels[f];
+    for (std::size_t i = 0; i < plan.arms.size(); ++i)
+        if (i != arm && plan.arms[i].levels == levels) return i;
+    return std::nullopt;
 }
 
-std::string signed_bracket(const Estimate& e) { return bracket(e, "[{:+.4f}, {:+.4f}]"); }
+// The arm that a claim compares with.
+std::size_t before(const Plan& plan, std::size_t arm) {
+    const std::size_t from = index_of(plan, plan.arms[arm].from);
+    return from < plan.arms.size() ? from : plan.arms[arm].control;
+}
 
-std::string cell(double v) { return std::isfinite(v) ? number_text(v) : ""; }
+void add_claim(const Plan& plan, const std::vector<Result>& results, TableRow& row) {
+    const Claim& claim = plan.arms[row.arm].claim;
+    const std::size_t other = before(plan, row.arm);
+    if (claim.says.empty() || (!claim.reach && other == row.arm)) return;
+    row.claimed = claim.reach ? *claim.reach : claim.gain + claim.percent / 100 * row.info.full;
+    const Scores s = claim.reach ? combined(plan, results, row.set, {{row.arm, 1}})
+                                 : combined(plan, results, row.set, {{row.arm, 1}, {other, -1}});
+    row.claim = estimate(s.values, s.seeds, {-row.info.full, row.info.full}, row.claimed);
+}
 
-std::string quoted(const std::string& text) {
-    if (text.find_first_of(",\"\n") == std::string::npos) return text;
-    std::string out = "\"";
-    for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c == '\n' ? ' ' : c);
-    return out + "\"";
+// Holm's correction over the estimates that one reader looks through.
+void correct(const std::vector<Estimate*>& family) {
+    std::vector<double> p;
+    for (const Estimate* e : family) p.push_back(e->p.value_or(1));
+    const std::vector<double> corrected = statistics::holm(p);
+    for (std::size_t i = 0; i < family.size(); ++i) family[i]->holm = corrected[i], family[i]->family = family.size();
+}
+
+void correct_set(std::vector<TableRow*> rows) {
+    std::vector<Estimate*> differences, lifts, interactions, claims;
+    for (TableRow* r : rows) {
+        if (r->control.p) differences.push_back(&r->control);
+        if (r->parent && r->parent->p) differences.push_back(&*r->parent);
+        if (r->lift.p) lifts.push_back(&r->lift);
+        if (r->interaction && r->interaction->p) interactions.push_back(&*r->interaction);
+        if (r->claim && r->claim->p) claims.push_back(&*r->claim);
+    }
+    for (const auto& family : {differences, lifts, interactions, claims}) correct(family);
+}
+
+std::string bracket(const Estimate& e) {
+    return e.interval ? fmt::format("[{:+.4f}, {:+.4f}]", e.interval->low, e.interval->high) : "";
 }
 
 std::string trouble(const TableRow& row) {
@@ -74,31 +107,23 @@ std::string trouble(const TableRow& row) {
     return out;
 }
 
-// Markdown takes names and questions as they are: what would end a cell or begin markup is taken out of it.
-std::string plain(const std::string& text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == '|' || c == '*' || c == '_' || c == '`') out += '\\';
-        if (c == '<')
-            out += "&lt;";
-        else
-            out += c == '\n' ? ' ' : c;
-    }
-    return out;
+// Of so many that it is not the same as with one: "p = 0.02, among 12 of them 0.24".
+std::string lost_among_many(const Estimate& e) {
+    return fmt::format("p = {:.2g} alone, {:.2g} among all of this table", *e.p, e.holm);
 }
 
 }  // namespace
 
-std::string verdict(const Plan& plan, const TableRow& row) {
-    std::string out = row.arm == plan.control ? "control" : difference_words(row.control);
-    if (const std::string t = trouble(row); !t.empty()) out = t + (row.done ? "; " + out : "");
-    return out;
-}
-
-Estimate estimate(const std::vector<double>& values, statistics::Interval possible) {
-    Estimate e{values.size(), statistics::mean(values), statistics::deviation(values),
-               statistics::mean_interval(values), statistics::method_for(values)};
+Estimate estimate(const std::vector<double>& values, const std::vector<std::int64_t>& seeds,
+                  statistics::Interval possible, double expected) {
+    Estimate e;
+    e.values = values, e.mean = statistics::mean(values), e.deviation = statistics::deviation(values);
+    e.interval = statistics::mean_interval(values), e.p = statistics::p_value(values, expected);
+    e.holm = e.p.value_or(1);
     if (e.interval) e.interval = {std::max(e.interval->low, possible.low), std::min(e.interval->high, possible.high)};
+    std::vector<std::string> names;
+    for (const std::int64_t seed : seeds) names.push_back(fmt::format("seed {}", seed));
+    e.caution = statistics::caution(values, names);
     return e;
 }
 
@@ -108,7 +133,8 @@ std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& re
         for (std::size_t a = 0; a < plan.arms.size(); ++a) {
             TableRow row;
             row.set = s, row.arm = a, row.planned = plan.seeds.size();
-            std::vector<double> lifts, blind, second;
+            Scores scores, lifts;
+            std::vector<double> blind, second;
             for (const std::int64_t seed : plan.seeds) {
                 const Result* r = find(results, s, a, seed);
                 if (r == nullptr) continue;
@@ -121,188 +147,125 @@ std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& re
                 }
                 ++row.done;
                 row.info = r->outcome.scores.info;
-                row.scores.push_back(*score);
-                lifts.push_back(*score - r->outcome.scores.blind);
+                scores.add(seed, *score);
+                lifts.add(seed, *score - r->outcome.scores.blind);
                 blind.push_back(r->outcome.scores.blind), second.push_back(r->outcome.scores.second);
             }
-            row.score = estimate(row.scores, limits(row.info, false));
-            row.lift = estimate(lifts, limits(row.info, true));
+            const double full = row.info.full;
+            const auto difference = [&](const std::vector<std::pair<std::size_t, double>>& arms) {
+                const Scores d = combined(plan, results, s, arms);
+                return estimate(d.values, d.seeds, {-full, full});
+            };
+            row.score = estimate(scores.values, scores.seeds, {0, full});
+            row.lift = estimate(lifts.values, lifts.seeds, {-full, full});
             row.blind = statistics::mean(blind), row.second = statistics::mean(second);
-            if (a != plan.control) row.control = paired(plan, results, s, a, plan.control);
+            const std::size_t control = plan.arms[a].control;
+            if (a != control) row.control = difference({{a, 1}, {control, -1}});
             if (const std::size_t from = index_of(plan, plan.arms[a].from);
-                from < plan.arms.size() && from != plan.control && a != plan.control)
-                row.parent = paired(plan, results, s, a, from);
+                from < plan.arms.size() && from != control && a != control)
+                row.parent = difference({{a, 1}, {from, -1}});
+            if (const auto reference = reference_of(plan, a)) {
+                const std::size_t first = plan.arms[*reference].control;
+                row.interaction = difference({{a, 1}, {control, -1}, {*reference, -1}, {first, 1}});
+            }
+            add_claim(plan, results, row);
             rows.push_back(std::move(row));
         }
+    for (std::size_t s = 0; s < plan.sets.size(); ++s) {
+        std::vector<TableRow*> set;
+        for (TableRow& r : rows)
+            if (r.set == s) set.push_back(&r);
+        correct_set(set);
+    }
     return rows;
 }
 
+std::string verdict(const Plan& plan, const TableRow& row) {
+    std::string out = row.arm == plan.arms[row.arm].control ? "control" : difference_words(row.control);
+    if (const std::string t = trouble(row); !t.empty()) out = t + (row.done ? "; " + out : "");
+    return out;
+}
+
 std::string difference_words(const Estimate& e, const char* more, const char* less) {
-    if (e.n == 0) return "nothing to compare yet";
+    if (e.n() == 0) return "nothing to compare yet";
     if (!e.interval) return fmt::format("one seed: {:+.4f}, no interval", e.mean);
-    if (e.method == Method::exact && e.mean == 0) return fmt::format("the same to the last digit at n={}", e.n);
-    if (e.interval->holds(0))
-        return fmt::format("not distinguishable at n={}: {:+.4f} {}", e.n, e.mean, signed_bracket(e));
-    return fmt::format("{} by {:.4f} {}", e.mean > 0 ? more : less, std::abs(e.mean), signed_bracket(e));
+    if (e.deviation == 0 && e.mean == 0) return fmt::format("the same to the last digit at n={}", e.n());
+    if (e.clear()) return fmt::format("{} by {:.4f} {}", e.mean > 0 ? more : less, std::abs(e.mean), bracket(e));
+    return fmt::format("not distinguishable at n={}: {:+.4f} {}{}", e.n(), e.mean, bracket(e),
+                       *e.p < 0.05 ? " (" + lost_among_many(e) + ")" : "");
 }
 
 std::string lift_words(const TableRow& row) {
     const std::string blind = "the " + row.info.blind_title;
     const Estimate& e = row.lift;
-    if (e.n == 0) return "";
+    if (e.n() == 0) return "";
     if (!e.interval) return fmt::format("{:+.4f} against {} (one seed)", e.mean, blind);
-    if (e.interval->holds(0))
-        return fmt::format("not distinguishable from {}: {:+.4f} {}", blind, e.mean, signed_bracket(e));
-    return fmt::format("{} {} by {:.4f} {}", e.mean > 0 ? "above" : "below", blind, std::abs(e.mean),
-                       signed_bracket(e));
+    if (!e.clear()) return fmt::format("not distinguishable from {}: {:+.4f} {}", blind, e.mean, bracket(e));
+    return fmt::format("{} {} by {:.4f} {}", e.mean > 0 ? "above" : "below", blind, std::abs(e.mean), bracket(e));
+}
+
+std::string claim_words(const Plan& plan, const TableRow& row) {
+    if (!row.claim) return "";
+    const Arm& arm = plan.arms[row.arm];
+    const Estimate& e = *row.claim;
+    const std::string asks =
+        arm.claim.reach    ? fmt::format("at least {:g}", row.claimed)
+        : row.claimed != 0 ? fmt::format("at least {:+g} over {}", row.claimed, plan.arms[before(plan, row.arm)].name)
+                           : fmt::format("better than {}", plan.arms[before(plan, row.arm)].name);
+    std::string answer;
+    if (e.n() == 0)
+        answer = "nothing to judge by yet";
+    else if (!e.p)
+        answer = fmt::format("cannot be told from one seed: {:+.4f}", e.mean);
+    else if (e.clear())
+        answer = fmt::format("{} at n={}: {:+.4f} {}", e.mean > row.claimed ? "holds" : "does not hold", e.n(), e.mean,
+                             bracket(e));
+    else if (e.deviation == 0)
+        answer =
+            fmt::format("{}: {:+.4f} in all {} seeds", row.claimed != 0 ? "holds" : "does not hold", e.mean, e.n());
+    else {
+        constexpr std::size_t most = 1000;
+        const std::size_t seeds =
+            statistics::values_needed(e.mean - row.claimed, e.deviation, 0.05 / static_cast<double>(e.family), most);
+        answer = fmt::format("cannot be told at n={}: {:+.4f} {}{}; if that is how it is, {} seeds would tell", e.n(),
+                             e.mean, bracket(e), *e.p < 0.05 ? " (" + lost_among_many(e) + ")" : "",
+                             seeds >= most ? "not even a thousand" : fmt::format("about {}", seeds));
+    }
+    return fmt::format("\"{}\" ({}): {}", arm.claim.says, asks, answer);
 }
 
 std::vector<std::string> summary(const Plan& plan, const std::vector<TableRow>& rows) {
     std::vector<std::string> lines;
-    std::size_t compared = 0, differ = 0;
-    for (const TableRow& row : rows)
-        for (const Estimate* e : {&row.control, row.parent ? &*row.parent : nullptr}) {
-            if (e == nullptr || !e->interval) continue;
-            ++compared;
-            differ += !e->interval->holds(0) ? 1 : 0;
-        }
-    if (compared)
-        lines.push_back(
-            fmt::format("Of {1} differences {0} have an interval without 0 (chance alone would give about {2:.1f})",
-                        differ, compared, 0.05 * static_cast<double>(compared)));
-    std::size_t above = 0, measured = 0;
-    for (const TableRow& row : rows)
-        if (row.lift.interval) ++measured, above += row.lift.interval->low > 0 ? 1 : 0;
+    std::size_t compared = 0, alone = 0, clear = 0, above = 0, measured = 0;
+    for (const TableRow& row : rows) {
+        for (const Estimate* e : {&row.control, row.parent ? &*row.parent : nullptr})
+            if (e != nullptr && e->p) ++compared, alone += *e->p < 0.05 ? 1 : 0, clear += e->clear() ? 1 : 0;
+        if (row.lift.p) ++measured, above += row.lift.clear() && row.lift.mean > 0 ? 1 : 0;
+    }
+    if (compared == 1)
+        lines.push_back(clear ? "The difference is clear" : "The difference cannot be told from chance");
+    else if (compared)
+        lines.push_back(fmt::format(
+            "Of {} differences {} {} clear of chance{}", compared, clear, clear == 1 ? "is" : "are",
+            alone > clear ? fmt::format("; {} more would be, had nothing else been compared", alone - clear) : ""));
     if (measured)
-        lines.push_back(fmt::format("{} of {} arms lie above what never looks at a picture, with their whole interval",
-                                    above, measured));
-    std::string methods;
-    for (const Method m : {Method::student, Method::bootstrap_t})
-        if (std::any_of(rows.begin(), rows.end(), [&](const TableRow& r) {
-                return r.score.method == m || r.control.method == m || (r.parent && r.parent->method == m);
-            }))
-            methods += fmt::format("{}{}", methods.empty() ? "" : " and ",
-                                   m == Method::student ? "Student's t (fewer than five seeds)" : "bootstrap-t");
-    lines.push_back(
-        fmt::format("The score is that of the {} epoch; intervals are 95 %, {}; differences are paired by seed",
-                    plan.best ? "best" : "last", methods.empty() ? "none yet" : methods));
-    return lines;
-}
-
-std::string table_csv(const Plan& plan, const std::vector<TableRow>& rows) {
-    std::string out =
-        "set,arm,changes,seeds,done,diverged,failed,score,mean,sd,low,high,mean_box,blind,lift,lift_low,lift_high,"
-        "difference,difference_low,difference_high,from,from_difference,from_low,from_high,method,verdict\n";
-    const auto edge = [](const Estimate& e, bool high) {
-        return e.interval ? cell(high ? e.interval->high : e.interval->low) : "";
+        lines.push_back(fmt::format("{} of {} arms lie clearly above what never looks at a picture", above, measured));
+    const auto place = [&](const TableRow& row) {
+        return (plan.sets.size() > 1 ? plan.sets[row.set].name + ", " : "") + plan.arms[row.arm].name;
     };
-    for (const TableRow& r : rows) {
-        const Arm& arm = plan.arms[r.arm];
-        const Estimate none{0, std::nan(""), std::nan(""), std::nullopt, Method::none};
-        const Estimate& control = r.control.n ? r.control : none;
-        const Estimate& parent = r.parent ? *r.parent : none;
-        out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
-                           quoted(plan.sets[r.set].name), quoted(arm.name), quoted(describe(arm)), r.planned, r.done,
-                           r.diverged, r.failed, r.info.name, cell(r.score.mean), cell(r.score.deviation),
-                           edge(r.score, false), edge(r.score, true), cell(r.second), cell(r.blind), cell(r.lift.mean),
-                           edge(r.lift, false), edge(r.lift, true), cell(control.mean), edge(control, false),
-                           edge(control, true), quoted(arm.from), cell(parent.mean), edge(parent, false),
-                           edge(parent, true), statistics::name_of(r.score.method), quoted(verdict(plan, r)));
-    }
-    return out;
-}
-
-std::string runs_csv(const Plan& plan, const std::vector<Result>& results) {
-    std::string out = "set,arm,seed,state,epochs,last,best,best_epoch,mean_box,blind,run\n";
-    for (const Result& r : results) {
-        const RunScores& s = r.outcome.scores;
-        out +=
-            fmt::format("{},{},{},{},{},{},{},{},{},{},runs/{}\n", quoted(plan.sets[r.set].name),
-                        quoted(plan.arms[r.arm].name), r.seed, name_of(r.outcome.state), cell(s.epochs), cell(s.last),
-                        cell(s.best), s.best_epoch > 0 ? cell(s.best_epoch) : "", cell(s.second), cell(s.blind), r.id);
-    }
-    return out;
-}
-
-std::string table_text(const Plan& plan, const std::vector<TableRow>& rows) {
-    std::size_t width = 3;
-    for (const Arm& a : plan.arms) width = std::max(width, a.name.size());
-    std::string out;
-    for (std::size_t s = 0; s < plan.sets.size(); ++s) {
-        bool head = true;
-        for (const TableRow& r : rows) {
-            if (r.set != s) continue;
-            if (head) {
-                out += fmt::format("{}{}", out.empty() ? "" : "\n", plan.sets[s].name);
-                if (std::isfinite(r.blind)) {
-                    out += ": ";
-                    if (!r.info.second_title.empty()) out += fmt::format("{} {:.4f}, ", r.info.second_title, r.second);
-                    out += fmt::format("{} {:.4f}", r.info.blind_title, r.blind);
-                }
-                out += fmt::format("\n  {:<{}}  {:>3}  {:>6}  {:>6}  {:<16}  {:>7}  {}\n", "arm", width, "n",
-                                   r.info.percent() ? r.info.name : r.info.title, "sd", "95 % interval", "lift",
-                                   "against the control");
-                head = false;
-            }
-            const auto number = [](const char* format, double v) {
-                return std::isfinite(v) ? fmt::format(fmt::runtime(format), v) : std::string("-");
-            };
-            out += fmt::format("  {:<{}}  {:>3}  {:>6}  {:>6}  {:<16}  {:>7}  {}\n", plan.arms[r.arm].name, width,
-                               r.score.n, number("{:.4f}", r.score.mean), number("{:.4f}", r.score.deviation),
-                               bracket(r.score), number("{:+.4f}", r.lift.mean), verdict(plan, r));
-        }
-    }
-    for (const std::string& line : summary(plan, rows)) out += fmt::format("{}{}\n", out.empty() ? "" : "  ", line);
-    return out;
-}
-
-std::string table_markdown(const Plan& plan, const std::vector<TableRow>& rows, bool smoke) {
-    std::string out = fmt::format("# {}\n\n", plan.name);
-    if (smoke) out += "**A smoke run: one epoch of a few small pictures. These numbers mean nothing.**\n\n";
-    if (!plan.words.empty()) out += fmt::format("With `{}` for every run.\n\n", fmt::join(plan.words, " "));
-    if (!plan.question.empty()) out += plain(plan.question) + "\n\n";
-    const bool parents = std::any_of(rows.begin(), rows.end(), [](const TableRow& r) { return r.parent.has_value(); });
-    for (std::size_t s = 0; s < plan.sets.size(); ++s) {
-        bool head = true;
-        for (const TableRow& r : rows) {
-            if (r.set != s) continue;
-            if (head) {
-                out += fmt::format("## {}\n\n", plan.sets[s].name);
-                const std::string unit = r.info.percent() ? "" : r.info.title + " ";
-                const auto capital = [](std::string t) {
-                    if (!t.empty()) t[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(t[0])));
-                    return t;
-                };
-                if (std::isfinite(r.blind)) {
-                    if (!r.info.second_title.empty())
-                        out += fmt::format("{}: {}{:.4f}. ", capital(r.info.second_title), unit, r.second);
-                    out += fmt::format("{}: {}{:.4f}.\n\n", capital(r.info.blind_title), unit, r.blind);
-                }
-                out +=
-                    fmt::format("| arm | changes | n | {} | 95 % | against what never looks | against {} |{}\n",
-                                r.info.title, plan.arms[plan.control].name, parents ? " against the arm before |" : "");
-                out += fmt::format("|---|---|---|---|---|---|---|{}\n", parents ? "---|" : "");
-                head = false;
-            }
-            const Arm& arm = plan.arms[r.arm];
-            const std::string score =
-                std::isfinite(r.score.mean)
-                    ? fmt::format("{:.4f}{}", r.score.mean,
-                                  r.score.n > 1 ? fmt::format(" ± {:.4f}", r.score.deviation) : "")
-                    : "";
-            out += fmt::format("| {} | {}{} | {} | {} | {} | {} | {} |", plain(arm.name),
-                               arm.from.empty() ? "" : plain(arm.from) + " + ", plain(describe(arm)), r.score.n, score,
-                               bracket(r.score), lift_words(r), verdict(plan, r));
-            if (parents)
-                out += fmt::format(" {} |", r.parent           ? difference_words(*r.parent)
-                                            : arm.from.empty() ? ""
-                                                               : difference_words(r.control));
-            out += "\n";
-        }
-        out += "\n";
-    }
-    for (const std::string& line : summary(plan, rows)) out += "- " + line + "\n";
-    return out;
+    for (const TableRow& row : rows)
+        if (row.claim) lines.push_back(fmt::format("{}: {}", place(row), claim_words(plan, row)));
+    for (const TableRow& row : rows)
+        for (const auto& [e, what] : {std::pair{&row.control, "its control"},
+                                      {row.parent ? &*row.parent : nullptr, "the arm before"},
+                                      {row.interaction ? &*row.interaction : nullptr, "the other level"}})
+            if (e != nullptr && !e->caution.empty())
+                lines.push_back(fmt::format("{} against {}: {}", place(row), what, e->caution));
+    lines.push_back(
+        fmt::format("The score is that of the {} epoch; 95 % intervals by Student's t, differences paired by "
+                    "seed; clear: p < 0.05 after Holm's correction over the table of a set",
+                    plan.best ? "best" : "last"));
+    return lines;
 }
 
 }  // namespace solobox::experiment
