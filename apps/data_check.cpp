@@ -113,6 +113,7 @@ ExitCode check_data(const DataCheckArguments& a) {
     Talk talk(a.in.quiet);
     const LintReport report = lint(a.in.data, open_options(a.in), [&](std::int64_t done, std::int64_t all) {
         stop();
+        if (done == 0) return;
         talk.live(fmt::format("decoded {} of {} pictures", done, all));
     });
     talk.end_live();

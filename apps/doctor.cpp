@@ -88,7 +88,7 @@ Json json_of(const Verdict& v, const Overrides& o) {
             {"cause", r.cause},
             {"key", r.key},
             {"fix", v.fix},
-            {"seed", r.seed}};
+            {"report", r.report}};
 }
 
 // ---- what there is to look at ----
@@ -237,7 +237,8 @@ void add_baseline(const DoctorArguments& a, doctor::Facts& facts, const std::map
 
 void say_finding(const Page& page, const Verdict& v) {
     const Rule& r = rule(v.id);
-    fmt::print("{} {} {}  {}  (seed {})\n", page.mark(v.severity), doctor::name_of(v.severity), v.id, r.name, r.seed);
+    fmt::print("{} {} {}  {}  (from {})\n", page.mark(v.severity), doctor::name_of(v.severity), v.id, r.name,
+               reports_of(r));
     fmt::print("     {}\n", v.message);
     if (!r.cause.empty() && v.severity >= Severity::warn) fmt::print("     likely cause: {}\n", r.cause);
     if (!v.fix.empty()) fmt::print("     try: {}{}\n", v.fix, r.key.empty() ? "" : fmt::format("   [{}]", r.key));

@@ -60,7 +60,7 @@ ExitCode run(const GradcheckArguments& a) {
 
 Verb add_gradcheck(Command app) {
     auto a = std::make_shared<GradcheckArguments>();
-    app.option("name", a->only, "an op or model, or a group: op, loss, model (default: all)");
+    app.option("name", a->only, "an op, layer or model, or a group: op, loss, layer, model (default: all)");
     app.option("--seed", a->seed, "of the random inputs (default 0)");
     add_threads_option(app, a->threads);
     app.flag("--list", a->list, "the names, without checking anything");

@@ -190,10 +190,17 @@ SafetensorsFile parse(const Source& source, const std::string& name) {
     std::byte length[8];
     source.read(0, length, sizeof length);
     const std::uint64_t header = little_endian(length);
-    if (header < 2 || header > max_header || header > source.size - 8)
+    if (header < 2 || header > max_header || header > source.size - 8) {
+        // What people have beside a safetensors file.
+        const std::string_view begin(reinterpret_cast<const char*>(length), sizeof length);
+        if (begin.starts_with("PK\x03\x04") || begin.starts_with("\x80\x02"))
+            fail(name,
+                 "the header length is none, this is a pickle of torch.save, which is never executed here: in Python, "
+                 "safetensors.torch.save_file(model.state_dict(), 'model.safetensors') writes what can be read");
         fail(name,
              fmt::format("header length {} does not fit a file of {} bytes: not a safetensors file, or a damaged one",
                          header, source.size));
+    }
     std::vector<std::byte> text(header);
     source.read(8, text.data(), text.size());
     const Json json = parse_header(text.data(), header, name);

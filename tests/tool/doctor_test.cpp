@@ -153,7 +153,7 @@ TEST(DoctorTable, IsWholeAndOrdered) {
     for (std::size_t i = 0; i < 72; ++i) EXPECT_EQ(table[i].id, fmt::format("D{:02}", i + 1));
     for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(table[72 + i].id, fmt::format("T{}", i + 1));
     for (const Rule& r : table) {
-        EXPECT_FALSE(r.signal.empty() || r.fix.empty() || r.seed.empty() || r.severity.empty()) << r.id;
+        EXPECT_FALSE(r.signal.empty() || r.fix.empty() || r.report.empty() || r.severity.empty()) << r.id;
         EXPECT_EQ(r.phases.find_first_not_of("CPRL"), std::string::npos) << r.id;
     }
 }

@@ -56,6 +56,10 @@ void load(Config& config, const std::string& path, std::vector<fs::path>& chain)
     std::error_code error;
     chain.push_back(fs::weakly_canonical(path, error));
     const std::vector<YamlEntry> entries = read_entries(path);
+    for (const YamlEntry& entry : entries)
+        if (entry.key == "arms" || entry.key == "factors" || entry.key == "question")
+            fail(path, entry.line, "'{}' belongs to an experiment: `solobox experiment {}`", entry.key,
+                 printable(path, 200));
     std::map<std::string, const YamlEntry*> seen;  // a key and its alias are one key
     for (const YamlEntry& entry : entries) {
         if (entry.key == "base") {

@@ -47,12 +47,12 @@ Monitor::Monitor(Facts known, const std::string& thresholds, Say say) : facts_(s
 
 void Monitor::step(const Step& s) {
     const Timer timer(seconds_);
-    if (step_.empty()) facts_.set("loss_start", s.loss);
     if (step_.size() >= 2 * most_steps)
         for (Series* series : {&step_, &loss_, &norm_, &lr_, &planned_})
             series->erase(series->begin(), series->end() - most_steps);
     step_.push_back(s.step), loss_.push_back(s.loss), norm_.push_back(s.grad_norm), lr_.push_back(s.lr);
     planned_.push_back(s.planned_lr);
+    if (loss_.size() == first_losses && !facts_.has("loss_start")) facts_.set("loss_start", usual_start(loss_));
     if (++since_look_ >= look_every) look();
 }
 
@@ -89,10 +89,28 @@ void Monitor::look() {
     }
 }
 
+void Monitor::finish() {
+    look();
+    const std::vector<Verdict> now = examine(facts_, "R", overrides_);
+    std::erase_if(said_, [&](const Verdict& s) {
+        const auto found = std::find_if(now.begin(), now.end(), [&](const Verdict& v) { return v.id == s.id; });
+        if (found == now.end() || found->severity != Severity::pass) return false;
+        Verdict withdrawn = *found;
+        withdrawn.message = "no longer so at the end: withdrawn";
+        if (say_) say_(withdrawn);
+        return true;
+    });
+}
+
 ReportFinding finding_of(const Verdict& v) { return {name_of(v.severity), v.id, v.message, v.fix}; }
 
 Monitor::Say tell(const RunDirectory& run, std::function<void(const std::string&)> talk) {
     return [&run, talk = std::move(talk)](const Verdict& v) {
+        if (v.severity == Severity::pass) {
+            if (talk) talk(fmt::format("{}: {}", v.id, v.message));
+            run.event({{"event", "withdrawn"}, {"id", v.id}});
+            return;
+        }
         if (talk) talk(fmt::format("{} {}: {}\n       try: {}", name_of(v.severity), v.id, v.message, v.fix));
         run.event({{"event", "finding"},
                    {"id", v.id},

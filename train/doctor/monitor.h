@@ -17,7 +17,7 @@ namespace solobox::doctor {
 
 class Monitor {
 public:
-    using Say = std::function<void(const Verdict&)>;
+    using Say = std::function<void(const Verdict&)>;  // severity pass: withdrawn
     // `known`: what is known before the first step; a resumed run's tables among it.
     Monitor(Facts known, const std::string& thresholds, Say say);
 
@@ -30,6 +30,8 @@ public:
     void set(const std::string& fact, double value) { facts_.set(fact, value); }
     void set(const std::string& fact, const Texts& value) { facts_.set(fact, value); }
     void look();
+    // At the end: what was said and is no longer so, the loss came back say, is withdrawn, aloud and from said().
+    void finish();
     // Runs a step; one that is not finite is said (D35) before the error goes on.
     template <class Work>
     auto guarded(Work&& run) {

@@ -169,6 +169,11 @@ Verdict Chart::fire(Severity severity, std::optional<double> value, const std::s
     return {rule_.id, severity, value, message, fix.empty() ? rule_.fix : fix};
 }
 
+std::string reports_of(const Rule& rule) {
+    const bool one = rule.report.find_first_of(", (") == std::string::npos;
+    return one ? "the " + rule.report + " report" : "the reports " + rule.report;
+}
+
 std::vector<Verdict> examine(const Facts& facts, const std::string& phases, const Overrides& overrides,
                              const std::vector<std::string>& which) {
     std::vector<Verdict> out;

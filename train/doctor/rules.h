@@ -99,8 +99,9 @@ struct Rule {
     std::string signal;  // what is measured, and when it fires
     std::vector<Threshold> thresholds = {};
     std::string severity;  // "FAIL", "WARN/FAIL"
-    std::string cause = {}, key = {}, fix = {}, seed = {};
-    std::string note = {};  // where arithmetic corrects the report's own explanation
+    std::string cause = {}, key = {}, fix = {};
+    std::string report = {};  // whose mistake it was: "checklist", "exits, collapse" (docs/reports.md)
+    std::string note = {};    // where arithmetic corrects the report's own explanation
     Example example;
     std::function<Verdict(const Chart&)> judge;
 };
@@ -112,6 +113,8 @@ const Rule& rule(const std::string& id);  // ConfigError with the nearest id
 // comes first (D41 before D02). `which`: ids to look at; empty: all.
 std::vector<Verdict> examine(const Facts& facts, const std::string& phases, const Overrides& overrides = {},
                              const std::vector<std::string>& which = {});
+
+std::string reports_of(const Rule& rule);  // "the checklist report", "the reports exits, collapse"
 
 // docs/doctor.md
 std::string rules_markdown();
@@ -127,6 +130,10 @@ void add_run_rules(std::vector<Rule>& table);
 void add_metric_rules(std::vector<Rule>& table);
 void add_curve_rules(std::vector<Rule>& table);
 void add_log_rules(std::vector<Rule>& table);
+
+// The loss that a run began with: the median of its first five steps, for one batch may be a lucky one.
+constexpr std::size_t first_losses = 5;
+double usual_start(const Series& losses);
 
 // A table for an example: the header, then rows numbered from 1.
 std::string rows_of(const char* header, std::initializer_list<double> values);

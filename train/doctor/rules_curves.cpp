@@ -228,7 +228,7 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .cause = "exits share a rate that fits one of them",
                  .key = "aux_weight",
                  .fix = "look at rate and norm of each exit",
-                 .seed = "000",
+                 .report = "exits",
                  .note = "The report says losses fall with depth: 0.2649 at exit 8 is below 0.3009 at exit 10.",
                  .example = {Kind::log, "epoch,exit_loss.8,exit_loss.10\n15,0.2649,0.3009\n",
                              "epoch,exit_loss.8,exit_loss.10\n15,0.3009,0.2649\n"},
@@ -240,7 +240,7 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .severity = "INFO",
                  .key = "ema_decay",
                  .fix = "ema_decay=0.999 (often 1 to 2 % IoU)",
-                 .seed = "002",
+                 .report = "checklist",
                  .example = {Kind::log, "epoch,metric\n1,0.3\n2,0.4\n3,0.5\n", "epoch,metric\n1,0.3\n2,0.4\n3,0.5\n",
                              "ema_decay=0|ema_decay=0.999"},
                  .judge = no_average});
@@ -255,7 +255,7 @@ void add_curve_rules(std::vector<Rule>& t) {
          .cause = "the pictures are learned by heart",
          .key = "epochs, weight_decay, fliplr",
          .fix = "best checkpoint, earlier stop, more augmentation",
-         .seed = "000, 001",
+         .report = "exits, detector",
          .note =
              "The report sees no overfitting and best validation in epoch 6 in one breath: 8.2039 / 7.9902 = 1.0267.",
          .example = {Kind::log, "epoch,train_loss,val_loss\n1,7.4913,8.3527\n6,6,7.9902\n15,4.8634,8.2039\n",
@@ -268,7 +268,7 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .severity = "INFO",
                  .key = "patience",
                  .fix = "use the best checkpoint",
-                 .seed = "000 (6 of 15), 001 (12 of 15)",
+                 .report = "exits (6 of 15), detector (12 of 15)",
                  .example = {Kind::log, "epoch,val_loss\n1,8.3527\n6,7.9902\n15,8.2039\n",
                              "epoch,val_loss\n1,8.3527\n6,7.9902\n15,7.9\n"},
                  .judge = best_epoch});
@@ -280,7 +280,7 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .severity = "WARN",
                  .cause = "one head learns by heart",
                  .fix = "augmentation, class prior",
-                 .seed = "001",
+                 .report = "detector",
                  .note = "5.139 / 0.929 = 5.5.",
                  .example = {Kind::log, "epoch,train_term.cls,val_term.cls\n1,2,3.78\n15,0.929,5.139\n",
                              "epoch,train_term.cls,val_term.cls\n1,2,3.78\n15,0.929,1.1\n"},
@@ -293,7 +293,7 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .cause = "a loss of another weight is another unit",
                  .key = "lambda_*",
                  .fix = "divide by the weight",
-                 .seed = "001",
+                 .report = "detector",
                  .note = "The report's box loss fell by 40 %: its weight fell from 7.5 to 5.0. Per weight it is -12.0 "
                          "% in training, -1.6 % in validation.",
                  .example = {Kind::foreign, "gain.box: 5.0\nbaseline_gain.box: 7.5\n",
@@ -306,7 +306,7 @@ void add_curve_rules(std::vector<Rule>& t) {
                  .thresholds = {{"share", 0.9, "of the baseline"}},
                  .severity = "FAIL",
                  .fix = "back to the baseline, then one change at a time",
-                 .seed = "001",
+                 .report = "detector",
                  .note = "0.082 against 0.154 is -47 %.",
                  .example = {Kind::log, "epoch,metric\n1,0.042\n15,0.082\n", "epoch,metric\n1,0.042\n15,0.16\n",
                              "baseline_metric=0.154"},
@@ -320,7 +320,7 @@ void add_curve_rules(std::vector<Rule>& t) {
          .severity = "WARN",
          .cause = "no change can be told from the others",
          .fix = "one change at a time",
-         .seed = "001",
+         .report = "detector",
          .note = "The report blames degrees=0 and mixup=0: those are the defaults, the baseline had them too. What "
                  "differs is box, hsv_h, hsv_s, hsv_v and epochs.",
          .example = {Kind::foreign, "changed_keys: [box, hsv_h, hsv_s, hsv_v, epochs]\nblamed_keys: [degrees, mixup]\n",
@@ -335,7 +335,7 @@ void add_curve_rules(std::vector<Rule>& t) {
          .severity = "INFO",
          .cause = "the threshold hides what was found",
          .fix = "lower confidence threshold, larger input, tiles, F2 as the threshold's criterion",
-         .seed = "001",
+         .report = "detector",
          .example = {Kind::log, "epoch,precision,recall\n15,0.499,0.052\n", "epoch,precision,recall\n15,0.499,0.4\n"},
          .judge = low_recall});
 }

@@ -100,7 +100,7 @@ void add_data_rules(std::vector<Rule>& t) {
          .cause = "the batch is large for the data: few updates",
          .key = "batch",
          .fix = "a smaller batch (16 or 8), or more data",
-         .seed = "002",
+         .report = "checklist",
          .example = {Kind::config, "data=synthetic train_images=512 batch=64 warmup_steps=200 dropout=0",
                      "data=synthetic train_images=512 batch=8 warmup_steps=200 dropout=0"},
          .judge = few_steps});
@@ -116,7 +116,7 @@ void add_data_rules(std::vector<Rule>& t) {
                  .cause = "the network falls back to the mean answer",
                  .key = "dropout",
                  .fix = "0.2 to 0.3, or none",
-                 .seed = "002",
+                 .report = "checklist",
                  .example = {Kind::config, "data=synthetic dropout=0.5 weight_decay=0",
                              "data=synthetic dropout=0.2 weight_decay=0"},
                  .judge = much_dropout});
@@ -130,7 +130,7 @@ void add_data_rules(std::vector<Rule>& t) {
          .cause = "regularisation outweighs the data",
          .key = "weight_decay, dropout",
          .fix = "a smaller weight_decay (1e-4), or one of the two",
-         .seed = "002",
+         .report = "checklist",
          .example = {Kind::config, "data=synthetic train_images=1000 dropout=0.2 weight_decay=0.0005",
                      "data=synthetic train_images=1000 dropout=0.2 weight_decay=0"},
          .judge = much_decay});
@@ -144,7 +144,7 @@ void add_data_rules(std::vector<Rule>& t) {
          .cause = "the network sees the same pictures again and again",
          .key = "fliplr, translate, scale, ..",
          .fix = "flips at least (fliplr=0.5)",
-         .seed = "002, 001",
+         .report = "checklist, detector",
          .example = {Kind::config, "data=synthetic fliplr=0 translate=0 scale=0 brightness=0 contrast=0 saturation=0",
                      "data=synthetic fliplr=0.5 translate=0 scale=0 brightness=0 contrast=0 saturation=0"},
          .judge = no_augmentation});
@@ -156,7 +156,7 @@ void add_data_rules(std::vector<Rule>& t) {
                  .cause = "a pretrained head was kept, or the configuration names another number",
                  .key = "classes, weights",
                  .fix = "a new head for these classes, the rest of the weights kept",
-                 .seed = "000, 004",
+                 .report = "exits, smoke-test",
                  .example = {Kind::config, "model=resnet18 image=32 data=synthetic batch=16 classes=92",
                              "model=resnet18 image=32 data=synthetic batch=16 classes=0"},
                  .judge = class_counts});
@@ -169,7 +169,7 @@ void add_data_rules(std::vector<Rule>& t) {
                  .cause = "a smoke test, not a training",
                  .key = "data",
                  .fix = "expect a smoke test only; more pictures, or pretrained weights",
-                 .seed = "004",
+                 .report = "smoke-test",
                  .example = {Kind::config, "data=synthetic train_images=50 dropout=0",
                              "data=synthetic train_images=1000 dropout=0"},
                  .judge = little_data});

@@ -71,17 +71,17 @@ std::string rules_markdown() {
         "`thresholds: D02.low=0.4`), `D02=off` silences a rule. Facts that the doctor cannot find out are told with "
         "`--fact train_images=6000`. A rule about a mechanism that no model here has (exits of a transformer, experts, "
         "assigners, masks: D33 in part, D34, D53, D56's rows, D67, D72) works on logs and facts.\n\n";
-    text += "| rule | | looks at | severity | seed |\n|---|---|---|---|---|\n";
+    text += "| rule | | looks at | severity | [report](reports.md) |\n|---|---|---|---|---|\n";
     for (const Rule& r : rule_table())
         text += fmt::format("| [{0}](#{1}) | {2} | {3} | {4} | {5} |\n", r.id,
                             r.id[0] == 'D' ? "d" + r.id.substr(1) : "t" + r.id.substr(1), cell(r.name),
-                            phases_in_words(r.phases), r.severity, r.seed);
+                            phases_in_words(r.phases), r.severity, r.report);
     for (const Rule& r : rule_table()) {
         text += fmt::format("\n## {}\n\n**{}.** {}: {}.", r.id, capital(r.name), r.severity, r.signal);
         if (!r.cause.empty()) text += fmt::format(" Likely cause: {}.", r.cause);
         text += "\n\n";
         if (!r.key.empty()) text += fmt::format("Key: {}. ", r.key);
-        text += fmt::format("Cure: {}. Seed: {}.\n", r.fix, r.seed);
+        text += fmt::format("Cure: {}. From {}.\n", r.fix, reports_of(r));
         if (!r.thresholds.empty()) {
             text += "\nThresholds: ";
             bool first = true;

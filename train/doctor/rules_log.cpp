@@ -31,13 +31,18 @@ Verdict too_few_epochs(const Chart& c) {
         }
         throw Chart::Missing{fmt::format("{} validations", n)};
     }
-    // Least squares over the last n, in shares of the last value.
-    double mx = 0, my = 0, xy = 0, xx = 0;
-    for (std::size_t i = rows.size() - n; i < rows.size(); ++i)
-        mx += rows[i].first / static_cast<double>(n), my += rows[i].second / static_cast<double>(n);
-    for (std::size_t i = rows.size() - n; i < rows.size(); ++i)
-        xy += (rows[i].first - mx) * (rows[i].second - my), xx += (rows[i].first - mx) * (rows[i].first - mx);
-    const double slope = my > 0 && xx > 0 ? xy / xx / my : 0;
+    // The median of the slopes between all pairs of the last n (Theil and Sen), in shares of their mean: one low value
+    // at their beginning is no rise at their end.
+    double mean = 0;
+    std::vector<double> slopes;
+    for (auto r = rows.end() - static_cast<std::ptrdiff_t>(n); r != rows.end(); ++r) {
+        mean += r->second / static_cast<double>(n);
+        for (auto later = r + 1; later != rows.end(); ++later)
+            slopes.push_back((later->second - r->second) / (later->first - r->first));
+    }
+    const auto middle = slopes.begin() + static_cast<std::ptrdiff_t>(slopes.size() / 2);
+    std::nth_element(slopes.begin(), middle, slopes.end());
+    const double slope = mean > 0 && !slopes.empty() ? *middle / mean : 0;
     if (slope <= c.limit("slope")) return c.pass(slope);
     return c.fire(Severity::info, slope,
                   fmt::format("the metric still rises by {:.1f} % an epoch at the end", 100 * slope));
@@ -72,6 +77,16 @@ Verdict trivial_metric(const Chart& c) {
                   fmt::format("top-{:g} accuracy is trivial: with {:g} classes every picture is right", k, classes));
 }
 
+}  // namespace
+
+double usual_start(const Series& losses) {
+    Series first(losses.begin(), losses.begin() + static_cast<std::ptrdiff_t>(std::min(losses.size(), first_losses)));
+    std::sort(first.begin(), first.end());
+    return first.at(first.size() / 2);
+}
+
+namespace {
+
 Verdict above_start(const Chart& c) {
     const bool classes = c.has("classes") && c.number("classes") > 1 && c.text_or("kind", "classes") == "classes";
     const bool by_step = c.facts().series("step_loss") != nullptr;
@@ -88,13 +103,14 @@ Verdict above_start(const Chart& c) {
     if (loss.size() < n) throw Chart::Missing{fmt::format("{} losses", n)};
     // Auxiliary heads know as little at the start, and their losses are in the sum.
     const double heads = 1 + c.number_or("aux_heads", 0) * c.number_or("aux_weight", 0);
-    const double start = classes ? heads * std::log(c.number("classes")) : c.number_or("loss_start", loss.front());
+    const double start = classes ? heads * std::log(c.number("classes"))
+                                 : c.number_or("loss_start", by_step ? usual_start(loss) : loss.front());
     const double limit = c.limit("times") * start;
-    // What came back below its start has not diverged, it stumbled.
+    // What came back to where it began has not diverged, it stumbled.
     const std::size_t tail = std::min<std::size_t>(loss.size(), std::max<std::size_t>(n, loss.size() / 4));
     double recent = 0;
     for (std::size_t i = loss.size() - tail; i < loss.size(); ++i) recent += loss[i] / static_cast<double>(tail);
-    for (std::size_t i = 0; i + n <= loss.size() && recent > start; ++i) {
+    for (std::size_t i = 0; i + n <= loss.size() && recent > (start + limit) / 2; ++i) {
         const auto begin = loss.begin() + static_cast<std::ptrdiff_t>(i), end = begin + static_cast<std::ptrdiff_t>(n);
         if (std::all_of(begin, end, [&](double v) { return v > limit; }) && std::is_sorted(begin, end))
             return c.fire(
@@ -172,9 +188,9 @@ void add_log_rules(std::vector<Rule>& t) {
          .severity = "INFO",
          .key = "epochs",
          .fix = "30 to 50 epochs (`solobox extend`)",
-         .seed = "001, 004",
+         .report = "detector, smoke-test",
          .example = {Kind::log, "epoch,metric\n1,0.3\n2,0.35\n3,0.4\n4,0.45\n5,0.5\n",
-                     "epoch,metric\n1,0.3\n2,0.5\n3,0.5\n4,0.5\n5,0.5\n6,0.5\n"},
+                     "epoch,metric\n1,0.1\n2,0.22\n3,0.21\n4,0.2\n5,0.19\n"},
          .judge = too_few_epochs});
     t.push_back({.id = "D58",
                  .phases = "L",
@@ -186,7 +202,7 @@ void add_log_rules(std::vector<Rule>& t) {
                  .key = "lr0, epochs",
                  .fix = "after one epoch that is expected: train longer; else look at the learning rate (`solobox "
                         "lr-find`) and whether the model can learn at all (`solobox overfit`)",
-                 .seed = "004",
+                 .report = "smoke-test",
                  .example = {Kind::log, "epoch,accuracy\n1,20\n", "epoch,accuracy\n1,60\n", "classes=5"},
                  .judge = chance_level});
     t.push_back({.id = "D59",
@@ -195,7 +211,7 @@ void add_log_rules(std::vector<Rule>& t) {
                  .signal = "top-k accuracy with k at or above the classes",
                  .severity = "INFO",
                  .fix = "read top-1 only",
-                 .seed = "004",
+                 .report = "smoke-test",
                  .example = {Kind::foreign, "top_k: 5\nnum_classes: 5\n", "top_k: 5\nnum_classes: 20\n"},
                  .judge = trivial_metric});
     t.push_back(
@@ -208,7 +224,7 @@ void add_log_rules(std::vector<Rule>& t) {
          .cause = "the rate is too high: every step leads further away",
          .key = "lr0, warmup_steps",
          .fix = "lower lr0 by a factor of 10, or warm up (warmup_steps=200)",
-         .seed = "004",
+         .report = "smoke-test",
          .note = "The report reads its losses (2.92, 4.13, 6.54, 7.11, 4.69) as learning: they stand above ln 5 = "
                  "1.61, where they began.",
          .example = {Kind::log, "step,step_loss\n1,1.61\n2,1.9\n3,2.92\n4,4.13\n5,6.54\n6,7.11\n7,4.69\n",
@@ -224,7 +240,7 @@ void add_log_rules(std::vector<Rule>& t) {
                  .key = "epochs, lr0",
                  .fix = "validate after more steps (statistics keep 0.9^steps of their start); a lower lr0 or a warmup "
                         "if D60 fires too",
-                 .seed = "004",
+                 .report = "smoke-test",
                  .note = "109.6 / 4.09 = 26.8. Seven steps leave 0.9^7 = 48 % of the initial statistics.",
                  .example = {Kind::log, "epoch,train_loss,val_loss\n1,4.09,109.59\n",
                              "epoch,train_loss,val_loss\n1,4.09,4.5\n"},
@@ -237,7 +253,7 @@ void add_log_rules(std::vector<Rule>& t) {
                  .severity = "INFO",
                  .key = "--threads, workers",
                  .fix = "threads, layout, waiting for data",
-                 .seed = "004",
+                 .report = "smoke-test",
                  .example = {Kind::foreign, "images_per_second: 3.2\ngmacs_per_image: 4.1\npeak_gmacs: 800\n",
                              "images_per_second: 32\ngmacs_per_image: 4.1\npeak_gmacs: 800\n"},
                  .judge = slow_machine});
@@ -247,7 +263,7 @@ void add_log_rules(std::vector<Rule>& t) {
                  .signal = "metric of an exit below what was declared",
                  .severity = "INFO",
                  .fix = "second phase, distillation",
-                 .seed = "000",
+                 .report = "exits",
                  .example = {Kind::foreign, "exit_target.8: 0.25\nexit_metric.8: 0.21\n",
                              "exit_target.8: 0.25\nexit_metric.8: 0.3\n"},
                  .judge = targets});
@@ -260,7 +276,7 @@ void add_log_rules(std::vector<Rule>& t) {
                  .cause = "the label file of one part is sorted otherwise",
                  .key = "data",
                  .fix = "check the validation labels",
-                 .seed = "004",
+                 .report = "smoke-test",
                  .example = {Kind::log, "epoch,train_accuracy,accuracy\n5,90,1\n",
                              "epoch,train_accuracy,accuracy\n5,90,50\n", "classes=5"},
                  .judge = labels_disagree});

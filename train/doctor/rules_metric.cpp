@@ -151,7 +151,7 @@ void add_metric_rules(std::vector<Rule>& t) {
          .cause = "a rate far too small, or an average that validates the initial weights",
          .key = "lr0, ema_decay",
          .fix = "look at D41 (average) and D02 (rate) first",
-         .seed = "003",
+         .report = "collapse",
          .note =
              "The report says a 90 % drop in epoch 2: it is 82.8 % in epoch 2 and 89.9 % by epoch 3. It calls the drop "
              "the sign of a rate too small; measured here (experiments/collapse-box-small-lr.yaml) a rate 40 times too "
@@ -168,7 +168,7 @@ void add_metric_rules(std::vector<Rule>& t) {
                  .cause = "rate against batch, capacity, or no way for the gradient",
                  .key = "lr0, batch, model",
                  .fix = "`solobox overfit`, then `solobox lr-find`",
-                 .seed = "003, 001",
+                 .report = "collapse, detector",
                  .example = {Kind::log, rows_of("epoch,metric\n", {.11, .1, .1, .11, .1, .11, .1, .11, .1, .11, .11}),
                              rows_of("epoch,metric\n", {.11, .1, .1, .11, .12, .13, .14, .15, .16, .17, .18})},
                  .judge = stuck});
@@ -187,7 +187,7 @@ void add_metric_rules(std::vector<Rule>& t) {
                  .cause = "the mean answer, or weights that left the region where they work",
                  .key = "lr0, norm, decode",
                  .fix = "stop, go on from the best checkpoint with a lower rate; norm=group",
-                 .seed = "003, 002",
+                 .report = "collapse, checklist",
                  .example = {Kind::log, rows_of("epoch,metric\n", {.1094, .0188, .1106, 0}),
                              rows_of("epoch,metric\n", {.1094, .2, .3, .4})},
                  .judge = collapse});
@@ -205,7 +205,7 @@ void add_metric_rules(std::vector<Rule>& t) {
          .key = "ema_decay, ema_tau",
          .fix = "ema_tau=100 (a decay that grows), or ema_decay=0.999; validate the raw weights beside it "
                 "(val_weights=raw)",
-         .seed = "003",
+         .report = "collapse",
          .note = "A second explanation of the collapse that the report does not see: with 46 updates per epoch at "
                  "0.9999 validation saw 99.5 % initial weights after epoch 1 and 87.1 % after epoch 30, with live "
                  "BatchNorm statistics. It is read before D02.",
@@ -226,7 +226,7 @@ void add_metric_rules(std::vector<Rule>& t) {
          .cause = "few validation pictures, a high rate, no average",
          .key = "warmup_steps, ema_decay",
          .fix = "longer warmup, an average, more validation pictures",
-         .seed = "001",
+         .report = "detector",
          .example = {Kind::log, rows_of("epoch,precision\n", {.131, .471, .244, .085, .1, .499}),
                      rows_of("epoch,precision\n", {.131, .2, .244, .285, .3, .32})},
          .judge = unstable});

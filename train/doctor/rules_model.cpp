@@ -64,10 +64,12 @@ Verdict imbalance(const Chart& c) {
     if (high > c.limit("ratio") * low)
         return c.fire(Severity::info, high / low,
                       fmt::format("at the first step {} weighs {:.3g}, {} {:.3g}: {:.0f} times as much", highest, high,
-                                  lowest, low, high / low));
+                                  lowest, low, high / low),
+                      fmt::format("less weight for {}, or more for {}", highest, lowest));
     if (!std::isnan(iou) && iou < c.limit("iou") * total)
         return c.fire(Severity::info, iou / total,
-                      fmt::format("the IoU term is {:.0f} % of the loss at the first step", 100 * iou / total));
+                      fmt::format("the IoU term is {:.0f} % of the loss at the first step", 100 * iou / total),
+                      fmt::format("{:.2g} times its weight", (total / iou - 1) / (1 / c.limit("iou") - 1)));
     return c.pass(high / low);
 }
 
@@ -132,7 +134,7 @@ void add_model_rules(std::vector<Rule>& t) {
                  .cause = "a linear layer's output is used as a box",
                  .key = "decode",
                  .fix = "decode=sigmoid, or sigmoid_softplus for the sides",
-                 .seed = "002",
+                 .report = "checklist",
                  .example = {Kind::config, "decode=identity head_bias=prior", "decode=sigmoid head_bias=prior"},
                  .judge = unsquashed});
     t.push_back({.id = "D11",
@@ -143,7 +145,7 @@ void add_model_rules(std::vector<Rule>& t) {
                  .cause = "one group for everything",
                  .key = "decay_all",
                  .fix = "two groups: weights decay, biases and norms do not",
-                 .seed = "002, 004",
+                 .report = "checklist, smoke-test",
                  .example = {Kind::config, "decay_all=true", "decay_all=false"},
                  .judge = decayed});
     t.push_back({.id = "D14",
@@ -155,7 +157,7 @@ void add_model_rules(std::vector<Rule>& t) {
                  .cause = "a preset of another decode, or used in a test mode only",
                  .key = "head_bias",
                  .fix = "the preset that fits the decode (head_bias=prior)",
-                 .seed = "002",
+                 .report = "checklist",
                  .example = {Kind::config, "decode=identity head_bias=zero", "decode=sigmoid head_bias=zero"},
                  .judge = head_start});
     t.push_back(
@@ -168,8 +170,8 @@ void add_model_rules(std::vector<Rule>& t) {
          .severity = "INFO",
          .cause = "weights of another loss or scale",
          .key = "lambda_coord, lambda_wh, lambda_iou",
-         .fix = "lambda_iou=2 to 5",
-         .seed = "002",
+         .fix = "weights that make them equal",
+         .report = "checklist",
          .example = {Kind::config, "lambda_iou=0.01", "lambda_iou=1.5 lambda_coord=10 lambda_wh=10"},
          .judge = imbalance});
     t.push_back({.id = "D24",
@@ -181,7 +183,7 @@ void add_model_rules(std::vector<Rule>& t) {
                  .cause = "the weights are read and not used",
                  .key = "lambda_*, aux_weight",
                  .fix = "multiply the terms by them",
-                 .seed = "002",
+                 .report = "checklist",
                  .example = {Kind::config, "fault=unweighted", "fault=none"},
                  .judge = weights_applied});
     t.push_back({.id = "D25",
@@ -193,7 +195,7 @@ void add_model_rules(std::vector<Rule>& t) {
                  .cause = "deep supervision pulls at a trunk that hardly moves",
                  .key = "aux_weight",
                  .fix = "0.2 to 0.4, falling; mend the learning rate first",
-                 .seed = "003",
+                 .report = "collapse",
                  .example = {Kind::config, "model=resnet18 image=32 batch=16 aux_heads=2 aux_weight=2",
                              "model=resnet18 image=32 batch=16 aux_heads=2 aux_weight=0.3"},
                  .judge = deep_share});
@@ -206,7 +208,7 @@ void add_model_rules(std::vector<Rule>& t) {
                  .cause = "the picture's signal dies on its way",
                  .key = "norm",
                  .fix = "norm=group",
-                 .seed = "002",
+                 .report = "checklist",
                  .note = "With the source's initialisation and without norm the 24 convolutions of the toy pass no "
                          "image signal: the features of different pictures agree to 1e-7. That, not the list in the "
                          "report, is very likely why it stood at IoU 0.44.",
@@ -221,7 +223,7 @@ void add_model_rules(std::vector<Rule>& t) {
          .severity = "INFO/FAIL",
          .key = "multi_scale",
          .fix = "sides as 96,112,128, or mosaic",
-         .seed = "002",
+         .report = "checklist",
          .note = "448 and 416 pixels give the toy a map of 7x7, 384 gives 6x6: without adaptive pooling the report's "
                  "own proposal {384, 416, 448} fails.",
          .example = {Kind::config, "image=128", "image=128 multi_scale=96,112,128 data=synthetic"},

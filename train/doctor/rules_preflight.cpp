@@ -76,7 +76,7 @@ void add_preflight_tests(std::vector<Rule>& t) {
          .severity = "FAIL",
          .key = "model",
          .fix = "look at the layers in `solobox model show`",
-         .seed = "003",
+         .report = "collapse",
          .example = {Kind::config, "model=resnet18 image=32 batch=16 aux_heads=2 fault=aux_silent",
                      "model=resnet18 image=32 batch=16 aux_heads=2"},
          .judge = model_output});
@@ -88,7 +88,7 @@ void add_preflight_tests(std::vector<Rule>& t) {
                  .severity = "WARN/FAIL",
                  .key = "loss",
                  .fix = "look at the weights of the loss terms",
-                 .seed = "003",
+                 .report = "collapse",
                  .example = {Kind::config, "lambda_coord=3000", "lambda_coord=5"},
                  .judge = loss_function});
     t.push_back({.id = "T3",
@@ -102,7 +102,7 @@ void add_preflight_tests(std::vector<Rule>& t) {
                  .severity = "WARN/FAIL",
                  .key = "norm, lr0, clip",
                  .fix = "normalisation, other initialisation, clip=5",
-                 .seed = "003",
+                 .report = "collapse",
                  .example = {Kind::config, "lambda_coord=1000000", "lambda_coord=5"},
                  .judge = gradient_flow});
     t.push_back(
@@ -114,7 +114,7 @@ void add_preflight_tests(std::vector<Rule>& t) {
          .severity = "FAIL",
          .key = "lr0, batch",
          .fix = "see D02",
-         .seed = "003",
+         .report = "collapse",
          .example = {Kind::config, "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.0001 warmup_steps=20",
                      "reference=batch=8,lr0=0.00025 batch=128 accumulate=8 lr0=0.004 warmup_steps=20"},
          .judge = hyperparameters});
@@ -127,7 +127,7 @@ void add_preflight_tests(std::vector<Rule>& t) {
          .severity = "FAIL",
          .key = "ema_decay",
          .fix = "average every tensor of the state_dict, after every step",
-         .seed = "003",
+         .report = "collapse",
          .note =
              "The report's EMA test passes on its failing run: that the average lags (D41) is not what it looks at.",
          .example = {Kind::config, "norm=batch batch=16 fault=ema_parameters_only", "norm=batch batch=16"},

@@ -91,6 +91,14 @@ Verdict average_incomplete(const Chart& c) {
 }
 
 Verdict cannot_overfit(const Chart& c) {
+    // An overfit run has judged itself, with the network at hand.
+    if (c.has("overfit_verdict")) {
+        const double score = c.number_or("overfit_iou", c.number_or("overfit_loss_share", NAN));
+        const std::optional<double> value = std::isnan(score) ? std::nullopt : std::optional(score);
+        if (c.text("overfit_verdict") == "pass") return c.pass(value, "its verdict: pass");
+        return c.fire(Severity::fail, value, "its verdict: fail. " + c.text_or("overfit_reason", ""),
+                      c.text_or("overfit_cure", ""));
+    }
     if (c.has("overfit_iou") && c.number("overfit_iou") < c.limit("iou"))
         return c.fire(
             Severity::fail, c.number("overfit_iou"),
@@ -140,7 +148,7 @@ void add_probe_rules(std::vector<Rule>& t) {
          .cause = "the loss is computed on clamped outputs",
          .key = "clamp_before_loss",
          .fix = "compute the loss on raw outputs, clamp for metrics only",
-         .seed = "002",
+         .report = "checklist",
          .example = {Kind::config, "decode=identity clamp_before_loss=true", "decode=identity clamp_before_loss=false"},
          .judge = blocked});
     t.push_back({.id = "D26",
@@ -153,7 +161,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .cause = "the model gives its auxiliary outputs in training mode only",
                  .key = "aux_heads",
                  .fix = "ask for all outputs in validation, do not key on the training flag",
-                 .seed = "000",
+                 .report = "exits",
                  .example = {Kind::config, "model=resnet18 image=32 batch=16 aux_heads=2 fault=aux_silent",
                              "model=resnet18 image=32 batch=16 aux_heads=2"},
                  .judge = silent_aux});
@@ -166,7 +174,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .cause = "a detached balance or auxiliary term: it is a number in the log and nothing more",
                  .key = "aux_weight",
                  .fix = "compute it from tracked values (a differentiable balance loss)",
-                 .seed = "003",
+                 .report = "collapse",
                  .note = "The report's balance loss is computed from detached gates: its weight changes nothing.",
                  .example = {Kind::config, "model=resnet18 image=32 batch=16 aux_heads=2 fault=aux_detached",
                              "model=resnet18 image=32 batch=16 aux_heads=2"},
@@ -179,7 +187,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .cause = "freezing set a flag that nobody reads, or weight decay still moves it",
                  .key = "freeze",
                  .fix = "take it out of the optimizer",
-                 .seed = "000, 003",
+                 .report = "exits, collapse",
                  .example = {Kind::config, "freeze=backbone fault=frozen_trains", "freeze=backbone"},
                  .judge = none_of("frozen_moved", Severity::fail, "frozen, and yet trained")});
     t.push_back({.id = "D31",
@@ -190,7 +198,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .cause = "the graph is cut in front of it, or what follows is zero",
                  .key = "model",
                  .fix = "look for a detach, a dead unit or a zero weight behind it",
-                 .seed = "000, 002",
+                 .report = "exits, checklist",
                  .note = "One batch is not enough to tell: a residual block whose last norm starts at 0 "
                          "(zero_init_residual) gives its convolutions a gradient from the second step on.",
                  .example = {Kind::config, "fault=cut", "fault=none"},
@@ -203,7 +211,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .cause = "unfrozen after the optimizer was made",
                  .key = "unfreeze_epoch",
                  .fix = "make the groups anew, or add one",
-                 .seed = "002, 003",
+                 .report = "checklist, collapse",
                  .example = {Kind::config, "freeze=backbone unfreeze_epoch=2 backbone_lr=0.01 fault=forgotten",
                              "freeze=backbone unfreeze_epoch=2 backbone_lr=0.01"},
                  .judge = none_of("unoptimised", Severity::fail, "trainable, but the optimizer does not hold")});
@@ -216,7 +224,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .cause = "hidden states count the embedding as number 0",
                  .key = "aux_heads",
                  .fix = "index k, not k-1",
-                 .seed = "000",
+                 .report = "exits",
                  .note = "The report says exits 8, 10 and 12: its code reads hidden_states[k-1], the outputs of blocks "
                          "7, 9 and 11.",
                  .example = {Kind::config, "model=resnet18 image=32 batch=16 aux_heads=2 fault=aux_shifted",
@@ -232,7 +240,7 @@ void add_probe_rules(std::vector<Rule>& t) {
              "only parameters are averaged, or the last, incomplete accumulation of an epoch steps without an update",
          .key = "ema_decay",
          .fix = "include the buffers; update after every step",
-         .seed = "003",
+         .report = "collapse",
          .note = "The report's average skips buffers: averaged weights were validated with live BatchNorm statistics.",
          .example = {Kind::config, "norm=batch batch=16 fault=ema_parameters_only", "norm=batch batch=16"},
          .judge = average_incomplete});
@@ -245,7 +253,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .cause = "an augmentation leaves degenerate boxes behind",
                  .key = "min_visible, degrees, mosaic",
                  .fix = "drop degenerate boxes; switch augmentations off one by one",
-                 .seed = "001",
+                 .report = "detector",
                  .example = {Kind::run,
                              "data=synthetic train_images=32 val_images=16 image=32 epochs=1 warmup_steps=1 dropout=0 "
                              "fault=degenerate_boxes",
@@ -257,10 +265,10 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .signal = "8 pictures by heart: mean IoU below 0.9, or more than 5 % of the first loss left",
                  .thresholds = {{"iou", 0.9, ""}, {"loss", 0.05, "of the first loss"}},
                  .severity = "FAIL",
-                 .cause = "a bug between the picture and the loss",
+                 .cause = "what overfit says of it; most often a bug between the picture and the loss",
                  .key = "model, loss",
                  .fix = "mend the model or the loss before any other key: `solobox overfit` says where",
-                 .seed = "002",
+                 .report = "checklist",
                  .example = {Kind::overfit, "image=64 head_bias=zero lr0=0.0000001", "image=64"},
                  .judge = cannot_overfit});
     t.push_back({.id = "D65",
@@ -273,7 +281,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .cause = "a mean of batch means, statistics of the batch in evaluation, or raw outputs in the metric",
                  .key = "norm",
                  .fix = "decode; a mean over pictures, the model in evaluation mode",
-                 .seed = "002, 003",
+                 .report = "checklist, collapse",
                  .note = "The report averages batch means: its last, smaller batch weighs as much as the others.",
                  .example = {Kind::config, "norm=batch batch=16 fault=batch_metric", "norm=batch batch=16"},
                  .judge = batch_in_metric});
@@ -286,7 +294,7 @@ void add_probe_rules(std::vector<Rule>& t) {
          .severity = "WARN",
          .cause = "the mask is resized like a picture",
          .fix = "nearest neighbour for masks",
-         .seed = "003",
+         .report = "collapse",
          .example = {Kind::log, "epoch,metric\n1,0.1\n", "epoch,metric\n1,0.1\n", "mask_between=0.07|mask_between=0"},
          .judge = [](const Chart& c) {
              const double share = c.number("mask_between");

@@ -99,7 +99,8 @@ Verdict tight_clip(const Chart& c) {
     return c.fire(Severity::warn, share,
                   fmt::format("{:.0f} % of the last {} steps were clipped, to {:.2g} of their usual gradient ({:.3g}): "
                               "the rate in force is that much smaller",
-                              100 * share, n, limit / usual, usual));
+                              100 * share, n, limit / usual, usual),
+                  fmt::format("clip={:.2g} (their usual size), or 0 with Adam", usual));
 }
 
 Verdict slower(const Chart& c) {
@@ -161,7 +162,7 @@ void add_run_rules(std::vector<Rule>& t) {
          .cause = "a rate too high, a logarithm or a division at 0",
          .key = "lr0",
          .fix = "a lower rate (lr0 / 10), warmup; check_finite=true names the op; go on from the last good checkpoint",
-         .seed = "000, 002, 003",
+         .report = "exits, checklist, collapse",
          .example = {Kind::run,
                      "data=synthetic train_images=32 val_images=16 image=32 epochs=1 warmup_steps=0 dropout=0 "
                      "optimizer=SGD lr0=100 clip=0 decode=identity norm=none fault=none",
@@ -181,7 +182,7 @@ void add_run_rules(std::vector<Rule>& t) {
                  .cause = "rate, initialisation, or a missing norm",
                  .key = "clip, lr0, norm",
                  .fix = "clip=5, a lower rate, norm=group",
-                 .seed = "003",
+                 .report = "collapse",
                  .example = {Kind::config, "lambda_coord=100000", "lambda_coord=5"},
                  .judge = gradient_size});
     t.push_back(
@@ -195,8 +196,8 @@ void add_run_rules(std::vector<Rule>& t) {
          .severity = "WARN",
          .cause = "a limit below the usual gradient is a smaller learning rate in disguise",
          .key = "clip",
-         .fix = "clip=3 to 5, or 0 with Adam",
-         .seed = "002 (1.0), 003 (1.0), 000 (0.1)",
+         .fix = "the gradient's usual norm, or clip=0 with Adam",
+         .report = "checklist (1.0), collapse (1.0), exits (0.1)",
          .example =
              {Kind::run,
               "data=synthetic train_images=800 val_images=16 image=32 warmup_steps=20 epochs=1 dropout=0 clip=0.01",
@@ -215,7 +216,7 @@ void add_run_rules(std::vector<Rule>& t) {
                  .cause = "a leak, swapping, or something else on the machine",
                  .key = "workers, cache_mb",
                  .fix = "find the leak; `solobox resume` goes on from last",
-                 .seed = "001",
+                 .report = "detector",
                  .note = "979 s to 39,322 s is a factor of 40: no learning rate does that.",
                  .example = {Kind::log, rows_of("epoch,epoch_seconds\n", {979, 985, 990, 982, 39322}),
                              rows_of("epoch,epoch_seconds\n", {979, 985, 990, 982, 991})},

@@ -47,12 +47,14 @@ Verdict two_writers(const Chart& c) {
     }
     const Series &lr = c.series("step_lr"), &planned = c.series("step_lr_planned");
     std::size_t returns = 0, at = 0;
-    bool away = false, away_below = false;
+    bool away = false, away_below = false, lowered = false;
     for (std::size_t i = 0; i < std::min(lr.size(), planned.size()); ++i) {
         if (std::isnan(lr[i]) || std::isnan(planned[i])) continue;
         const bool differs = !near(lr[i], planned[i]);
         if (away && !differs && away_below) ++returns, at = returns == 1 ? i : at;
-        away = differs, away_below = lr[i] < planned[i];
+        // Lowered, not merely left behind by a schedule that rises while this rate stands still (D22).
+        if (differs && !away) lowered = i > 0 && lr[i] < lr[i - 1];
+        away = differs, away_below = lowered && lr[i] < planned[i];
     }
     if (returns < static_cast<std::size_t>(c.limit("returns"))) return c.pass(static_cast<double>(returns));
     return c.fire(
@@ -217,7 +219,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
          .cause = "a staircase made for a longer run, or a constant rate",
          .key = "schedule",
          .fix = "schedule=cosine or onecycle",
-         .seed = "002",
+         .report = "checklist",
          .note =
              "The report's staircase keeps 1e-2 for 75 epochs behind the warmup of 5: with 60 epochs it never falls.",
          .example = {Kind::config, "data=synthetic schedule=constant", "data=synthetic schedule=cosine"},
@@ -231,7 +233,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
                  .cause = "a plateau and a schedule both write it: the schedule overwrites every reduction",
                  .key = "schedule",
                  .fix = "keep one of them",
-                 .seed = "002",
+                 .report = "checklist",
                  .note = "The report hopes for its plateau (\"increase the patience\"): the per-epoch schedule "
                          "overwrote it, no patience could matter.",
                  .example = {Kind::run,
@@ -249,7 +251,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
                  .cause = "two keys for one number: epochs and max_epochs, T_max and epochs",
                  .key = "epochs, schedule_epochs",
                  .fix = "one key",
-                 .seed = "004",
+                 .report = "smoke-test",
                  .note = "The report's base file says epochs, its trainer reads max_epochs: the cosine was made for "
                          "the other number.",
                  .example = {Kind::config, "data=synthetic epochs=30 schedule_epochs=60",
@@ -264,7 +266,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
                  .cause = "the first steps at the full rate are taken with gradients of an untrained network",
                  .key = "warmup_steps",
                  .fix = "200 to 500 steps, or 3 to 5 epochs",
-                 .seed = "003",
+                 .report = "collapse",
                  .note = "The report states that warmup was missing. Its script used OneCycle with pct_start 0.1, "
                          "which warms up for 3 of 30 epochs: the rule stays silent there.",
                  .example = {Kind::config, "batch=64 warmup_steps=0", "batch=64 warmup_steps=200"},
@@ -278,7 +280,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
          .severity = "INFO",
          .key = "warmup_steps",
          .fix = "10 to 15 epochs, or a larger batch",
-         .seed = "002",
+         .report = "checklist",
          .example = {Kind::config, "data=synthetic warmup_steps=5", "data=synthetic warmup_steps=2000"},
          .judge = short_warmup});
     t.push_back({.id = "D20",
@@ -290,7 +292,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
                  .cause = "a schedule that knows one rate only (OneCycle with a scalar max_lr) writes it to all groups",
                  .key = "backbone_lr",
                  .fix = "a rate per group",
-                 .seed = "003",
+                 .report = "collapse",
                  .note = "The report's script flattens its 0.1x backbone group this way, and does not mention it.",
                  .example = {Kind::config, "backbone_lr=0.1 fault=flat_groups", "backbone_lr=0.1"},
                  .judge = lost_groups});
@@ -313,7 +315,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
                  .cause = "the optimizer was made anew at unfreezing, the schedule holds the old one",
                  .key = "unfreeze_epoch",
                  .fix = "make both anew, or add a group",
-                 .seed = "003",
+                 .report = "collapse",
                  .note = "In the report's script the scheduler keeps the first stage's optimizer: the second stage ran "
                          "at one rate.",
                  .example = {Kind::log, stale, fresh, "switch_step=9"},
@@ -326,7 +328,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
                  .cause = "the schedule is stepped at the end of an epoch, as often as the epoch had steps",
                  .key = "schedule",
                  .fix = "one schedule step per optimizer step",
-                 .seed = "003",
+                 .report = "collapse",
                  .note = "So the report's OneCycle ran: constant for an epoch, then all its steps at once.",
                  .example = {Kind::log, burst, smooth, "steps_per_epoch=4"},
                  .judge = bursts});
@@ -341,7 +343,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
          .cause = "the second stage has another batch or rate, or unfreezes everything at once",
          .key = "unfreeze_lr, backbone_lr",
          .fix = "rescale the rate with the batch, unfreeze step by step",
-         .seed = "003",
+         .report = "collapse",
          .example = {Kind::config, "data=synthetic freeze=backbone unfreeze_epoch=3 unfreeze_lr=0.1 backbone_lr=0.01",
                      "data=synthetic freeze=backbone unfreeze_epoch=3 backbone_lr=0.01"},
          .judge = stage_switch});
@@ -354,7 +356,7 @@ void add_schedule_rules(std::vector<Rule>& t) {
                  .cause = "large steps destroy what the weights know",
                  .key = "backbone_lr",
                  .fix = "backbone_lr=0.01 or less (1e-6 for a transformer), or layer by layer",
-                 .seed = "000",
+                 .report = "exits",
                  .example = {Kind::log, "epoch,metric\n1,0.3\n2,0.31\n", "epoch,metric\n1,0.3\n2,0.31\n",
                              "pretrained=1 unfreeze_epoch=2 lr=0.0001 group_ratio=1|pretrained=1 unfreeze_epoch=2 "
                              "lr=0.0001 group_ratio=0.01"},

@@ -176,7 +176,8 @@ Verdict long_patience(const Chart& c) {
     if (patience <= c.limit("share") * epochs) return c.pass(patience);
     return c.fire(Severity::info, patience,
                   fmt::format("patience {:g} of {:g} epochs{}", patience, epochs,
-                              patience > epochs ? ": it can never end the run" : ": trains far past the best epoch"));
+                              patience > epochs ? ": it can never end the run" : ": trains far past the best epoch"),
+                  fmt::format("patience={:g}", std::max(1.0, std::floor(c.limit("share") * epochs))));
 }
 
 }  // namespace
@@ -191,7 +192,7 @@ void add_setting_rules(std::vector<Rule>& t) {
          .cause = "YAML 1.1 wants a dot and a sign in an exponent: 1e-4, 1e4, 1.0e4 and -.5 are texts there",
          .key = "the key named",
          .fix = "write 0.0001 or 1.0e-4",
-         .seed = "000, 004",
+         .report = "exits, smoke-test",
          .note = "only in files of other programs (--dialect yaml1.1): solobox reads every spelling as a number.",
          .example = {Kind::foreign, "lr: 1e-4\n", "lr: 1.0e-4\n"},
          .judge = [](const Chart& c) {
@@ -211,7 +212,7 @@ void add_setting_rules(std::vector<Rule>& t) {
          .cause = "the batch was changed and the rate was not, or was changed the other way",
          .key = "lr0, batch",
          .fix = "lr = reference rate * batch / reference batch, or * sqrt of it",
-         .seed = "003",
+         .report = "collapse",
          .note = "The report's \"LR/batch 0.03125 against 0.00078\" are these numbers times 1000. Its upstream script "
                  "divides by the per-step batch of 16 and so prints 5.0x and 0.000500: the 40.0x of its report needs "
                  "the effective batch. Linear scaling holds for SGD; for Adam the square root is often better, so both "
@@ -228,7 +229,7 @@ void add_setting_rules(std::vector<Rule>& t) {
                  .cause = "the code builds its optimizer without looking at the configuration",
                  .key = "optimizer",
                  .fix = "build it from the configuration",
-                 .seed = "002",
+                 .report = "checklist",
                  .example = {Kind::config, "optimizer=AdamW optimizer_override=SGD", "optimizer=SGD"},
                  .judge = built_optimizer});
     t.push_back({.id = "D04",
@@ -241,7 +242,7 @@ void add_setting_rules(std::vector<Rule>& t) {
                  .cause = "with optimizer=auto the program chooses rate and momentum itself",
                  .key = "optimizer",
                  .fix = "name the optimizer",
-                 .seed = "001",
+                 .report = "detector",
                  .note = "The report set lr0=0.01 and reports AdamW with 0.002 and 0.9: that is what auto chose, its "
                          "lr0 never mattered.",
                  .example = {Kind::foreign, "optimizer: auto\nlr0: 0.01\noptimizer_built: AdamW\nlr_built: 0.002\n",
@@ -256,7 +257,7 @@ void add_setting_rules(std::vector<Rule>& t) {
                  .cause = "noisy gradients",
                  .key = "batch",
                  .fix = "8 to 16, or accumulate",
-                 .seed = "002",
+                 .report = "checklist",
                  .example = {Kind::config, "batch=4 norm=none", "batch=8 norm=none"},
                  .judge = small_batch});
     t.push_back({.id = "D09",
@@ -271,7 +272,7 @@ void add_setting_rules(std::vector<Rule>& t) {
                  .cause = "statistics of a handful of pictures are noise",
                  .key = "norm, batch",
                  .fix = "norm=group, a larger batch, or frozen statistics",
-                 .seed = "002",
+                 .report = "checklist",
                  .example = {Kind::config, "norm=batch batch=8", "norm=batch batch=16"},
                  .judge = batch_norm_small});
     t.push_back(
@@ -283,7 +284,7 @@ void add_setting_rules(std::vector<Rule>& t) {
          .cause = "CUDA_VISIBLE_DEVICES renumbers devices from 0; threads beyond the cores wait for each other",
          .key = "device, --threads",
          .fix = "use what is there",
-         .seed = "000",
+         .report = "exits",
          .example = {Kind::foreign, "device: cuda:1\ndevices_visible: 1\n", "device: cuda:0\ndevices_visible: 1\n"},
          .judge = devices});
     t.push_back({.id = "D45",
@@ -295,7 +296,7 @@ void add_setting_rules(std::vector<Rule>& t) {
                  .cause = "fine detail is lost",
                  .key = "image",
                  .fix = "the reference's size",
-                 .seed = "003",
+                 .report = "collapse",
                  .example = {Kind::config, "reference=batch=8,lr0=0.001,image=128 image=96",
                              "reference=batch=8,lr0=0.001,image=128 image=128"},
                  .judge = smaller_pictures});
@@ -309,7 +310,7 @@ void add_setting_rules(std::vector<Rule>& t) {
                  .cause = "weights, gradients, optimizer state, averages and activations of a batch",
                  .key = "batch, accumulate, recompute",
                  .fix = "a smaller batch, accumulate=2, recompute=1, a smaller picture",
-                 .seed = "001",
+                 .report = "detector",
                  .note = "Exit code 137 is 128 + 9, SIGKILL.",
                  .example = {Kind::config, "image=256 batch=65536", "image=256 batch=8"},
                  .judge = out_of_memory});
@@ -321,8 +322,8 @@ void add_setting_rules(std::vector<Rule>& t) {
                  .severity = "INFO",
                  .cause = "training goes on far past the best epoch",
                  .key = "patience",
-                 .fix = "15 to 20",
-                 .seed = "002",
+                 .fix = "a quarter of the epochs",
+                 .report = "checklist",
                  .example = {Kind::config, "patience=25 epochs=60", "patience=15 epochs=60"},
                  .judge = long_patience});
 }

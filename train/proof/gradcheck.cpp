@@ -63,7 +63,8 @@ void compare(const OpCase& c, const TensorCheck& t, const Tensor& upstream, Free
         const double off = std::abs(analytic - numeric);
         if (off <= worst) continue;
         worst = off;
-        worst_text = fmt::format("{}[{}]: backward {:.9g}, numeric {:.9g}", t.name, i, analytic, numeric);
+        worst_text = fmt::format("{}[{}] = {:.6g}: backward {:.9g}, numeric {:.9g}", t.name, i,
+                                 static_cast<double>(kept), analytic, numeric);
     }
     result.coordinates += compared;
     // A gradient that is zero by construction (a bias in front of a norm) has no relative error: 1e-3 is the yardstick.

@@ -20,7 +20,7 @@ struct GradcheckResult {
     double error = 0;              // the largest over the case's tensors
     std::int64_t coordinates = 0;  // compared
     std::int64_t kinks = 0;        // drawn anew
-    std::string worst;             // which tensor and element, with both values
+    std::string worst;             // which tensor and element, its value and both gradients
     bool pass = false;
 };
 

@@ -74,11 +74,15 @@ std::string step_axis(const Report& report, const Map& map) {
     const double first = usable ? steps.front() : 0, last = usable ? steps.back() : static_cast<double>(map.steps - 1);
     Ticks ticks = linear_ticks(first, last, 6);
     if (ticks.at.empty()) ticks = {{first}, {number(first, 6)}};
+    double before = -100;
     for (std::size_t i = 0; i < ticks.at.size(); ++i) {
         const double index =
             usable ? static_cast<double>(std::lower_bound(steps.begin(), steps.end(), ticks.at[i]) - steps.begin())
                    : ticks.at[i];
         const double percent = std::clamp(100 * (index + 0.5) / static_cast<double>(map.steps), 0.0, 100.0);
+        // Steps are recorded densely at first: their places may be closer together than their numbers.
+        if (percent - before < 5) continue;
+        before = percent;
         // A phone has room for every other number.
         out += fmt::format("<text x=\"{:.2f}%\" y=\"14\" text-anchor=\"{}\"{}>{}</text>", percent,
                            percent > 97 ? "end" : "middle", i % 2 ? " class=\"odd\"" : "", ticks.labels[i]);

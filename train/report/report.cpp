@@ -28,9 +28,16 @@ constexpr std::string_view definitions =
 
 std::string verdict(const Report& report) {
     if (report.verdict.empty() && report.verdict_text.empty()) return "";
-    const bool pass = report.verdict == "pass", fail = report.verdict == "fail";
+    // A finding that says FAIL is louder than a score.
+    const auto failures = std::count_if(report.findings.begin(), report.findings.end(),
+                                        [](const ReportFinding& f) { return f.severity == "FAIL"; });
+    const bool pass = report.verdict == "pass",
+               fail = report.verdict == "fail" || (report.verdict.empty() && failures > 0);
     const char* sign = pass ? "M14 24.5 21 31.5 34.5 17" : fail ? "M16 16 32 32M32 16 16 32" : "M15 24H33";
-    const std::string word = pass ? "Passed" : fail ? "Failed" : escape(report.verdict);
+    const std::string word = pass                       ? "Passed"
+                             : report.verdict == "fail" ? "Failed"
+                             : fail ? fmt::format("{} finding{} FAIL", failures, failures == 1 ? " says" : "s say")
+                                    : escape(report.verdict);
     std::string out = fmt::format(
         "<div class=\"verdict {}\"><svg viewBox=\"0 0 48 48\" aria-hidden=\"true\"><circle cx=\"24\" cy=\"24\" "
         "r=\"23\"/><path d=\"{}\"/></svg><div>",

@@ -30,7 +30,7 @@ small { color: var(--soft); font-weight: 400; font-size: .86em; }
 svg text { fill: var(--soft); font-size: 11.5px; }
 .eyebrow { color: var(--soft); font-size: 12px; letter-spacing: .09em; text-transform: uppercase; font-weight: 600; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 18px 20px; }
-.lead { color: var(--soft); margin: -4px 0 14px; max-width: 92ch; text-wrap: pretty; } .lead b { color: var(--ink); }
+.lead { color: var(--soft); margin: -4px 0 14px; max-width: 92ch; text-wrap: pretty; } .lead b { color: var(--ink); } .card + .lead { margin-top: 12px; }
 .note { color: var(--soft); font-size: 13.5px; margin-top: 10px; }
 p.bad, span.bad { color: var(--bad); font-size: 12.5px; font-weight: 600; }
 .verdict { display: flex; gap: 18px; align-items: center; border-radius: 14px; padding: 20px 24px; border: 1px solid var(--line); background: var(--card); }

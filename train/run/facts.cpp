@@ -184,6 +184,9 @@ const std::vector<FactInfo>& fact_catalogue() {
         {"ema_share_last", number, "the same at the last validation"},
         {"ema_distance", number, "distance of the averaged from the raw weights over the raw weights' norm"},
         {"overfit_iou", number, "mean IoU of 8 pictures learned by heart"},
+        {"overfit_verdict", text, "of an overfit run, its own: pass or fail"},
+        {"overfit_reason", text, "and why"},
+        {"overfit_cure", text, "and what to try"},
         {"overfit_loss_share", number, "last loss over first loss there"},
         {"metric_batch_change", number, "change of the validation metric with the validation batch"},
         {"undecoded_share", number, "share of boxes given to the metric that lie outside the picture"},
@@ -259,7 +262,7 @@ const std::vector<FactInfo>& fact_catalogue() {
         // By step
         {"step", series, "number of the step, from 1"},
         {"step_loss", series, "loss per step", {"loss_step", "train_loss_step", "train/loss_step"}},
-        {"loss_start", number, "loss of the first step"},
+        {"loss_start", number, "usual loss of the first five steps"},
         {"grad_norm", series, "global gradient norm before clipping, per step"},
         {"step_lr", series, "learning rate per step"},
         {"step_lr_planned", series, "what the schedule says for it"},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "data/image/image.h"
@@ -273,6 +274,7 @@ Measurements train(Job& job, OverfitResult& result, History& h) {
     result.steps = trainer.steps_done();
     result.seconds = clock.seconds();
     m.flows = flow.flows();
+    watch.finish();
     for (const doctor::Verdict& v : watch.said()) result.findings.push_back(doctor::finding_of(v));
     return m;
 }
@@ -284,7 +286,7 @@ Report make_report(const Job& job, const OverfitResult& r, const History& h, con
     if (const auto classes = job.task->class_names(job.data.split); !classes.empty())
         report.title = fmt::format("overfit: {} pictures of {} classes, {}", job.count(), classes.size(),
                                    job.config.text("model"));
-    report.verdict = r.pass ? "pass" : "fail";
+    report.verdict = r.stopped_by ? "" : r.pass ? "pass" : "fail";
     report.verdict_text = r.verdict_text;
     report.summary = r.words.summary;
     report.summary.insert(report.summary.end(), {{"steps", std::to_string(r.steps)},
@@ -397,6 +399,12 @@ OverfitResult overfit(const OverfitData& data, const Config& config, const RunDi
     m.scores = result.words.scores;
     examine(job, *reloaded, m);
     judge(job, result, m);
+    // An interrupted run has no verdict.
+    if (!result.stopped_by)
+        run.event({{"event", "facts"},
+                   {"overfit_verdict", result.pass ? "pass" : "fail"},
+                   {"overfit_reason", result.verdict_text},
+                   {"overfit_cure", result.findings.empty() ? "" : result.findings.front().cure}});
     result.report = make_report(job, result, history, m, last);
     run.write_text("report.html", render_report(result.report));
     auto worst_first = result.report.pictures;

@@ -30,6 +30,9 @@ public:
     void diverged(const std::string& what);
 
     double seconds() const { return seconds_ + (monitor_ ? monitor_->seconds() : 0); }
+    void finish() {
+        if (monitor_) monitor_->finish();
+    }
     std::vector<doctor::Verdict> said() const { return monitor_ ? monitor_->said() : std::vector<doctor::Verdict>(); }
 
 private:

@@ -10,6 +10,7 @@
 #include "data/feed/loader.h"
 #include "data/text.h"
 #include "nn/checkpoint.h"
+#include "train/config/faults.h"
 #include "train/doctor/rules.h"
 #include "train/session/clock.h"
 #include "train/session/run_watch.h"
@@ -357,6 +358,12 @@ SessionResult Run::go() {
     result_.best_epoch = state_.best_epoch, result_.best_score = state_.best_score;
     result_.seconds = clock_.seconds();
     result_.watch_share = watch_.seconds() / std::max(step_seconds_, 1e-9);
+    if (state_.done) watch_.finish();
+    if (state_.done && has_fault(config_, "second_writer") && !parts_.rate.ever_halved())
+        talk(
+            "fault=second_writer changed nothing here: the validation loss fell in every epoch; a longer run, or a "
+            "larger "
+            "lr0, shows it");
     for (const doctor::Verdict& v : watch_.said()) result_.said.insert(v.id);
     result_.wait_share = waited_ / std::max(waited_ + step_seconds_, 1e-9);
     result_.images_per_second = static_cast<double>(pictures_here_) / std::max(waited_ + step_seconds_, 1e-9);

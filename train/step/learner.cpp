@@ -47,6 +47,15 @@ BatchPlan Learner::plan_of(const Stage& stage) const {
     return plan;
 }
 
+LiftVerdict Learner::judge(double score, const std::vector<Blind>& blind, std::size_t pictures) const {
+    constexpr std::size_t few = 8;
+    LiftVerdict v = task_->judge(score, blind, pictures);
+    if (pictures < few)
+        v = {"INFO", v.facts,
+             fmt::format("{} picture{}: too few to say whether it has learned.", pictures, pictures == 1 ? "" : "s")};
+    return v;
+}
+
 std::string Learner::data_fingerprint() const {
     return fmt::format("{:08x}{:08x}", data_.train->fingerprint(), data_.val->fingerprint());
 }

@@ -67,7 +67,9 @@ public:
 
     const std::vector<Blind>& blind() const { return blind_; }  // on the validation pictures
     std::vector<std::string> introduction() const;              // of the data, in a few lines
-    LiftVerdict judge(double score) const { return task_->judge(score, blind_, data_.val->size()); }
+    // What a score on so many pictures says; of fewer than eight only that they are too few.
+    LiftVerdict judge(double score, const std::vector<Blind>& blind, std::size_t pictures) const;
+    LiftVerdict judge(double score) const { return judge(score, blind_, data_.val->size()); }  // of validation
     std::vector<std::string> class_names() const { return task_->class_names(data_); }
 
 private:

@@ -271,9 +271,11 @@ OverfitData open_overfit(const Config& c, const Task& task, const std::string& p
         if (bad) out.split.notes.push_back(fmt::format("{} left out, {} used", bad, out.pictures.size()));
         for (auto& note : notes_of(set.tallies, task.needs())) out.split.notes.push_back(std::move(note));
         if (std::ssize(out.pictures) < n)
-            throw DataError(fmt::format("{}: only {} usable pictures{}, asked for {}: use -n {} or another data set",
-                                        place, out.pictures.size(), bad ? fmt::format(" ({} left out)", bad) : "", n,
-                                        std::max<std::size_t>(out.pictures.size(), 1)));
+            throw DataError(fmt::format("{}: {} usable pictures{}, asked for {}: {}another data set", place,
+                                        out.pictures.empty() ? "no" : fmt::format("only {}", out.pictures.size()),
+                                        bad ? fmt::format(" ({} left out)", bad) : "", n,
+                                        out.pictures.empty() ? "`solobox data check` says why, or take "
+                                                             : fmt::format("use -n {} or ", out.pictures.size())));
     }
     std::vector<Tally> unused;
     // The pictures themselves are at hand: nothing needs to be kept in another size.

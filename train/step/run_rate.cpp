@@ -33,6 +33,7 @@ void RunRate::see(double loss) {
     const schedule::Plateau::State before = plateau_.state();
     plateau_.see(loss);
     halved_ = second_writer_ && before.seen && plateau_.state().best == before.best;
+    ever_halved_ = ever_halved_ || halved_;
 }
 
 // The plateau lowers a factor on whatever the schedule says.

@@ -20,7 +20,10 @@ public:
     void see(double loss);  // of a validation
     const schedule::Plateau::State& state() const { return plateau_.state(); }
     bool halved() const { return halved_; }
-    void restore(const schedule::Plateau::State& state, bool halved) { plateau_.restore(state), halved_ = halved; }
+    bool ever_halved() const { return ever_halved_; }  // else the planted second writer had nothing to write
+    void restore(const schedule::Plateau::State& state, bool halved) {
+        plateau_.restore(state), halved_ = ever_halved_ = halved;
+    }
 
 private:
     double scheduled(std::int64_t step) const;
@@ -32,7 +35,8 @@ private:
     bool lowers_;  // schedule=plateau
     double min_lr_;
     bool second_writer_, stale_, burst_;  // planted faults
-    bool halved_ = false;                 // by the second writer
+    bool halved_ = false;                 // by the second writer, in this epoch
+    bool ever_halved_ = false;
 };
 
 }  // namespace solobox

@@ -52,6 +52,11 @@ std::vector<ConfigKey> single_box_rows() {
 }
 
 void single_box_defaults(Config& config) {
+    if (config.flag("clamp_before_loss") && config.at("clamp_before_loss").origin == "command line" &&
+        config.text("head") == "regression" && config.text("decode") == "sigmoid")
+        throw ConfigError(
+            "clamp_before_loss=true would change nothing: decode=sigmoid puts out numbers between 0 and 1 only; the "
+            "fault needs decode=identity");
     if (config.text("head") == "occupancy" && config.is_default("iou_type"))
         config.set("iou_type", "giou", "model default");
     if (config.text("model") != "toy") {
