@@ -32,6 +32,7 @@ Verb add_report(Command app);
 Verb add_lr_find(Command app);
 Verb add_iou_lab(Command app);
 Verb add_doctor(Command app);
+Verb add_help(Command app, Command root);
 Verb add_completion(Command app, Command root);
 Verb add_model(Command app);
 Verb add_gradcheck(Command app);
@@ -67,6 +68,7 @@ private:
 
 // A result as one line on standard output.
 void print_json(const nlohmann::ordered_json& j);
+bool json_printed();  // there is one already: an error behind it stays on stderr
 
 bool utf8_locale();
 bool colour_allowed(int fd);

@@ -5,6 +5,11 @@
 #include <CLI/CLI.hpp>
 
 namespace solobox {
+namespace {
+
+constexpr const char* example_head = "Example: ";
+
+}  // namespace
 
 Option& Option::required() { return option_->required(), *this; }
 Option& Option::within(std::int64_t low, std::int64_t high) { return option_->check(CLI::Range(low, high)), *this; }
@@ -42,6 +47,8 @@ Option Command::option(const std::string& name, std::vector<std::string>& to, co
 }
 void Command::flag(const std::string& name, bool& to, const std::string& meaning) { app_->add_flag(name, to, meaning); }
 
+void Command::example(const std::string& lines) { app_->footer(example_head + lines); }
+
 Command Command::command(const std::string& name, const std::string& meaning) {
     return Command(app_->add_subcommand(name, meaning));
 }
@@ -49,6 +56,31 @@ void Command::needs_command() { app_->require_subcommand(1); }
 bool Command::given() const { return app_->parsed(); }
 
 std::string Command::name() const { return app_->get_name(); }
+std::string Command::meaning() const { return app_->get_description(); }
+std::string Command::examples() const {
+    const std::string footer = app_->get_footer();
+    return footer.starts_with(example_head) ? footer.substr(std::string(example_head).size()) : "";
+}
+std::string Command::help() const {
+    // Not App::help(): on a command line with a command that one shows the command's.
+    std::string called = app_->get_name();
+    for (CLI::App* above = app_->get_parent(); above; above = above->get_parent())
+        called = above->get_name() + " " + called;
+    return app_->get_formatter()->make_help(app_, called, CLI::AppFormatMode::Normal);
+}
+std::vector<Command::Entry> Command::entries() const {
+    std::vector<Entry> all;
+    for (const CLI::Option* o : app_->get_options()) {
+        const bool many = o->get_expected_max() > 1;
+        // "INT:INT in [1 - 4096]": the second says more.
+        std::string value = o->get_type_size() == 0 ? "" : o->get_type_name();
+        if (const std::size_t colon = value.find(':'); colon != std::string::npos && colon + 1 < value.size())
+            value.erase(0, colon + 1);
+        all.push_back({o->get_positional() ? o->get_name(true) : o->get_name(false, true), value + (many ? " ..." : ""),
+                       o->get_description(), o->get_required()});
+    }
+    return all;
+}
 std::vector<Command> Command::commands() const {
     std::vector<Command> all;
     for (CLI::App* sub : app_->get_subcommands({})) all.emplace_back(sub);

@@ -44,12 +44,21 @@ public:
     Option option(const std::string& name, std::vector<std::string>& to, const std::string& meaning);
     void flag(const std::string& name, bool& to, const std::string& meaning);
 
+    void example(const std::string& lines);  // at the end of its help
     Command command(const std::string& name, const std::string& meaning);
     void needs_command();  // nothing to do without one of them
     bool given() const;    // on this command line
 
-    // For whoever lists what there is (completion).
+    // For whoever lists what there is (completion, help, the manual page).
+    struct Entry {
+        std::string name, value, meaning;  // "--seed", "INT", ..; of a positional argument "words", "TEXT ..."
+        bool required = false;
+    };
     std::string name() const;
+    std::string meaning() const;
+    std::string examples() const;  // "" for none
+    std::string help() const;
+    std::vector<Entry> entries() const;
     std::vector<Command> commands() const;
     std::vector<std::string> option_names() const;  // the long ones, with dashes
     bool takes(const std::string& positional) const;

@@ -9,6 +9,7 @@
 
 #include "apps/run_setup.h"
 #include "nn/safetensors.h"
+#include "train/run/record.h"
 #include "train/run/scores.h"
 #include "train/session/run_report.h"
 
@@ -20,14 +21,16 @@ using Json = nlohmann::ordered_json;
 struct ComparedRun {
     std::string run;
     RunScores scores;
+    RunRecord record;
     std::string epochs() const { return scores.rows ? number_text(scores.epochs) : ""; }
+    std::string length() const { return epochs() + (scores.steps ? " st" : ""); }
     std::string best_epoch() const { return scores.best_epoch > 0 ? number_text(scores.best_epoch) : ""; }
     double lift() const { return scores.best - scores.blind; }
 };
 
 ComparedRun read_row(const std::string& path) {
     (void)RunDirectory::existing(path);
-    return {std::filesystem::path(path).lexically_normal().string(), read_run_scores(path)};
+    return {std::filesystem::path(path).lexically_normal().string(), read_run_scores(path), read_record(path)};
 }
 
 // Keys in which the runs differ, with each run's value.
@@ -40,6 +43,21 @@ std::vector<std::pair<std::string, std::vector<std::string>>> differences(const 
         bool differ = false;
         for (auto& s : settings) values.push_back(s[key]), differ = differ || s[key] != first;
         if (differ && key != "name" && key != "exist_ok") out.emplace_back(key, values);
+    }
+    return out;
+}
+
+// What a reader must know before he compares their figures.
+std::vector<std::string> cautions(const std::vector<ComparedRun>& rows) {
+    std::vector<std::string> out;
+    for (const ComparedRun& r : rows) {
+        if (r.scores.steps)
+            out.push_back(r.run + ": an overfit run: steps instead of epochs, and the score of the pictures it learns");
+        else if (!r.record.over())
+            out.push_back(fmt::format("{}: {}", r.run, r.record.state == "open" ? "not finished" : r.record.state));
+        const std::string& first = rows.front().record.data_hash;
+        if (!first.empty() && !r.record.data_hash.empty() && r.record.data_hash != first)
+            out.push_back(fmt::format("{}: other pictures or labels than {}", r.run, rows.front().run));
     }
     return out;
 }
@@ -72,6 +90,8 @@ ExitCode compare(const CompareArguments& a) {
         for (const ComparedRun& r : rows)
             list.push_back({{"run", r.run},
                             {"epochs", r.epochs()},
+                            {"counts_in", r.scores.steps ? "steps" : "epochs"},
+                            {"state", r.record.state},
                             {"best_" + r.scores.info.name, number(r.scores.best)},
                             {"best_epoch", r.best_epoch()},
                             {"last_" + r.scores.info.name, number(r.scores.last)},
@@ -80,7 +100,7 @@ ExitCode compare(const CompareArguments& a) {
                             {"val_loss", number(r.scores.loss)},
                             {"seconds", r.scores.seconds}});
         for (const auto& [key, values] : keys) differ[key] = values;
-        print_json({{"runs", list}, {"differences", differ}});
+        print_json({{"runs", list}, {"differences", differ}, {"cautions", cautions(rows)}});
         return ExitCode::done;
     }
     // Of one kind, the columns can say what they are.
@@ -96,17 +116,21 @@ ExitCode compare(const CompareArguments& a) {
                one_kind && !info.percent() ? blind : "never looks", "lift", "val loss", "seconds");
     for (const ComparedRun& r : rows)
         fmt::print("{:<{}} {:>7} {:>9.4f} {:>6} {:>9.4f} {:>13.4f} {:>+8.4f} {:>9.4f} {:>9.1f}\n", r.run, width,
-                   r.epochs(), r.scores.best, r.best_epoch(), r.scores.last, r.scores.blind, r.lift(), r.scores.loss,
+                   r.length(), r.scores.best, r.best_epoch(), r.scores.last, r.scores.blind, r.lift(), r.scores.loss,
                    r.scores.seconds);
     for (const auto& [key, values] : keys) fmt::print("  {}: {}\n", key, fmt::join(values, " | "));
+    for (const std::string& caution : cautions(rows)) fmt::print("  {}\n", caution);
     return ExitCode::done;
 }
 
 ExitCode report(const CompareArguments& a) {
     const RunDirectory run = RunDirectory::existing(a.run);
+    refuse_overfit_run(a.run, "report");
     const Config config = read_config(run.file("args.yaml"));
     set_up_compute(config, a.threads);
     const std::unique_ptr<Learner> learner = make_learner(config);
+    refuse_changed_data(*learner, run,
+                        fmt::format("`val {} --data {}` measures on it as it is now", a.run, config.text("data")));
     (void)finish_run(*learner, run, learner->judge(read_row(a.run).scores.best).text());
     fmt::print("{}\n", run.file("report.html"));
     return ExitCode::done;

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/apps.h"
+#include "data/text.h"
 #include "train/config/config.h"
 
 namespace solobox {
@@ -29,6 +30,24 @@ std::string keys() {
     return text;
 }
 
+// Values by key, where there are few to choose from: "loss" -> "box ciou diou ..".
+std::string values_of(const ConfigKey& k) {
+    if (k.type == KeyType::flag) return "true false";
+    if (k.type != KeyType::choice) return k.name == "data" ? "synthetic" : "";
+    return fmt::format("{}", fmt::join(k.choices, " "));
+}
+
+std::string value_cases() {
+    std::string cases;
+    for (const ConfigKey& k : config_schema()) {
+        std::vector<std::string> names = k.aliases;
+        names.insert(names.begin(), k.name);
+        if (const std::string values = values_of(k); !values.empty())
+            cases += fmt::format("            {}) words='{}' ;;\n", fmt::join(names, "|"), values);
+    }
+    return cases;
+}
+
 // Longest command path first, so that `data check` wins over `data`.
 std::string bash(const std::vector<Completion>& commands) {
     std::string cases;
@@ -51,6 +70,22 @@ std::string bash(const std::vector<Completion>& commands) {
            "    case \"$path\" in\n" +
            cases +
            "    esac\n"
+           // Bash takes key=value apart at its '=', zsh does not.
+           "    local key='' before='' at=$COMP_CWORD\n"
+           "    if [[ $current == *=* && $current != = ]]; then\n"
+           "        key=${current%%=*} before=$key= current=${current#*=}\n"
+           "    elif [[ $current == = && $at -ge 2 ]]; then key=${COMP_WORDS[at-1]} current=''\n"
+           "    elif [[ $at -ge 3 && ${COMP_WORDS[at-1]} == = ]]; then key=${COMP_WORDS[at-2]}\n"
+           "    fi\n"
+           "    if [[ -n $key ]]; then\n"
+           "        words=''\n"
+           "        case \"$key\" in\n" +
+           value_cases() +
+           "        esac\n"
+           "        COMPREPLY=($(compgen -P \"$before\" -W \"$words\" -- \"$current\"))\n"
+           "        [[ -z $words ]] && COMPREPLY=($(compgen -P \"$before\" -f -- \"$current\"))\n"
+           "        return\n"
+           "    fi\n"
            "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\") $(compgen -f -- \"$current\"))\n"
            "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace\n"
            "}\n"
@@ -58,7 +93,11 @@ std::string bash(const std::vector<Completion>& commands) {
 }
 
 std::string fish(const std::vector<Completion>& commands) {
-    std::string text = "complete -c solobox -f\n";
+    std::string text = "complete -c solobox -f\n", assignments;
+    for (const ConfigKey& k : config_schema()) {
+        const std::string values = values_of(k);
+        for (const std::string_view value : split_blanks(values)) assignments += fmt::format(" {}={}", k.name, value);
+    }
     for (const Completion& c : commands) {
         const std::string when =
             c.path.empty() ? "__fish_use_subcommand"
@@ -66,7 +105,7 @@ std::string fish(const std::vector<Completion>& commands) {
         for (const std::string& w : c.words)
             text += w.starts_with("--") ? fmt::format("complete -c solobox -n '{}' -l {} -F\n", when, w.substr(2))
                                         : fmt::format("complete -c solobox -n '{}' -a {}\n", when, w);
-        if (c.keys) text += fmt::format("complete -c solobox -n '{}' -F -a '{}'\n", when, keys());
+        if (c.keys) text += fmt::format("complete -c solobox -n '{}' -F -a '{}{}'\n", when, keys(), assignments);
     }
     return text;
 }

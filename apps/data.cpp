@@ -141,14 +141,16 @@ Verb add_data_synth(Command app) {
 Verb add_data(Command app) {
     app.needs_command();
     auto verbs = std::make_shared<std::vector<std::pair<Command, Verb>>>();
-    const auto add = [&](const char* name, const char* text, Verb (*make)(Command)) {
+    const auto add = [&](const char* name, const char* text, const char* example, Verb (*make)(Command)) {
         Command sub = app.command(name, text);
+        sub.example(example);
         verbs->emplace_back(sub, make(sub));
     };
-    add("check", "everything that is wrong with a data set, exit 0 or 3", add_data_check);
-    add("show", "a contact sheet with every box drawn", add_data_show);
-    add("convert", "a copy in another format: yolo, voc or coco", add_data_convert);
-    add("synth", "a new set of synthetic pictures", add_data_synth);
+    add("check", "everything that is wrong with a data set, exit 0 or 3", "solobox data check photos", add_data_check);
+    add("show", "a contact sheet with every box drawn", "solobox data show photos --out sheet.png", add_data_show);
+    add("convert", "a copy in another format: yolo, voc or coco", "solobox data convert photos photos-coco --to coco",
+        add_data_convert);
+    add("synth", "a new set of synthetic pictures", "solobox data synth shapes --count 200", add_data_synth);
     return [verbs] {
         for (const auto& [sub, run] : *verbs)
             if (sub.given()) return run();

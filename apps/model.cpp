@@ -27,6 +27,8 @@ bool is_run(const ModelArguments& a) { return std::filesystem::is_directory(a.na
 
 Config configuration(const ModelArguments& a) {
     Config config;
+    if (!is_run(a) && a.name.find('/') != std::string::npos)
+        throw DataError(fmt::format("{}: no such run directory", a.name));
     if (is_run(a))
         for (const auto& [key, value] : read_settings(a.name + "/args.yaml")) config.set(key, value, "run");
     auto words = a.words;
@@ -40,14 +42,6 @@ Config configuration(const ModelArguments& a) {
                                       config.text("model"), task_of(config).puts_out));
     if (a.classes) config.set("classes", std::to_string(a.classes), "--classes");
     return config;
-}
-
-// Ours have a prefix, those of torch.save have none.
-void load(Model& model, const std::string& path) {
-    const SafetensorsFile file = read_safetensors(path);
-    const bool prefixed = std::any_of(file.tensors.begin(), file.tensors.end(),
-                                      [](const auto& t) { return t.first.starts_with("model."); });
-    load_state(model, file, path, prefixed ? "model." : "");
 }
 
 std::vector<std::int64_t> dims(const Shape& s) { return s.dims(); }
@@ -139,9 +133,11 @@ Verb add_model(Command app) {
     Command table = app.command("show", "layer table with shapes, parameters and MACs");
     table.option("name", a->name, "tiny | toy | resnet18 | resnet34 | resnet50, or the directory of a run").required();
     common(table);
+    table.example("solobox model show resnet18 --image 64");
     Command file = app.command("export", "weights and graph for other tools");
     file.option("name", a->name, "as for show; of a run, its last weights").required();
     common(file);
+    file.example("solobox model export runs/train/photos --onnx --out photos.onnx");
     file.option("--format", a->format, "onnx (opset 13, box decoded inside) | safetensors (PyTorch's names)")
         .one_of({"onnx", "safetensors"});
     file.flag("--onnx", a->onnx, "the same as --format onnx");

@@ -55,22 +55,13 @@ Config make_config(const OverfitArguments& a) {
     return config;
 }
 
-nlohmann::ordered_json json_of(const std::vector<ReportFinding>& findings) {
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
-    for (const auto& f : findings)
-        list.push_back({{"severity", f.severity}, {"id", f.id}, {"message", f.message}, {"cure", f.cure}});
-    return list;
-}
-
-void print_findings(const std::vector<ReportFinding>& findings) {
-    for (const auto& f : findings) fmt::print("  {} {}: {}\n       try: {}\n", f.severity, f.id, f.message, f.cure);
-}
+const char* verdict_of(const OverfitResult& r) { return r.stopped_by ? "interrupted" : r.pass ? "pass" : "fail"; }
 
 void print_result(const OverfitResult& r, const OverfitArguments& a, const RunDirectory& run, const OverfitData& data,
                   std::size_t classes) {
-    nlohmann::ordered_json j{
-        {"verdict", r.pass ? "pass" : "fail"}, {"images", a.n},           {"steps", r.steps}, {"seconds", r.seconds},
-        {"loss_first", r.loss_first},          {"loss_last", r.loss_last}};
+    nlohmann::ordered_json j{{"verdict", verdict_of(r)},   {"images", a.n},
+                             {"steps", r.steps},           {"seconds", r.seconds},
+                             {"loss_first", r.loss_first}, {"loss_last", r.loss_last}};
     if (classes > 0) j["classes"] = classes;
     for (const auto& [name, v] : r.words.numbers) j[name] = v;
     j.update({{"parameters", r.parameters},
@@ -84,7 +75,7 @@ void print_result(const OverfitResult& r, const OverfitArguments& a, const RunDi
 }
 
 void print_text(const OverfitResult& r, const RunDirectory& run) {
-    fmt::print("verdict: {}\n{}\n", r.pass ? "pass" : "fail", r.verdict_text);
+    fmt::print("verdict: {}\n{}\n", verdict_of(r), r.verdict_text);
     print_findings(r.findings);
     fmt::print("{}; {} steps, {:.1f} s\n", r.words.line, r.steps, r.seconds);
     fmt::print("report: {}\n", run.file("report.html"));
@@ -139,6 +130,7 @@ ExitCode run_overfit(const OverfitArguments& a, const CommandLine& line) {
                                                     classes.size(), data.split.source),
                       data.split.notes);
     const RunDirectory run = make_run(a, line, config);
+    write_classes(run, classes);
     const OverfitResult r = overfit(data, config, run, options_of(a, talk));
     talk.end_live();
     if (a.json)

@@ -1,20 +1,17 @@
-// What the verbs of training runs share: configurations resolved, tasks built, pages written.
+// What the verbs of training runs share: settings applied, the start announced, findings printed.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "apps/apps.h"
 #include "train/report/report.h"
-#include "train/session/session.h"
+#include "train/session/whole_run.h"
 #include "train/step/weights.h"
 #include "train/tasks/kinds.h"
 
 namespace solobox {
-
-// Defaults < base chain < file < environment < command line; words without '=' name the file (at most one). A run's
-// args.yaml keeps the origins that it names: what was a default there is one here.
-Config training_config(const std::vector<std::string>& words);
 
 // Threads as asked for on the command line (0: the default), kernels as the configuration says.
 void set_up_compute(const Config& config, int threads);
@@ -22,7 +19,8 @@ void set_up_compute(const Config& config, int threads);
 // Tells whoever reads along what is about to happen.
 void introduce(Talk& talk, Learner& learner);
 
-// report.html, val_pred.png and worst.png of the best weights, which the model has from then on.
-Measurement finish_run(Learner& learner, const RunDirectory& run, const std::string& verdict_text);
+// What the doctor says of a run, below its verdict and in its JSON.
+void print_findings(const std::vector<ReportFinding>& findings);
+nlohmann::ordered_json json_of(const std::vector<ReportFinding>& findings);
 
 }  // namespace solobox

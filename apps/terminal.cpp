@@ -1,6 +1,7 @@
 // Threads, signals and talk: what the verbs share.
 #include <fmt/core.h>
 #include <langinfo.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <clocale>
@@ -16,6 +17,7 @@ namespace solobox {
 namespace {
 
 std::atomic<int> caught{0};
+bool json_out = false;
 static_assert(std::atomic<int>::is_always_lock_free);
 
 extern "C" void on_signal(int number) {
@@ -60,7 +62,10 @@ void Talk::line(const std::string& text) {
 void Talk::live(const std::string& text) {
     if (quiet_) return;
     if (terminal_) {
-        fmt::print(stderr, "\r\033[K{}", text);
+        // A line that wraps would scroll with every step.
+        winsize size{};
+        const std::size_t width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
+        fmt::print(stderr, "\r\033[K{}", text.size() < width ? text : text.substr(0, width - 1));
         std::fflush(stderr);
         open_ = true;
     } else if (calls_++ % 10 == 0) {
@@ -71,7 +76,12 @@ void Talk::live(const std::string& text) {
     }
 }
 
-void print_json(const nlohmann::ordered_json& j) { fmt::print("{}\n", json_text(j)); }
+void print_json(const nlohmann::ordered_json& j) {
+    fmt::print("{}\n", json_text(j));
+    json_out = true;
+}
+
+bool json_printed() { return json_out; }
 
 bool utf8_locale() {
     // The C library is asked for the user's character set alone; numbers keep the "C" locale everywhere.

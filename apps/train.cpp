@@ -9,10 +9,8 @@
 #include "apps/run_setup.h"
 #include "data/text.h"
 #include "tensor/kernels/parallel.h"
-#include "train/run/legacy_names.h"
+#include "train/run/record.h"
 #include "train/session/forecast.h"
-#include "train/session/run_findings.h"
-#include "train/session/run_report.h"
 #include "train/step/training_schedule.h"
 
 namespace solobox {
@@ -28,11 +26,11 @@ struct TrainArguments {
     bool json = false, exist_ok = false, skip_bad = false, quiet = false, fast_dev_run = false;
 };
 
-void print_result(const TrainArguments& a, const RunDirectory& run, const SessionResult& r, const Measurement* shown,
-                  const Learner& learner, const LiftVerdict& verdict) {
+void print_result(const TrainArguments& a, const WholeRun& whole, const Learner& learner) {
     const TaskInfo info = learner.task().info();
+    const SessionResult& r = whole.session;
     if (a.json) {
-        Json j{{"run_dir", run.path()},
+        Json j{{"run_dir", whole.directory},
                {"epochs", r.epochs},
                {"steps", r.steps},
                {"best_epoch", r.best_epoch},
@@ -45,21 +43,23 @@ void print_result(const TrainArguments& a, const RunDirectory& run, const Sessio
                   {"images_per_second", r.images_per_second},
                   {"data_wait_share", r.wait_share},
                   {"watch_share", r.watch_share},
-                  {"verdict_text", verdict.text()}});
-        if (shown) {
-            for (const auto& [name, value] : shown->measured.figures) j[name] = value;
-            j["loss"] = shown->evaluation.loss;
+                  {"verdict_text", whole.verdict.text()},
+                  {"findings", json_of(whole.findings)}});
+        if (whole.shown) {
+            for (const auto& [name, value] : whole.shown->measured.figures) j[name] = value;
+            j["loss"] = whole.shown->evaluation.loss;
         }
         print_json(j);
         return;
     }
     if (r.stopped_by)  // perhaps in somebody's own program, with a task that solobox does not know
         fmt::print("Interrupted in epoch {}: `{} resume {}` goes on.\n", r.epochs + 1, program_invocation_short_name,
-                   run.path());
+                   whole.directory);
     else
-        fmt::print("{}\n", verdict.text());
+        fmt::print("{}\n", whole.verdict.text());
+    print_findings(whole.findings);  // beside the verdict, however quiet: a score can hide what is wrong
     if (r.best_epoch == 0) {
-        fmt::print("no validation yet; {:.1f} s\nrun: {}\n", r.seconds, run.path());
+        fmt::print("no validation yet; {:.1f} s\nrun: {}\n", r.seconds, whole.directory);
         return;
     }
     std::string blind;
@@ -68,11 +68,10 @@ void print_result(const TrainArguments& a, const RunDirectory& run, const Sessio
     fmt::print("best {} {:.4f} in epoch {} ({}); {} epochs, {:.1f} s, {:.0f} img/s, {:.1f} % of it waiting for data\n",
                info.title, r.best_score, r.best_epoch, blind, r.epochs, r.seconds, r.images_per_second,
                100 * r.wait_share);
-    fmt::print("run: {}\n", run.path());
+    fmt::print("run: {}\n", whole.directory);
 }
 
 ExitCode work(const TrainArguments& a, Learner& learner, const RunDirectory& run, SessionOptions options, Talk& talk) {
-    write_task_info(run, learner.task().info());
     options.stop_signal = &watch_signals();
     options.talk = [&](const std::string& text, bool live) {
         if (!live)
@@ -80,35 +79,10 @@ ExitCode work(const TrainArguments& a, Learner& learner, const RunDirectory& run
         else if (talk.terminal())  // a log gets one line an epoch
             talk.live(text);
     };
-    SessionResult r;
-    try {
-        r = train(learner, run, options);
-    } catch (const NonFiniteError& e) {
-        talk.end_live();
-        run.event({{"event", "diverged"}, {"message", e.what()}});
-        throw;
-    }
+    const WholeRun whole = carry_out(learner, run, options);
     talk.end_live();
-    if (r.stopped_by) {
-        run.event({{"event", "interrupted"}, {"signal", r.stopped_by}, {"step", r.steps}});
-        print_result(a, run, r, nullptr, learner, {});
-        return static_cast<ExitCode>(128 + r.stopped_by);
-    }
-    const LiftVerdict verdict = learner.judge(r.best_score);
-    run.event({{"event", "finished"}, {"step", r.steps}, {"epochs", r.epochs}, {"early", r.early}});
-    const Measurement shown = finish_run(learner, run, verdict.text());
-    const Config& config = learner.config();
-    if (config.flag("legacy_names"))
-        write_legacy_names(run, config, {learner.stages().updates().in(0), r.best_epoch - 1, r.best_score});
-    for (const ReportFinding& f : run_findings(run)) {
-        if (r.said.contains(f.id)) continue;  // said while it ran
-        run.event(
-            {{"event", "finding"}, {"id", f.id}, {"severity", f.severity}, {"message", f.message}, {"cure", f.cure}});
-        if (f.severity == "FAIL" || f.severity == "WARN")
-            talk.line(fmt::format("{} {}: {}\n       try: {}", f.severity, f.id, f.message, f.cure));
-    }
-    print_result(a, run, r, &shown, learner, verdict);
-    return ExitCode::done;
+    print_result(a, whole, learner);
+    return whole.session.stopped_by ? static_cast<ExitCode>(128 + whole.session.stopped_by) : ExitCode::done;
 }
 
 // What is wrong with a configuration is said before any file is touched.
@@ -125,15 +99,7 @@ std::string run_name(const Config& config) {
 
 // What a run needs before its first step, whether it begins or is gone on with before its first checkpoint.
 void begin(Learner& learner, Talk& talk) {
-    const std::string& weights = learner.config().text("weights");
-    if (!weights.empty())
-        for (const std::string& note : start_from(learner, weights)) talk.line("  " + note);
-}
-
-void write_classes(const RunDirectory& run, const Learner& learner) {
-    std::string lines;
-    for (const std::string& name : learner.class_names()) lines += printable(name, 200) + "\n";
-    if (!lines.empty()) run.write_text("classes.txt", lines);
+    for (const std::string& note : take_weights(learner)) talk.line("  " + note);
 }
 
 // What will not fit is refused before it takes the machine down.
@@ -199,20 +165,13 @@ ExitCode start(const TrainArguments& a, Config config, const CommandLine& line, 
     Talk talk(a.quiet);
     (void)watch_signals();
     const std::unique_ptr<Learner> learner = make_learner(config);
-    if (const auto names = learner->class_names(); !names.empty())
-        config.set("classes", std::to_string(names.size()), "data set");
+    take_classes(config, *learner);
     introduce(talk, *learner);
     begin(*learner, talk);
     (void)forecast(*learner, true);
-    RunDirectory run(
-        RunDirectory::Place{config.text("project"), run_name(config), a.out, a.exist_ok || config.flag("exist_ok")});
-    run.lock();
-    run.write_inputs(line.words, config);
-    run.write_text("events.jsonl", "");
-    write_classes(run, *learner);
-    if (!parent.is_null()) run.write_text("parent.json", parent.dump(2) + "\n");
-    run.event(
-        {{"event", "start"}, {"data", learner->introduction().front()}, {"data_hash", learner->data_fingerprint()}});
+    const RunDirectory run =
+        begin_run(*learner, {config.text("project"), run_name(config), a.out, a.exist_ok || config.flag("exist_ok")},
+                  line.words, parent);
     talk.line("run: " + run.path());
     return work(a, *learner, run, {}, talk);
 }
@@ -234,13 +193,14 @@ ExitCode go_on(const TrainArguments& a, const Config& config, RunDirectory& run,
     options.resume = std::filesystem::exists(run.last_weights());
     options.extend = extend;
     if (!options.resume) begin(*learner, talk);
-    write_classes(run, *learner);
+    write_classes(run, learner->class_names());
     (void)forecast(*learner, true);
     return work(a, *learner, run, options, talk);
 }
 
 ExitCode extend(const TrainArguments& a) {
     RunDirectory run = RunDirectory::existing(a.run);
+    refuse_overfit_run(a.run, "extend");
     Config config = read_config(run.file("args.yaml"));
     if (a.epochs <= config.integer("epochs"))
         throw ConfigError(
@@ -251,6 +211,7 @@ ExitCode extend(const TrainArguments& a) {
 
 ExitCode branch(const TrainArguments& a, const CommandLine& line) {
     const RunDirectory parent = RunDirectory::existing(a.run);
+    refuse_overfit_run(a.run, "branch");
     const Config before = read_config(parent.file("args.yaml"));
     Config config = before;
     config.set_words(a.words, "branch");
@@ -297,6 +258,7 @@ Verb add_resume(Command app) {
     add_common(app, *a);
     return [a] {
         RunDirectory run = RunDirectory::existing(a->run);
+        refuse_overfit_run(a->run, "resume");
         const Config config = read_config(run.file("args.yaml"));
         return go_on(*a, config, run, false);
     };

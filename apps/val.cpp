@@ -10,6 +10,7 @@
 #include "data/image/draw.h"
 #include "data/image/image.h"
 #include "data/text.h"
+#include "train/run/record.h"
 
 namespace solobox {
 namespace {
@@ -24,7 +25,9 @@ struct ValArguments {
 };
 
 std::string weights_file(const RunDirectory& run, const std::string& which) {  // best | last | a file
-    return which == "best" ? run.best_weights() : which == "last" ? run.last_weights() : which;
+    if (which != "best" && which != "last") return which;
+    const bool one = read_record(run.path()).state == "overfit";  // which keeps the last alone
+    return which == "best" && !one ? run.best_weights() : run.last_weights();
 }
 
 // Of the run, as it printed them; none where the task has none.
@@ -45,6 +48,11 @@ void add_common(Command app, ValArguments& a) {
 
 ExitCode val(const ValArguments& a) {
     const RunDirectory run = RunDirectory::existing(a.run);
+    if (a.data.empty() && read_record(a.run).state == "overfit")
+        throw ConfigError(
+            fmt::format("{}: an overfit run: how well it knows its own pictures is its verdict; --data "
+                        "DIRECTORY measures it on others",
+                        a.run));
     Config config = read_config(run.file("args.yaml"));
     if (!a.data.empty()) config.set("data", a.data, "command line");
     if (a.skip_bad) config.set("skip_bad", "true", "--skip-bad");
@@ -58,12 +66,14 @@ ExitCode val(const ValArguments& a) {
     if (!printed.empty() && printed != names_of(run, true))
         throw DataError(
             fmt::format("{}: its classes are not those of the run ({})", config.text("data"), run.file("classes.txt")));
+    if (a.data.empty())
+        refuse_changed_data(*learner, run, fmt::format("--data {} measures on it as it is now", config.text("data")));
     const std::string weights = weights_file(run, a.weights);
     load_weights(*learner, weights);
     const PictureStore& store = a.split == "train" ? *learner->data().train : *learner->data().val;
     for (const auto& line : learner->introduction()) talk.line(line);
     const Measurement m = *learner->measure(store, {});
-    const LiftVerdict verdict = learner->task().judge(m.evaluation.score, m.blind, store.size());
+    const LiftVerdict verdict = learner->judge(m.evaluation.score, m.blind, store.size());
     if (!a.out.empty()) write_png(a.out, draw_pictures(shown_pictures(*learner, store, m, 24, true), 4, 224));
     if (a.json) {
         Json j{{"run_dir", run.path()},

@@ -5,15 +5,11 @@
 //     own_task train data=SET model=pointer epochs=12          a YOLO set with kpt_shape in its data.yaml, or synthetic
 //     own_task predict RUN PICTURE --out pictures
 #include <fmt/format.h>
+#include <solobox/run.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-
-#include "apps/tool.h"
-#include "nn/init.h"
-#include "train/config/keys.h"
-#include "train/tasks/recipes.h"
 
 using namespace solobox;
 

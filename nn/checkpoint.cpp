@@ -1,5 +1,6 @@
 #include "nn/checkpoint.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace solobox {
@@ -93,6 +94,12 @@ void refuse_leftovers(const SafetensorsFile& file, const std::string& prefix, co
         if (name.starts_with(prefix) && !taken.contains(name) && !name.starts_with(prefix + "aux_class."))
             throw DataError(fmt::format("{}: tensor '{}' {} has no place in this model: the file is of another one",
                                         path, name, Shape(raw.shape).str()));
+}
+
+std::string prefix_of(const SafetensorsFile& file) {
+    const bool run = std::any_of(file.tensors.begin(), file.tensors.end(),
+                                 [](const auto& tensor) { return tensor.first.starts_with("model."); });
+    return run ? "model." : "";
 }
 
 }  // namespace SOLOBOX_PRECISION

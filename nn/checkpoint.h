@@ -25,6 +25,9 @@ Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std
 void refuse_leftovers(const SafetensorsFile& file, const std::string& prefix, const std::string& path,
                       const std::set<std::string>& taken);
 
+// Where the names of a file of weights begin: those of a run have "model." in front, a bare state_dict has not.
+std::string prefix_of(const SafetensorsFile& file);
+
 template <class Model>
 void save_state(Model& model, SafetensorsFile& file, const std::string& prefix = "model.") {
     Visitor v = saver(file, prefix);
@@ -37,6 +40,21 @@ void load_state(Model& model, const SafetensorsFile& file, const std::string& pa
     Visitor v = loader(file, prefix, path, taken);
     model.visit(v);
     refuse_leftovers(file, prefix, path, taken);
+}
+
+// A model of one's own in one line: save(net, "net.safetensors"), load(net, "net.safetensors"). The file is a
+// state_dict for PyTorch; load() takes such a one, or the weights of a run. IoError, DataError naming file and tensor.
+template <class Model>
+void save(Model& model, const std::string& path) {
+    SafetensorsFile file;
+    save_state(model, file, "");
+    file.metadata["format"] = "pt";
+    write_safetensors(path, file);
+}
+template <class Model>
+void load(Model& model, const std::string& path) {
+    const SafetensorsFile file = read_safetensors(path);
+    load_state(model, file, path, prefix_of(file));
 }
 
 }  // namespace SOLOBOX_PRECISION

@@ -85,6 +85,11 @@ public:
         bool nesterov = false;
     };
     Sgd(std::vector<Member> members, const Config& config);
+    // Of a whole model, in one call: Sgd(parameters_of(net)). Weights decay, biases and norms do not.
+    explicit Sgd(const std::vector<NamedParameter>& params, double weight_decay = 0)
+        : Sgd(params, weight_decay, Config()) {}
+    Sgd(const std::vector<NamedParameter>& params, double weight_decay, const Config& config)
+        : Sgd(decay_weights_only(params, weight_decay), config) {}
     const char* name() const override { return "SGD"; }
     std::vector<std::string> state_names() const override { return {"momentum_buffer"}; }
     void set_momentum(double momentum) override { config_.momentum = momentum; }
@@ -106,6 +111,11 @@ public:
         bool decoupled_decay = true;  // AdamW
     };
     Adam(std::vector<Member> members, const Config& config);
+    // AdamW of a whole model, in one call: Adam(parameters_of(net)). Weights decay, biases and norms do not.
+    explicit Adam(const std::vector<NamedParameter>& params, double weight_decay = 0.01)
+        : Adam(params, weight_decay, Config()) {}
+    Adam(const std::vector<NamedParameter>& params, double weight_decay, const Config& config)
+        : Adam(decay_weights_only(params, weight_decay), config) {}
     const char* name() const override { return config_.decoupled_decay ? "AdamW" : "Adam"; }
     std::vector<std::string> state_names() const override { return {"exp_avg", "exp_avg_sq"}; }
     void set_momentum(double momentum) override { config_.beta1 = momentum; }

@@ -1,5 +1,5 @@
 // d/dw of (w . x)^2 at w = (1, 2), x = (3, 4) is 2 (w . x) x = (66, 88).
-#include "nn/losses.h"
+#include <solobox/engine.h>
 
 int main() {
     using namespace solobox;

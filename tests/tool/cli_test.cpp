@@ -156,6 +156,60 @@ TEST_F(Cli, TheLastStepIsSaidEvenWithoutATerminal) {
     expect_plain(r.err);
 }
 
+// Errors for programs; words for people who forgot one, or wrote an option for a key.
+TEST_F(Cli, SaysWhatIsMissingAndWhatWasMeant) {
+    const Outcome bare = run({"train"});
+    EXPECT_EQ(bare.code, 2);
+    EXPECT_TRUE(has(bare.err, "expected words: CONFIG.yaml and key=value words"));
+    EXPECT_TRUE(has(bare.err, "Run `solobox train --help`."));
+    EXPECT_TRUE(has(run({"train", "--lr", "1"}).err, "did you mean 'lr0=VALUE'?"));
+    EXPECT_TRUE(has(run({"overfit", "--epochs", "3"}).err, "did you mean '--steps'?"));
+    dir_.write("e.yaml", "question: why?\narms: {a: {}}\n");
+    for (const char* verb : {"train", "doctor", "check"})
+        EXPECT_TRUE(has(run({verb, "e.yaml"}).err, "solobox experiment e.yaml")) << verb;
+    const Outcome json = run({"train", "nokey=1", "--json"});
+    EXPECT_EQ(json.code, 2);
+    const Json j = object_of(json);
+    EXPECT_EQ(j["exit_code"], 2);
+    EXPECT_TRUE(has(json.err, j["error"].get<std::string>()));
+}
+
+TEST_F(Cli, HelpIsThereForEveryCommandWithAnExample) {
+    const Outcome all = run({"help"});
+    ASSERT_EQ(all.code, 0);
+    EXPECT_EQ(all.out, run({"--help"}).out);
+    int verbs = 0;
+    std::istringstream lines(all.out.substr(all.out.find("Subcommands:")));
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("  ") || line[2] == ' ') continue;
+        const std::string verb = line.substr(2, line.find(' ', 2) - 2);
+        const Outcome one = run({"help", verb});
+        EXPECT_EQ(one.code, 0) << verb;
+        EXPECT_TRUE(has(one.out, "Example: solobox " + verb)) << one.out;
+        ++verbs;
+    }
+    EXPECT_GE(verbs, 22);
+    EXPECT_TRUE(has(run({"help", "data", "chek"}).err, "did you mean 'check'?"));
+    const Outcome man = run({"help", "--man"});
+    EXPECT_TRUE(has(man.out, ".TH SOLOBOX 1"));
+    EXPECT_TRUE(has(man.out, ".SS data check"));
+}
+
+// bash takes loss=c apart at its '='.
+TEST_F(Cli, CompletesValues) {
+    dir_.write("c.sh", run({"completion", "bash"}).out);
+    const auto complete = [&](const std::string& words, int at) {
+        const std::string script = "cd " + dir_.path() + "; source c.sh; compopt() { :; }; COMP_WORDS=(" + words +
+                                   "); COMP_CWORD=" + std::to_string(at) + "; _solobox; echo \"${COMPREPLY[@]}\" > out";
+        EXPECT_EQ(std::system(("bash -c '" + script + "'").c_str()), 0);
+        return read_text(file("out"));
+    };
+    EXPECT_EQ(complete("solobox overfit loss = c", 4), "ciou\n");
+    EXPECT_EQ(complete("solobox overfit loss=c", 2), "loss=ciou\n");
+    EXPECT_EQ(complete("solobox train cos_lr =", 3), "true false\n");
+    EXPECT_TRUE(has(complete("solobox overfit los", 2), "loss="));
+}
+
 TEST_F(Cli, ATerminalGetsALiveLine) {
     Setting terminal;
     terminal.terminal = true;

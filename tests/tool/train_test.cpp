@@ -9,6 +9,7 @@
 
 #include "data/sets/synthetic.h"
 #include "nn/safetensors.h"
+#include "tests/support/program.h"
 #include "tests/support/small_runs.h"
 #include "train/session/run_report.h"
 #include "train/session/session.h"
@@ -160,6 +161,85 @@ TEST(TrainCli, TrainValPredictCompareBranchExtend) {
         5)
         << text_at(dir / "err");
     EXPECT_EQ(shell(home + "completion bash > c.sh && bash -n c.sh"), 0);
+}
+
+// A figure on other pictures than the run's is not the run's: two of them deleted, a training picture slides into
+// validation. And nothing is said about learning from a handful.
+TEST(TrainCli, ChangedDataAreRefusedAndAHandfulSaysNothing) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 20, 8);
+    const std::string run = dir / "run", set = dir / "set";
+    const std::vector<std::string> train{"train", "data=" + set, "image=32",  "batch=6",   "epochs=1", "hidden=16",
+                                         "--out", run,           "workers=0", "--threads", "1"};
+    ASSERT_EQ(run_program(train).code, 0);
+    EXPECT_EQ(run_program({"val", run}).code, 0);
+    fs::remove(set + "/images/val/020.png"), fs::remove(set + "/images/val/021.png");
+    for (const char* verb : {"val", "report", "resume"}) {
+        const Answer a = run_program({verb, run});
+        EXPECT_EQ(a.code, 3) << verb << a.out;
+        EXPECT_NE(a.err.find("is not the one that this run was trained on"), std::string::npos) << verb << a.err;
+    }
+    const Answer other = run_program({"val", run, "--data", set});
+    EXPECT_EQ(other.code, 0) << other.err;
+    EXPECT_NE(other.out.find("6 pictures: too few to say whether it has learned"), std::string::npos) << other.out;
+    EXPECT_EQ(run_program({"val", run, "--data", set, "--split", "train", "--json"})
+                  .json()["verdict_text"]
+                  .get<std::string>()
+                  .find("too few"),
+              std::string::npos);
+}
+
+// An overfit run has no epochs: what takes one says so, predict and compare take it as it is, and the doctor repeats
+// its verdict.
+TEST(TrainCli, OverfitRunsAreWhatTheyAre) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 12, 8);
+    const auto overfit = [&](const std::string& out, const std::vector<std::string>& more) {
+        std::vector<std::string> words{"overfit", "-n", "2", "image=32", "hidden=16", "--out", out, "-q"};
+        words.insert(words.end(), more.begin(), more.end());
+        return run_program(words);
+    };
+    const std::string good = dir / "good", still = dir / "still", cut = dir / "cut";
+    ASSERT_EQ(overfit(good, {"--steps", "600"}).code, 0);
+    ASSERT_EQ(overfit(still, {"--steps", "20", "lr0=0"}).code, 4);
+    ASSERT_EQ(overfit(cut, {"--steps", "40", "fault=cut"}).code, 4);
+    for (const char* verb : {"val", "report", "resume"}) {
+        const Answer a = run_program({verb, good});
+        EXPECT_EQ(a.code, 2) << verb << a.out;
+        EXPECT_NE(a.err.find("an overfit run"), std::string::npos) << verb << a.err;
+    }
+    EXPECT_EQ(run_program({"val", good, "--data", dir / "set"}).code, 0);
+    EXPECT_EQ(run_program({"predict", good, dir / "set/images/val/012.png"}).code, 0);
+    const Answer both = run_program({"compare", good, still, "--out", dir / "both.html"});
+    EXPECT_EQ(both.code, 0) << both.err;
+    EXPECT_NE(both.out.find(" st "), std::string::npos) << both.out;
+    EXPECT_NE(both.out.find("steps instead of epochs"), std::string::npos) << both.out;
+
+    const auto d64 = [](const std::string& run) {
+        const auto doctor = run_program({"doctor", run, "--json"}).json();
+        for (const auto& rule : doctor["rules"])
+            if (rule["id"] == "D64")
+                return rule["severity"].get<std::string>() + " " + rule["message"].get<std::string>();
+        return std::string();
+    };
+    EXPECT_EQ(d64(good), "PASS its verdict: pass");
+    EXPECT_NE(d64(still).find("FAIL its verdict: fail."), std::string::npos) << d64(still);
+    EXPECT_NE(d64(still).find("rate"), std::string::npos) << d64(still);
+    EXPECT_NE(d64(cut).find("FAIL its verdict: fail."), std::string::npos) << d64(cut);
+    EXPECT_NE(d64(cut).find("fc"), std::string::npos) << d64(cut);
+}
+
+// However quiet: a score can hide what is wrong, so the findings stand below the verdict, and the page begins with
+// them.
+TEST(TrainCli, FindingsStandBesideTheVerdict) {
+    const TemporaryDirectory dir;
+    write_shapes(dir, 24, 8);
+    const Answer a = run_program({"train", "data=" + dir / "set", "image=32", "batch=6", "epochs=2", "hidden=16",
+                                  "--out", dir / "run", "workers=0", "--threads", "1", "fault=degenerate_boxes", "-q"});
+    ASSERT_EQ(a.code, 0) << a.err;
+    EXPECT_EQ(a.err, "");
+    EXPECT_NE(a.out.find("FAIL D56"), std::string::npos) << a.out;
+    EXPECT_NE(text_at(dir / "run/report.html").find("says FAIL</b>"), std::string::npos);
 }
 
 // Whichever write, fsync or rename fails: an exit code and the system's words, and no damaged checkpoint.

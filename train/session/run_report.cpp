@@ -166,6 +166,7 @@ Report compare_report(const std::vector<std::string>& runs) {
             constants;  // of the data sets: the first run and the last epoch
         for (const std::string& path : runs) {
             const Table t(path + "/results.csv");
+            if (!t.has("epoch")) continue;  // an overfit run's steps are no epochs
             const std::string name = std::filesystem::path(path).lexically_normal().string();
             add_curve(plot, t, "epoch", column, name, log_scale);
             if (blind.empty() || !t.has(blind) || t.rows.empty()) continue;

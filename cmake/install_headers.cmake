@@ -1,0 +1,21 @@
+# The public headers: what solobox/engine.h and solobox/run.h include, and what that includes, copied from SOURCE to
+# DESTINATION/solobox. Quoted includes get "solobox/" in front, so that one include directory serves and no name of ours
+# stands beside other people's.
+cmake_minimum_required(VERSION 3.22)
+set(waiting solobox/engine.h solobox/run.h)
+set(seen ${waiting})
+while(waiting)
+  list(POP_FRONT waiting header)
+  file(READ ${SOURCE}/${header} text)
+  string(REGEX MATCHALL "#include \"[^\"]+\"" includes "${text}")
+  foreach(include ${includes})
+    string(REGEX REPLACE "#include \"(.+)\"" "\\1" path "${include}")
+    if(NOT path IN_LIST seen)
+      list(APPEND seen ${path})
+      list(APPEND waiting ${path})
+    endif()
+  endforeach()
+  string(REGEX REPLACE "#include \"(solobox/)?([^\"]+)\"" "#include \"solobox/\\2\"" text "${text}")
+  string(REGEX REPLACE "^solobox/" "" place "${header}")
+  file(WRITE ${DESTINATION}/solobox/${place} "${text}")
+endwhile()
