@@ -53,7 +53,7 @@ std::vector<std::string> cautions(const std::vector<ComparedRun>& rows) {
     for (const ComparedRun& r : rows) {
         if (r.scores.steps)
             out.push_back(r.run + ": an overfit run: steps instead of epochs, and the score of the pictures it learns");
-        else if (!r.record.over())
+        else if (r.record.state != "finished" && !r.record.state.empty())
             out.push_back(fmt::format("{}: {}", r.run, r.record.state == "open" ? "not finished" : r.record.state));
         const std::string& first = rows.front().record.data_hash;
         if (!first.empty() && !r.record.data_hash.empty() && r.record.data_hash != first)

@@ -83,11 +83,11 @@ std::string bash(const std::vector<Completion>& commands) {
            value_cases() +
            "        esac\n"
            "        COMPREPLY=($(compgen -P \"$before\" -W \"$words\" -- \"$current\"))\n"
-           "        [[ -z $words ]] && COMPREPLY=($(compgen -P \"$before\" -f -- \"$current\"))\n"
+           "        [[ -z $words || $key == data ]] && COMPREPLY+=($(compgen -P \"$before\" -f -- \"$current\"))\n"
            "        return\n"
            "    fi\n"
            "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\") $(compgen -f -- \"$current\"))\n"
-           "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace\n"
+           "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace +o filenames\n"
            "}\n"
            "complete -o filenames -F _solobox solobox\n";
 }

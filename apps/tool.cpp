@@ -10,6 +10,7 @@
 #include <exception>
 #include <iostream>
 #include <new>
+#include <nlohmann/json.hpp>
 
 #include "apps/apps.h"
 #include "train/config/file.h"
@@ -28,14 +29,14 @@ int fail(const CommandLine& line, const std::string& message, ExitCode code) {
 }
 
 // What people write for a key=value word: --lr, --epochs.
-std::string as_a_key(const std::string& option, const std::vector<std::string>& names) {
+std::string as_a_key(const std::string& option, const std::vector<std::string>& names, bool takes_words) {
     if (option == "--epochs" && std::find(names.begin(), names.end(), "--steps") != names.end())
         return ": did you mean '--steps'?";
-    try {
-        return fmt::format(": did you mean '{}=VALUE'?", config_key(option.substr(2)).name);
-    } catch (const ConfigError&) {
-        return did_you_mean(option, names);
-    }
+    if (takes_words) try {
+            return fmt::format(": did you mean '{}=VALUE'?", config_key(option.substr(2)).name);
+        } catch (const ConfigError&) {
+        }
+    return did_you_mean(option, names);
 }
 
 // The first word that no command or option is called, with the nearest that is; "" when all are known.
@@ -48,7 +49,7 @@ std::string unknown_word(CLI::App& app, const std::vector<std::string>& words) {
             for (const CLI::Option* o : at->get_options())
                 for (const auto& name : o->get_lnames()) names.push_back("--" + name);
             if (std::find(names.begin(), names.end(), word) == names.end())
-                return fmt::format("unknown option '{}'{}", word, as_a_key(word, names));
+                return fmt::format("unknown option '{}'{}", word, as_a_key(word, names, Command(at).takes("words")));
         } else if (!word.starts_with("-") && !at->get_subcommands({}).empty()) {
             for (CLI::App* sub : at->get_subcommands({})) names.push_back(sub->get_name());
             if (std::find(names.begin(), names.end(), word) == names.end())

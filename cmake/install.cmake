@@ -9,14 +9,13 @@ install(FILES ${CMAKE_SOURCE_DIR}/cmake/debian/copyright DESTINATION ${CMAKE_INS
 install(FILES ${CMAKE_BINARY_DIR}/apps/changelog.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/solobox)
 install(FILES ${CMAKE_BINARY_DIR}/apps/solobox.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
         RENAME solobox)
-install(FILES ${CMAKE_BINARY_DIR}/apps/_solobox DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
 install(FILES ${CMAKE_BINARY_DIR}/apps/solobox.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 install(TARGETS solobox_common solobox_product solobox_f32 solobox_f64 solobox_f64_only solobox_run_f32 solobox_tool
                 solobox_third_party solobox_onnx EXPORT solobox_targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(CODE "execute_process(COMMAND \${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR}
-  -DDESTINATION=\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}
-  -P ${CMAKE_SOURCE_DIR}/cmake/install_headers.cmake COMMAND_ERROR_IS_FATAL ANY)")
+install(CODE "execute_process(COMMAND \"\${CMAKE_COMMAND}\" \"-DSOURCE=${CMAKE_SOURCE_DIR}\"
+  \"-DDESTINATION=${CMAKE_BINARY_DIR}/include\" -P \"${CMAKE_SOURCE_DIR}/cmake/install_headers.cmake\" COMMAND_ERROR_IS_FATAL ANY)")
+install(DIRECTORY ${CMAKE_BINARY_DIR}/include/solobox DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT solobox_targets NAMESPACE solobox:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/soloboxConfig.cmake.in ${CMAKE_BINARY_DIR}/soloboxConfig.cmake
                               INSTALL_DESTINATION ${package_dir})

@@ -2,6 +2,7 @@
 # DESTINATION/solobox. Quoted includes get "solobox/" in front, so that one include directory serves and no name of ours
 # stands beside other people's.
 cmake_minimum_required(VERSION 3.22)
+file(REMOVE_RECURSE "${DESTINATION}/solobox")
 set(waiting solobox/engine.h solobox/run.h)
 set(seen ${waiting})
 while(waiting)

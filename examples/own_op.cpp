@@ -8,7 +8,7 @@ using namespace solobox;
 
 // x exp(-x^2): what is small stays, what is large fades.
 Var bump(const Var& x) {
-    const Tensor v = x.value();
+    const Tensor& v = x.value();
     Tensor y(v.shape());
     for (std::int64_t i = 0; i < v.numel(); ++i) y.mutable_data()[i] = v[i] * std::exp(-v[i] * v[i]);
     // The closure keeps numbers, never a Var, and returns one gradient per input; the tape adds them up.

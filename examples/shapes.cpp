@@ -33,7 +33,7 @@ struct Batch {  // of 32 pictures, 16 x 16, and what each of them is
             const double cx = random.uniform(5, 11), cy = random.uniform(5, 11), r = random.uniform(3, 5);
             y.mutable_data()[i] = i % 2;
             for (int p = 0; p < 256; ++p) {
-                const double dx = p % 16 - cx, dy = p / 16 - cy;
+                const double dx = p % 16 - cx, dy = (p - p % 16) / 16.0 - cy;
                 const bool inside = i % 2 ? dx * dx + dy * dy < r * r : std::max(std::abs(dx), std::abs(dy)) < r;
                 x.mutable_data()[256 * i + p] = inside;
             }

@@ -1,6 +1,5 @@
 #include "nn/checkpoint.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace solobox {
@@ -96,10 +95,8 @@ void refuse_leftovers(const SafetensorsFile& file, const std::string& prefix, co
                                         path, name, Shape(raw.shape).str()));
 }
 
-std::string prefix_of(const SafetensorsFile& file) {
-    const bool run = std::any_of(file.tensors.begin(), file.tensors.end(),
-                                 [](const auto& tensor) { return tensor.first.starts_with("model."); });
-    return run ? "model." : "";
+std::string prefix_of(const SafetensorsFile& file, const std::string& one) {
+    return file.tensors.contains(one) || !file.tensors.contains("model." + one) ? "" : "model.";
 }
 
 }  // namespace SOLOBOX_PRECISION

@@ -25,8 +25,9 @@ Visitor loader(const SafetensorsFile& file, const std::string& prefix, const std
 void refuse_leftovers(const SafetensorsFile& file, const std::string& prefix, const std::string& path,
                       const std::set<std::string>& taken);
 
-// Where the names of a file of weights begin: those of a run have "model." in front, a bare state_dict has not.
-std::string prefix_of(const SafetensorsFile& file);
+// What stands in front of a model's names in a file: nothing where it has the name of one of its tensors, as a
+// state_dict does; else "model.", as the weights of a run.
+std::string prefix_of(const SafetensorsFile& file, const std::string& one);
 
 template <class Model>
 void save_state(Model& model, SafetensorsFile& file, const std::string& prefix = "model.") {
@@ -54,7 +55,8 @@ void save(Model& model, const std::string& path) {
 template <class Model>
 void load(Model& model, const std::string& path) {
     const SafetensorsFile file = read_safetensors(path);
-    load_state(model, file, path, prefix_of(file));
+    const auto tensors = tensors_of(model);
+    load_state(model, file, path, tensors.empty() ? "" : prefix_of(file, tensors.front().name));
 }
 
 }  // namespace SOLOBOX_PRECISION

@@ -194,8 +194,8 @@ TEST(EngineHouse, NothingIncludesAppsBenchOrTests) {
     for (const Source& s : sources())
         for (const auto& [include, line] : s.own)
             for (const char* folder : {"apps/", "bench/", "tests/"})
-                EXPECT_TRUE(!below(include, folder) || (std::string(folder) == "apps/" &&
-                                                        (below(s.path, "apps/") || s.path == "solobox/run.h")))
+                EXPECT_TRUE(!below(include, folder) ||
+                            (std::string(folder) == "apps/" && (below(s.path, "apps/") || s.path == "solobox/run.h")))
                     << s.at(line);
 }
 

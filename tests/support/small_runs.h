@@ -53,7 +53,7 @@ struct Interrupted : std::runtime_error {
     Interrupted() : std::runtime_error("interrupted") {}
 };
 
-inline SessionResult run(const Config& config, const RunDirectory& place, SessionOptions options = {}) {
+inline SessionResult run(const Config& config, const RunDirectory& place, const SessionOptions& options = {}) {
     const auto learner = make_learner(config);
     return train(*learner, place, options);
 }

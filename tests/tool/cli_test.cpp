@@ -164,6 +164,7 @@ TEST_F(Cli, SaysWhatIsMissingAndWhatWasMeant) {
     EXPECT_TRUE(has(bare.err, "Run `solobox train --help`."));
     EXPECT_TRUE(has(run({"train", "--lr", "1"}).err, "did you mean 'lr0=VALUE'?"));
     EXPECT_TRUE(has(run({"overfit", "--epochs", "3"}).err, "did you mean '--steps'?"));
+    EXPECT_FALSE(has(run({"val", "run", "--batch", "8"}).err, "batch=VALUE")) << "val takes no such words";
     dir_.write("e.yaml", "question: why?\narms: {a: {}}\n");
     for (const char* verb : {"train", "doctor", "check"})
         EXPECT_TRUE(has(run({verb, "e.yaml"}).err, "solobox experiment e.yaml")) << verb;
@@ -207,6 +208,9 @@ TEST_F(Cli, CompletesValues) {
     EXPECT_EQ(complete("solobox overfit loss = c", 4), "ciou\n");
     EXPECT_EQ(complete("solobox overfit loss=c", 2), "loss=ciou\n");
     EXPECT_EQ(complete("solobox train cos_lr =", 3), "true false\n");
+    std::filesystem::create_directory(file("photos"));
+    EXPECT_EQ(complete("solobox train data = pho", 4), "photos\n");
+    EXPECT_EQ(complete("solobox train data = s", 4), "synthetic\n");
     EXPECT_TRUE(has(complete("solobox overfit los", 2), "loss="));
 }
 

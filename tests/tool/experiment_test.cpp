@@ -227,6 +227,21 @@ TEST_F(Experiment, TablesOfScoresThatAreThere) {
     dir_.write("bad.csv", text("x/runs.csv").substr(0, text("x/runs.csv").find('\n') + 1) +
                               "elsewhere,one,3,done,1,0.5,,,,,runs/0\n");
     refused(experiment({"--scores", "bad.csv"}), 3, {"bad.csv: none of its runs is one of e"});
+    const std::string table = text("x/runs.csv"), row = table.substr(table.rfind("shapes,"));
+    dir_.write("bad.csv", table + row);
+    refused(experiment({"--scores", "bad.csv"}), 3, {"bad.csv: line 8: ", "is there already"});
+    dir_.write("bad.csv", table.substr(0, table.size() - row.size()) + "shapes,three,5,dnoe,1,0.5,,,,,runs/0\n");
+    refused(experiment({"--scores", "bad.csv"}), 3, {"bad.csv: line 7: 'dnoe' is no state of a run"});
+}
+
+// Levels that share their first key are named by the one that tells them apart.
+TEST_F(Experiment, GridsNameLevelsByWhatDiffers) {
+    write(
+        "settings: {data: synthetic}\nfactors:\n  rate: [{batch: 8, lr0: 0.001}, {batch: 8, lr0: 0.0005}]\nseeds: 1\n");
+    const Outcome r = experiment({"--dry-run", "epochs=1", "train_images=16", "val_images=8", "image=32"});
+    ASSERT_EQ(r.code, 0) << r.err;
+    EXPECT_TRUE(fixtures::has(r.out, "lr0=0.001 (control)"));
+    EXPECT_TRUE(fixtures::has(r.out, "lr0=0.0005: batch=8, lr0=0.0005"));
 }
 
 TEST_F(Experiment, WordsThatMakeSetsTheSameMergeThem) {
@@ -281,6 +296,12 @@ TEST_F(Experiment, NamesFileAndLineOfWhatIsWrong) {
     expect_config_error(head + "factors: {batch: [1, 2], norm: [none, {norm: group, batch: 4}]}\n",
                         {"line 2", "batch", "two names"});
     expect_config_error(head + "factors: {batch: [1]}\narms: {}\n", {"found both"});
+    // A control in some levels only: the other arms would have none.
+    expect_config_error(
+        head +
+            "factors:\n  batch: [{batch: 8, lr0: 0.001}, {batch: 2, lr0: 0.001}, {batch: 1, lr0: 0.0005}]\n"
+            "  norm: [none, group]\ncontrol: {lr0: 0.001}\n",
+        {"line 5", "no arm with it stands beside 'batch=1"});
     expect_config_error(head + "arms:\n  a: {claim: {says: more, gian: 1}}\n", {"line 3", "gian", "gain or reach"});
     expect_config_error(head + "arms:\n  a: {claim: {gain: 1}}\n", {"line 3", "in words"});
     expect_config_error(head + "arms: {a: {}}\ncontrol: [a]\n", {"line 3", "control: expected a text, found a list"});

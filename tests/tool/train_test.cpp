@@ -215,6 +215,11 @@ TEST(TrainCli, OverfitRunsAreWhatTheyAre) {
     EXPECT_NE(both.out.find(" st "), std::string::npos) << both.out;
     EXPECT_NE(both.out.find("steps instead of epochs"), std::string::npos) << both.out;
 
+    const std::string named = dir / "named";
+    ASSERT_EQ(
+        run_program({"overfit", "-n", "2", "--task", "classify", "image=32", "--steps", "10", "--out", named}).code, 4);
+    EXPECT_EQ(run_program({"compare", named, good}).code, 0);
+
     const auto d64 = [](const std::string& run) {
         const auto doctor = run_program({"doctor", run, "--json"}).json();
         for (const auto& rule : doctor["rules"])

@@ -47,9 +47,11 @@ Monitor::Monitor(Facts known, const std::string& thresholds, Say say) : facts_(s
 
 void Monitor::step(const Step& s) {
     const Timer timer(seconds_);
-    if (step_.size() >= 2 * most_steps)
+    if (step_.size() >= 2 * most_steps) {
+        whole_ = false;
         for (Series* series : {&step_, &loss_, &norm_, &lr_, &planned_})
             series->erase(series->begin(), series->end() - most_steps);
+    }
     step_.push_back(s.step), loss_.push_back(s.loss), norm_.push_back(s.grad_norm), lr_.push_back(s.lr);
     planned_.push_back(s.planned_lr);
     if (loss_.size() == first_losses && !facts_.has("loss_start")) facts_.set("loss_start", usual_start(loss_));
@@ -91,6 +93,7 @@ void Monitor::look() {
 
 void Monitor::finish() {
     look();
+    if (!whole_) return;
     const std::vector<Verdict> now = examine(facts_, "R", overrides_);
     std::erase_if(said_, [&](const Verdict& s) {
         const auto found = std::find_if(now.begin(), now.end(), [&](const Verdict& v) { return v.id == s.id; });

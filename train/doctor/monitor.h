@@ -30,7 +30,8 @@ public:
     void set(const std::string& fact, double value) { facts_.set(fact, value); }
     void set(const std::string& fact, const Texts& value) { facts_.set(fact, value); }
     void look();
-    // At the end: what was said and is no longer so, the loss came back say, is withdrawn, aloud and from said().
+    // At the end: what was said and is no longer so, the loss came back say, is withdrawn, aloud and from said(). Not
+    // in a run of which the first steps are no longer at hand.
     void finish();
     // Runs a step; one that is not finite is said (D35) before the error goes on.
     template <class Work>
@@ -57,6 +58,7 @@ private:
     Series step_, loss_, norm_, lr_, planned_;
     double seconds_ = 0;
     std::size_t since_look_ = 0;
+    bool whole_ = true;  // every step is still kept
 };
 
 // A verdict as findings of reports and events have it.

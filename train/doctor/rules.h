@@ -131,7 +131,8 @@ void add_metric_rules(std::vector<Rule>& table);
 void add_curve_rules(std::vector<Rule>& table);
 void add_log_rules(std::vector<Rule>& table);
 
-// The loss that a run began with: the median of its first five steps, for one batch may be a lucky one.
+// The loss that a run began with: the median of its first five steps, for one batch may be a lucky one; the first of
+// those that only rise.
 constexpr std::size_t first_losses = 5;
 double usual_start(const Series& losses);
 

@@ -40,9 +40,10 @@ Verdict too_few_epochs(const Chart& c) {
         for (auto later = r + 1; later != rows.end(); ++later)
             slopes.push_back((later->second - r->second) / (later->first - r->first));
     }
-    const auto middle = slopes.begin() + static_cast<std::ptrdiff_t>(slopes.size() / 2);
-    std::nth_element(slopes.begin(), middle, slopes.end());
-    const double slope = mean > 0 && !slopes.empty() ? *middle / mean : 0;
+    std::sort(slopes.begin(), slopes.end());
+    const std::size_t half = slopes.size() / 2;
+    const double middle = slopes.empty() ? 0 : (slopes[half] + slopes[(slopes.size() - 1) / 2]) / 2;
+    const double slope = mean > 0 ? middle / mean : 0;
     if (slope <= c.limit("slope")) return c.pass(slope);
     return c.fire(Severity::info, slope,
                   fmt::format("the metric still rises by {:.1f} % an epoch at the end", 100 * slope));
@@ -81,6 +82,7 @@ Verdict trivial_metric(const Chart& c) {
 
 double usual_start(const Series& losses) {
     Series first(losses.begin(), losses.begin() + static_cast<std::ptrdiff_t>(std::min(losses.size(), first_losses)));
+    if (std::is_sorted(first.begin(), first.end())) return first.at(0);
     std::sort(first.begin(), first.end());
     return first.at(first.size() / 2);
 }
@@ -106,7 +108,7 @@ Verdict above_start(const Chart& c) {
     const double start = classes ? heads * std::log(c.number("classes"))
                                  : c.number_or("loss_start", by_step ? usual_start(loss) : loss.front());
     const double limit = c.limit("times") * start;
-    // What came back to where it began has not diverged, it stumbled.
+    // What came back to near where it began has not diverged, it stumbled.
     const std::size_t tail = std::min<std::size_t>(loss.size(), std::max<std::size_t>(n, loss.size() / 4));
     double recent = 0;
     for (std::size_t i = loss.size() - tail; i < loss.size(); ++i) recent += loss[i] / static_cast<double>(tail);
@@ -122,7 +124,7 @@ Verdict above_start(const Chart& c) {
                         ? fmt::format(
                               "what a network without any knowledge has (ln {:g}{} = {:.3g})", c.number("classes"),
                               heads > 1 ? fmt::format(" * {:g} with its auxiliary heads", heads) : std::string(), start)
-                        : fmt::format("its first value of {:.3g}", start)));
+                        : fmt::format("the {:.3g} that it began with", start)));
     }
     return c.pass(recent / start);
 }
@@ -218,7 +220,8 @@ void add_log_rules(std::vector<Rule>& t) {
         {.id = "D60",
          .phases = "LR",
          .name = "loss above its start",
-         .signal = "loss above 1.5 times ln C (without classes: its first value) in 3 steps, rising, and not come back",
+         .signal =
+             "loss above 1.5 times ln C (without classes: what it began with) in 3 steps, rising, and not come back",
          .thresholds = {{"times", 1.5, "the start"}, {"steps", 3, ""}},
          .severity = "FAIL",
          .cause = "the rate is too high: every step leads further away",

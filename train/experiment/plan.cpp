@@ -189,6 +189,17 @@ private:
         return settings(map(node, "a value of a factor"), {});
     }
 
+    // The first of the levels' keys that tells them apart.
+    static std::size_t naming_key(const std::vector<Settings>& levels) {
+        for (std::size_t k = 0; k < levels.front().size(); ++k) {
+            std::set<std::string> values;
+            for (const Settings& level : levels)
+                if (k < level.size()) values.insert(level[k].key + "=" + level[k].value);
+            if (values.size() == levels.size()) return k;
+        }
+        return 0;
+    }
+
     void refuse_shared_keys(const YAML::Node& factor, const std::vector<Arm>& arms,
                             const std::vector<Settings>& levels) const {
         for (const Arm& arm : arms)
@@ -208,13 +219,14 @@ private:
             refuse_shared_keys(pair.first, plan.arms, levels);
             if (plan.arms.size() * levels.size() > most_arms)
                 fail(pair.first, "the grid has more than {} arms", most_arms);
+            const std::size_t named_by = naming_key(levels);
             std::vector<Arm> grid;
             for (const Arm& before : plan.arms)
                 for (std::size_t l = 0; l < levels.size(); ++l) {
                     Arm arm = before;
                     arm.settings.insert(arm.settings.end(), levels[l].begin(), levels[l].end());
                     arm.levels.push_back(l);
-                    const Setting& s = levels[l].front();  // names the level
+                    const Setting& s = levels[l].at(std::min(named_by, levels[l].size() - 1));
                     arm.name += fmt::format("{}{}={}", arm.name.empty() ? "" : " ", s.key, s.value);
                     if (std::any_of(grid.begin(), grid.end(), [&](const Arm& a) {
                             return a.name == arm.name ||
@@ -262,11 +274,14 @@ private:
             if (std::any_of(controls.begin(), controls.end(),
                             [&](std::size_t i) { return plan.arms[i].levels[f] != levels[f]; }))
                 plan.within.push_back(f);
-        for (Arm& arm : plan.arms)
-            arm.control = *std::find_if(controls.begin(), controls.end(), [&](std::size_t i) {
+        for (Arm& arm : plan.arms) {
+            const auto found = std::find_if(controls.begin(), controls.end(), [&](std::size_t i) {
                 return std::all_of(plan.within.begin(), plan.within.end(),
                                    [&](std::size_t f) { return plan.arms[i].levels[f] == arm.levels[f]; });
             });
+            if (found == controls.end()) fail(node, "control: no arm with it stands beside '{}'", arm.name);
+            arm.control = *found;
+        }
     }
 
     std::vector<std::size_t> matching(const YAML::Node& node, const Plan& plan) const {

@@ -69,7 +69,7 @@ void add_claim(const Plan& plan, const std::vector<Result>& results, TableRow& r
     row.claimed = claim.reach ? *claim.reach : claim.gain + claim.percent / 100 * row.info.full;
     const Scores s = claim.reach ? combined(plan, results, row.set, {{row.arm, 1}})
                                  : combined(plan, results, row.set, {{row.arm, 1}, {other, -1}});
-    row.claim = estimate(s.values, s.seeds, {-row.info.full, row.info.full}, row.claimed);
+    row.claim = estimate(s.values, s.seeds, {claim.reach ? 0 : -row.info.full, row.info.full}, row.claimed);
 }
 
 // Holm's correction over the estimates that one reader looks through.
@@ -154,7 +154,8 @@ std::vector<TableRow> make_table(const Plan& plan, const std::vector<Result>& re
             const double full = row.info.full;
             const auto difference = [&](const std::vector<std::pair<std::size_t, double>>& arms) {
                 const Scores d = combined(plan, results, s, arms);
-                return estimate(d.values, d.seeds, {-full, full});
+                const double most = static_cast<double>(arms.size()) / 2 * full;
+                return estimate(d.values, d.seeds, {-most, most});
             };
             row.score = estimate(scores.values, scores.seeds, {0, full});
             row.lift = estimate(lifts.values, lifts.seeds, {-full, full});

@@ -117,9 +117,15 @@ std::string runs_csv(const Plan& plan, const std::vector<Result>& results) {
 
 std::vector<Result> read_runs_csv(const std::string& path, const Plan& plan, const std::vector<PlannedRun>& runs) {
     std::vector<Result> results;
+    const std::vector<TaskInfo> known{box_task_info(),
+                                      class_task_info(0)};  // the file does not say what its scores are
     for (const PlannedRun& r : runs) {
+        const std::string& kind = task_of(r.config).kind;
+        const auto info = std::find_if(known.begin(), known.end(), [&](const TaskInfo& t) { return t.kind == kind; });
+        if (info == known.end())
+            throw ConfigError(fmt::format("{}: what the scores of '{}' mean stands in its runs alone", path, kind));
         results.push_back({r.set, r.arm, r.seed, "", {}});
-        results.back().outcome.scores.info = task_of(r.config).picture_classes ? class_task_info(0) : box_task_info();
+        results.back().outcome.scores.info = *info;
     }
     const std::string text = read_whole(path, std::size_t{16} << 20);
     std::size_t line = 0, read = 0;
@@ -149,8 +155,12 @@ std::vector<Result> read_runs_csv(const std::string& path, const Plan& plan, con
         if (found == nullptr) continue;  // an arm or a seed that this plan does not ask for
         ++read;
         Outcome& o = found->outcome;
-        for (const State state : {State::unfinished, State::done, State::diverged, State::failed})
-            if (f[3] == name_of(state)) o.state = state;
+        if (!found->id.empty()) fail(fmt::format("{}, seed {}: is there already", f[1], f[2]));
+        const State states[] = {State::missing, State::unfinished, State::done, State::diverged, State::failed};
+        const auto state =
+            std::find_if(std::begin(states), std::end(states), [&](State s) { return f[3] == name_of(s); });
+        if (state == std::end(states)) fail(fmt::format("'{}' is no state of a run", printable(f[3])));
+        o.state = *state;
         o.scores.epochs = number(4), o.scores.last = number(5), o.scores.best = number(6);
         o.scores.best_epoch = f[7].empty() ? 0 : number(7);
         o.scores.second = number(8), o.scores.blind = number(9);

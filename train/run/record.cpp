@@ -15,8 +15,11 @@ RunRecord read_record(const std::string& run) {
     for (std::string line; std::getline(in, line);) {
         const auto j = nlohmann::json::parse(line, nullptr, false);
         if (!j.is_object()) continue;  // cut off while it was written
-        const std::string event = j.value("event", "");
-        if (event == "start") record.data_hash = j.value("data_hash", "");
+        const auto text = [&](const char* key) {
+            return j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : std::string();
+        };
+        const std::string event = text("event");
+        if (event == "start") record.data_hash = text("data_hash");
         if (event == "start" || event == "resume" || event == "extend") record.state = "open";
         if (event == "finished" || event == "interrupted" || event == "diverged") record.state = event;
     }

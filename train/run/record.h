@@ -10,7 +10,6 @@ struct RunRecord {
     // nothing was written down: a run from before there were events
     std::string state;
     std::string data_hash;  // of the pictures and labels that it began with; "": not written down
-    bool over() const { return state != "interrupted" && state != "open"; }
 };
 RunRecord read_record(const std::string& run);
 

@@ -11,10 +11,12 @@ RunScores read_run_scores(const std::string& run) {
     s.rows = static_cast<std::int64_t>(t.rows.size());
     if (t.rows.empty()) return s;
     const std::vector<double> none(t.rows.size(), std::nan(""));
-    const auto of = [&](const std::string& column) { return column.empty() ? none : t.numbers(column); };
+    const auto of = [&](const std::string& column) {
+        return column.empty() || (s.steps && !t.has(column)) ? none : t.numbers(column);
+    };
     s.steps = !t.has("epoch");
     const auto score = of(s.info.column), blind = of(s.info.blind_column), second = of(s.info.second_column),
-               loss = of(t.has("val/loss") ? "val/loss" : "train/loss"), epoch = of(s.steps ? "step" : "epoch");
+               loss = of("val/loss"), epoch = of(s.steps ? "step" : "epoch");
     s.seconds = t.numbers("time").back();
     s.epochs = epoch.back();
     for (std::size_t i = 0; i < score.size(); ++i) {

@@ -12,7 +12,7 @@ namespace solobox {
 
 struct RunScores {
     TaskInfo info;                      // what the score is
-    bool steps = false;                 // an overfit run: its "epochs" are steps, its loss that of training
+    bool steps = false;                 // an overfit run: its "epochs" are steps, and it may have no loss of validation
     std::int64_t rows = 0;              // of the table, epoch 0 (before the first step) included
     double epochs = 0, best_epoch = 0;  // parts of one where it validates within an epoch; best_epoch 0: none
     double best = std::nan(""), last = std::nan("");     // of validations after the first step

@@ -359,7 +359,7 @@ SessionResult Run::go() {
     result_.seconds = clock_.seconds();
     result_.watch_share = watch_.seconds() / std::max(step_seconds_, 1e-9);
     if (state_.done) watch_.finish();
-    if (state_.done && has_fault(config_, "second_writer") && !parts_.rate.ever_halved())
+    if (state_.done && !options_.resume && has_fault(config_, "second_writer") && !parts_.rate.ever_halved())
         talk(
             "fault=second_writer changed nothing here: the validation loss fell in every epoch; a longer run, or a "
             "larger "

@@ -8,6 +8,7 @@
 
 #include "data/image/image.h"
 #include "data/text.h"
+#include "tensor/kernels/winograd.h"
 #include "train/config/file.h"
 #include "train/config/setup.h"
 #include "train/run/legacy_names.h"
@@ -21,6 +22,20 @@ namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 
 using Json = nlohmann::ordered_json;
+
+namespace {
+
+// What a run was begun with is what it goes on with: places, names and threads aside.
+void refuse_other_settings(const std::string& place, const Config& config) {
+    refuse_overfit_run(place, "run");
+    const Config before = read_config(place + "/args.yaml");
+    for (const auto& [key, v] : config.all())
+        if (config_key(key).decides != Decides::nothing && key != "classes" && v.value != before.at(key).value)
+            throw ConfigError(fmt::format("{} holds a run with {}={}, not {}: another directory begins a new run",
+                                          place, key, before.at(key).value, v.value));
+}
+
+}  // namespace
 
 Config training_config(const std::vector<std::string>& words) {
     Config config;
@@ -152,6 +167,8 @@ WholeRun run(const TaskKind& kind, const std::vector<std::string>& words, const 
     const bool there = std::filesystem::is_regular_file(place + "/args.yaml", error);
     Config config = training_config(all);
     check_config(config);
+    if (there) refuse_other_settings(place, config);
+    fast::set_winograd(config.text("conv") != "direct");
     const std::unique_ptr<Learner> learner = make_learner(config);
     const auto say = [&](const std::vector<std::string>& lines) {
         for (const std::string& line : lines)
@@ -172,7 +189,7 @@ WholeRun run(const TaskKind& kind, const std::vector<std::string>& words, const 
     before.event({{"event", "resume"}, {"epochs", config.integer("epochs")}});
     // Killed before the first checkpoint, a run has nothing but its settings: it starts.
     options.resume = std::filesystem::exists(before.last_weights(), error);
-    if (!options.resume) say(take_weights(*learner));
+    if (!options.resume) say(take_weights(*learner)), write_classes(before, learner->class_names());
     return carry_out(*learner, before, options);
 }
 
