@@ -36,6 +36,7 @@ Verb add_help(Command app, Command root);
 Verb add_completion(Command app, Command root);
 Verb add_model(Command app);
 Verb add_gradcheck(Command app);
+Verb add_step(Command app);
 Verb add_diff(Command app);
 Verb add_info(Command app);
 Verb add_config(Command app);

@@ -1,4 +1,5 @@
-// solobox bench: seconds per training step of the workloads that the PyTorch peers run, with the same keys.
+// solobox bench: seconds per training step of the workloads that the PyTorch peers run, with the same keys, clipped and
+// watched as `train` does by default.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -16,6 +17,8 @@
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/parallel.h"
 #include "tensor/pool.h"
+#include "train/config/config.h"
+#include "train/doctor/monitor.h"
 #include "train/step/trainer.h"
 
 namespace solobox {
@@ -25,7 +28,7 @@ struct BenchArguments {
     std::string workload = "tiny-gn", layers_of = "tiny-gn";
     int steps = 20, threads = 0;
     std::int64_t batch = 0;
-    double clip = 0;
+    double clip = Config().number("clip");
     bool json = false, direct = false, update_after = false, predict = false, recompute = false;
     std::string save;
 };
@@ -99,8 +102,9 @@ ExitCode run(const BenchArguments& a) {
     TrainerConfig how{[](std::int64_t) { return 1e-3; }};
     if (!(a.clip >= 0)) throw ConfigError(fmt::format("--clip {}: expected at least 0", a.clip));
     how.clip = a.clip;
-    how.update_in_backward = how.where_possible = !a.update_after;  // as `train` with these settings
+    how.update_in_backward = how.where_possible = !a.update_after;  // as `train`: where nothing clips
     Trainer trainer(w.params, sgd, how);
+    doctor::Monitor watch({}, "", nullptr);  // as every run has one
     const double start_s = std::chrono::duration<double>(Clock::now() - process_start).count();
     std::vector<double> times, forward;
     std::int64_t faults = 0;
@@ -115,6 +119,7 @@ ExitCode run(const BenchArguments& a) {
             forward_s = std::chrono::duration<double>(Clock::now() - start).count();
             return w.loss(y);
         });
+        watch.step({static_cast<double>(step.step), step.loss, step.grad_norm, step.lr, step.lr});
         in_backward = step.in_backward;
         if (i < 2) continue;
         times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
@@ -180,8 +185,9 @@ Verb add_bench(Command app) {
     app.option("--save", a->save, "with --predict: a directory for the graph as ONNX, its input and our output")
         .not_empty();
     app.flag("--recompute", a->recompute, "compute the largest maps anew in backward instead of keeping them");
-    app.option("--clip", a->clip, "largest gradient norm, as train's key clip (default 0: off)");
-    app.flag("--update-after", a->update_after, "update all parameters after backward, not each inside it");
+    app.option("--clip", a->clip,
+               "largest gradient norm, by default train's; 0: off, and parameters move inside backward, as in train");
+    app.flag("--update-after", a->update_after, "with --clip 0: parameters move after backward all the same");
     app.flag("--json", a->json, "one JSON object on standard output");
     return [a] { return run(*a); };
 }

@@ -188,7 +188,7 @@ void print_tables(const ExperimentArguments& a, const experiment::Plan& plan, co
                     {"failed", count(results, State::failed)},
                     {"runs", results.size()},
                     {"rows", table_json(plan, rows)},
-                    {"summary", experiment::summary(plan, rows)}});
+                    {"summary", experiment::summary(plan, rows).all()}});
         return;
     }
     fmt::print("{}", experiment::table_text(plan, rows));

@@ -147,6 +147,7 @@ int tool(int argc, char** argv, std::vector<TaskKind> kinds) {
         add_data);
     add("model", "tables of layers; weights and graphs for other tools", "solobox model show resnet18", add_model);
     add("gradcheck", "backward against central differences, in double", "solobox gradcheck", add_gradcheck);
+    add("step", "one training step of a tiny network in numbers, for a lesson", "solobox step --lr 0.1", add_step);
     add("diff", "the first step and tensor in which two runs differ, exit 0 or 4",
         "solobox diff runs/train/a runs/train/b", add_diff);
     add("config", "the configuration keys", "solobox config --schema", add_config);

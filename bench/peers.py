@@ -1,10 +1,11 @@
 """Training steps of solobox and of PyTorch on the same models, interleaved: who is faster here, and by how much.
 
-    python3 bench/peers.py SOLOBOX [--rounds N] [--steps K] [--threads T] [WORKLOAD ...]
+    python3 bench/peers.py SOLOBOX [--rounds N] [--steps K] [--threads T] [--clip NORM] [WORKLOAD ...]
 
 PyTorch runs four ways: contiguous and channels_last, each with the C library's default allocator and with an allocator
 that never gives memory back (MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ at 64 GiB), its best setting on a CPU.
-Every measurement is a process of its own; rounds interleave them, so that a busy minute hits all alike. Prints medians
+Both clip the gradient's norm as `solobox train` does by default; with --clip 0 neither does, and solobox moves parameters
+inside backward. Every measurement is a process of its own; rounds interleave them, so that a busy minute hits all alike. Prints medians
 over rounds, the ratios of solobox to PyTorch's default and to the best of the four, and the peak memory of both.
 """
 import argparse
@@ -57,7 +58,7 @@ def toy(nn, width, image, kind, hidden):
                          nn.Linear(hidden, 4))
 
 
-def run_torch(workload, steps, threads, layout):
+def run_torch(workload, steps, threads, layout, clip):
     import torch
     import torch.nn.functional as functional
     import torchvision
@@ -93,6 +94,8 @@ def run_torch(workload, steps, threads, layout):
         start = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
         loss_of(model(x)).backward()
+        if clip > 0:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
         times.append(time.perf_counter() - start)
     rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -114,13 +117,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clip", type=float, default=5, help="largest gradient norm of both; 0: off")
     parser.add_argument("--torch", choices=["contiguous", "channels_last"], help=argparse.SUPPRESS)
     a = parser.parse_intermixed_args()
     for name in a.workloads:
         if name not in WORKLOADS:
             parser.error(f"unknown workload '{name}': expected {', '.join(WORKLOADS)}")
     if a.torch:
-        return run_torch(a.workloads[0], a.steps, a.threads, a.torch)
+        return run_torch(a.workloads[0], a.steps, a.threads, a.torch, a.clip)
     titles = [layout + (" tuned" if tuned else "") for layout, tuned in SETTINGS]
     print(f"{'workload':<12}" + "".join(f"{t:>21}" for t in titles) + f"{'solobox':>10}  to default  to best  (ms a step)  MB: default  solobox  ratio")
     for name in a.workloads or WORKLOADS[:4]:
@@ -130,13 +134,13 @@ def main():
             for layout, tuned in SETTINGS:
                 malloc = {"MALLOC_MMAP_THRESHOLD_": PLENTY, "MALLOC_TRIM_THRESHOLD_": PLENTY} if tuned else {}
                 command = [sys.executable, __file__, "-", name, "--steps", str(a.steps), "--threads", str(a.threads),
-                           "--torch", layout]
+                           "--clip", str(a.clip), "--torch", layout]
                 ms, mb = measure(command, {"OMP_NUM_THREADS": str(a.threads), **malloc})
                 torch_ms[layout, tuned].append(ms)
                 if (layout, tuned) == SETTINGS[0]:
                     torch_mb = max(torch_mb, mb)
             ms, mb = measure([a.solobox, "bench", name, "--json", "--steps", str(a.steps), "--threads",
-                              str(a.threads)], {})
+                              str(a.threads), "--clip", str(a.clip)], {})
             own_ms.append(ms)
             own_mb = max(own_mb, mb)
         medians = [statistics.median(torch_ms[s]) for s in SETTINGS]

@@ -47,10 +47,11 @@ int main() {
     Trainer trainer(parameters_of(net), optimizer,
                     {[](std::int64_t) { return 3e-3; }, 5});  // rate by step, clipped at 5
     FlowRecorder flow(parameters_of(net));
+    std::vector<double> losses;
     for (std::uint32_t step = 0; step < 200; ++step) {
         const Batch b(Random({0, Stream::test, step}));
         const auto loss = [&]() -> Objective { return LossValue{cross_entropy(net(b.x), b.y), {}}; };
-        (void)trainer.step(loss, step % 10 ? nullptr : &flow);
+        losses.push_back(trainer.step(loss, step % 10 ? nullptr : &flow).loss);
     }
     save(net, "shapes.safetensors");
     Net again(Initializer(1));
@@ -61,7 +62,7 @@ int main() {
     for (int i = 0; i < 32; ++i) right += said[i] == fresh.y[i];
     Report page;
     page.title = "squares and discs";
-    page.findings = diagnose({flow.flows(), {}, {}, {}, 3e-3});
+    page.findings = diagnose({flow.flows(), {}, {}, losses, 3e-3});
     add_flow_layers(page, flow.flows());
     std::ofstream("shapes.html") << render_report(page);
     std::cout << right << " of 32 new pictures right; shapes.html shows the gradients\n";

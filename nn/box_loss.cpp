@@ -5,6 +5,7 @@
 #include <span>
 
 #include "nn/occupancy.h"
+#include "tensor/constant.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {

@@ -27,19 +27,17 @@ struct Origin {
 // never exists, and what its backward would have kept is free at once.
 struct Joining {
     const char* op;
+    Operand value;
     std::vector<Var> inputs;
     Backward backward;
     std::int64_t node = -1;
 };
 
 // How an op ends whose result is pending: as record(), but its node may wait.
-inline Var record_later(const char* op, Pending value, const std::vector<Var>& inputs, Backward backward) {
-    bool tracked = false;
-    for (const Var& input : inputs) tracked = tracked || input.tracked();
-    Tape* tape = Tape::current();
-    if (!tape || !tracked) return Var(Operand(std::move(value)));
-    return tape->record_later(op, std::move(value), inputs, std::move(backward));
-}
+Var record_later(const char* op, Pending value, const std::vector<Var>& inputs, Backward backward);
+
+// A result that whoever needs it in backward computes anew instead of keeping it: less memory for more time.
+Operand recomputed(const Tensor& result, std::function<Tensor()> make);
 
 }  // namespace SOLOBOX_PRECISION
 }  // namespace solobox

@@ -3,7 +3,6 @@
 #include <atomic>
 
 #include "tensor/kernels/parallel.h"
-#include "tensor/pending.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
@@ -41,21 +40,7 @@ Var Tape::place(Operand value, Node node) {
 std::int64_t Tape::node_of(const Var& v, const char* op) {
     if (!v.tracked()) return -1;
     check(v.tape_ == id_, "[{}] an operand belongs to another tape: use detached(), or compute it under this one", op);
-    if (!v.later_) return v.node_;
-    Joining& j = *v.later_;
-    if (j.node < 0) {
-        j.node = record(j.op, v.operand_, j.inputs, std::move(j.backward)).node_;
-        j.inputs.clear();
-    }
-    return j.node;
-}
-
-Var Tape::record_later(const char* op, Pending value, const std::vector<Var>& inputs, Backward backward) {
-    Var out{Operand(std::move(value))};
-    if (check_finite_) return record(op, out.operand_, inputs, std::move(backward));  // looked at where it is born
-    out.tape_ = id_;
-    out.later_ = std::make_shared<Joining>(Joining{op, inputs, std::move(backward), -1});
-    return out;
+    return v.later_ ? join(*v.later_) : v.node_;
 }
 
 Var Tape::leaf(Parameter& p) {
@@ -125,8 +110,15 @@ void Tape::deliver(Parameter& leaf, Tensor grad) {
     }
 }
 
+// A parameter that was used once: its gradient is finished as soon as that op has it.
+const GradSink* Tape::takes_parts(std::int64_t node) const {
+    if (node < 0 || check_finite_) return nullptr;
+    const Node& from = nodes_[static_cast<std::size_t>(node)];
+    return from.leaf && from.leaf->sink && from.uses == 1 ? &from.leaf->sink : nullptr;
+}
+
 void Tape::backward(const std::vector<std::pair<Var, Tensor>>& roots_and_seeds) {
-    for (const auto& [root, seed] : roots_and_seeds) node_of(root, "backward");  // a pending root joins now
+    for (const auto& [root, seed] : roots_and_seeds) node_of(root, "backward");  // what is still to come, comes now
     std::vector<Slot> slots(nodes_.size());
     for (const auto& [root, seed] : roots_and_seeds) {
         check(root.shape() == seed.shape(), "[backward] the seed is {}, the root {}", seed.shape().str(),
@@ -146,12 +138,7 @@ void Tape::backward(const std::vector<std::pair<Var, Tensor>>& roots_and_seeds) 
             continue;
         }
         check(run != nullptr, "[{}] backward ran before on this tape: open a new one for every step", node.op);
-        for (const std::int64_t input : node.inputs) {
-            // Used once, its gradient is finished as soon as this op has it.
-            const Node* from = input >= 0 ? &nodes_[static_cast<std::size_t>(input)] : nullptr;
-            const bool takes_parts = from && from->leaf && from->leaf->sink && from->uses == 1 && !check_finite_;
-            node.wanted.sinks_.push_back(takes_parts ? &from->leaf->sink : nullptr);
-        }
+        for (const std::int64_t input : node.inputs) node.wanted.sinks_.push_back(takes_parts(input));
         Grads grads = run(dy, node.wanted);
         check(grads.size() == node.inputs.size(), "[{}] backward returned {} gradients for {} inputs", node.op,
               grads.size(), node.inputs.size());
@@ -172,16 +159,6 @@ void Tape::backward(const std::vector<std::pair<Var, Tensor>>& roots_and_seeds) 
 
 NoGrad::NoGrad() : previous_(current_tape) { current_tape = nullptr; }
 NoGrad::~NoGrad() { current_tape = previous_; }
-
-std::function<Tensor(const Tensor&)>& constant_instead() {
-    thread_local std::function<Tensor(const Tensor&)> instead;
-    return instead;
-}
-
-Tensor constant_in_backward(const Tensor& value) {
-    const auto& instead = constant_instead();
-    return instead ? instead(value) : value;
-}
 
 Var use(Parameter& p) {
     Tape* tape = Tape::current();

@@ -10,6 +10,9 @@
 //
 // No tape open means inference: ops compute and record nothing. A closure captures Tensors, never Vars (a Var would
 // tie the node to itself), and returns its gradients; the tape alone adds them up.
+//
+// Two things may be passed over at first reading, they change no result: a node that waits until somebody needs it
+// (`later`: tensor/pending.h), and a gradient that is handed on part by part (`sink`: tensor/parameter.h).
 #pragma once
 
 #include <cstdint>
@@ -41,14 +44,14 @@ public:
     std::int64_t numel() const { return shape().numel(); }
     bool defined() const { return operand_.defined(); }
     bool tracked() const { return node_ >= 0 || later_; }
-    Var detached() const;  // the same numbers, forgotten by the tape
+    Var detached() const;  // the same numbers, forgotten by the tape (tensor/constant.h)
 
 private:
     friend class Tape;
     Operand operand_;
     std::int64_t node_ = -1;
     std::uint64_t tape_ = 0;
-    std::shared_ptr<struct Joining> later_;  // a node that joins the tape when the first op asks for it
+    std::shared_ptr<struct Joining> later_;  // instead of a node: one that is still to come
 };
 
 using Grads = std::vector<Tensor>;  // one per input of the op; undefined = no gradient
@@ -114,6 +117,8 @@ private:
     };
     Var place(Operand value, Node node);
     std::int64_t node_of(const Var& v, const char* op);
+    std::int64_t join(struct Joining& later);              // tensor/pending.h
+    const GradSink* takes_parts(std::int64_t node) const;  // of the gradient; nullptr: takes it whole
     [[noreturn]] void complain(const char* op, const std::vector<Var>& inputs) const;
     static void add_to(Slot& slot, Tensor term);
     static void deliver(Parameter& leaf, Tensor grad);
@@ -138,21 +143,8 @@ private:
     Tape* previous_;
 };
 
-// A value that backward treats as a constant although it was computed from tracked ones (CIoU's alpha, a detached IoU).
-// Losses pass such values through here, so that a gradient check can hold them fixed while it moves the inputs.
-Tensor constant_in_backward(const Tensor& value);
-// What it returns instead, on this thread (train/proof/freeze_constants.h); empty: the value itself.
-std::function<Tensor(const Tensor& value)>& constant_instead();
-
-inline Var Var::detached() const { return Var(constant_in_backward(value())); }
-
 // A parameter as an operand: a leaf of the open tape, or a constant when there is none or it is frozen.
 Var use(Parameter& p);
-
-// A result that whoever needs it in backward computes anew instead of keeping it: less memory for more time.
-inline Operand recomputed(const Tensor& result, std::function<Tensor()> make) {
-    return Tape::current() ? Operand(result, std::move(make)) : Operand(result);
-}
 
 // How every op ends. `backward` is (dy) -> Grads or (dy, wanted) -> Grads; it is dropped unless some input is tracked.
 template <class F>

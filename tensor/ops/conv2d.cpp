@@ -6,6 +6,7 @@
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/ops/view.h"
+#include "tensor/pending.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {

@@ -39,10 +39,10 @@ TEST(LibraryPrint, OfLargeOnesTheEnds) {
     EXPECT_NE(text.find("1999]]"), std::string::npos) << text;
 }
 
-struct Net {
+struct SmallNet {
     Linear first, out;
     std::string name;  // of the first layer
-    explicit Net(std::uint64_t seed, std::string first_name = "hidden") : name(std::move(first_name)) {
+    explicit SmallNet(std::uint64_t seed, std::string first_name = "hidden") : name(std::move(first_name)) {
         Initializer init(seed);
         first = Linear(2, 4, init), out = Linear(4, 1, init);
     }
@@ -52,7 +52,7 @@ struct Net {
 
 // Weights decay, biases do not, and the update is that of the members by hand.
 TEST(LibraryOptimizer, OneCallIsTheLongForm) {
-    Net a(3), b(3);
+    SmallNet a(3), b(3);
     Adam one(parameters_of(a), 0.1);
     Adam members(decay_weights_only(parameters_of(b), 0.1), Adam::Config());
     const Tensor x = Tensor::from({2, 2}, {1, 2, -1, 0.5}), y = Tensor::from({2, 1}, {1, 0});
@@ -73,19 +73,19 @@ TEST(LibraryWeights, SaveAndLoadInOneLineEach) {
     const TemporaryDirectory dir;
     // A layer may be called as the weights of a run are prefixed.
     for (const char* name : {"hidden", "model"}) {
-        Net a(1, name), b(2, name);
+        SmallNet a(1, name), b(2, name);
         save(a, dir / "net.safetensors");
         EXPECT_TRUE(read_safetensors(dir / "net.safetensors").tensors.contains(std::string(name) + ".weight"));
         load(b, dir / "net.safetensors");
         for (std::int64_t i = 0; i < 8; ++i) EXPECT_EQ(a.first.weight.value[i], b.first.weight.value[i]) << name;
     }
-    Net a(1), other(2, "first");
+    SmallNet a(1), other(2, "first");
     save(a, dir / "net.safetensors");
     EXPECT_THROW(load(other, dir / "net.safetensors"), DataError);
     SafetensorsFile run;  // as `train` writes it
     save_state(a, run);
     write_safetensors(dir / "run.safetensors", run);
-    Net b(5);
+    SmallNet b(5);
     load(b, dir / "run.safetensors");
     EXPECT_EQ(a.out.weight.value[0], b.out.weight.value[0]);
 }

@@ -1,6 +1,7 @@
 // The command line as its users meet it: streams, exit codes, what the errors say, what each verb prints.
 #include <sys/stat.h>
 
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -194,6 +195,28 @@ TEST_F(Cli, HelpIsThereForEveryCommandWithAnExample) {
     const Outcome man = run({"help", "--man"});
     EXPECT_TRUE(has(man.out, ".TH SOLOBOX 1"));
     EXPECT_TRUE(has(man.out, ".SS data check"));
+}
+
+// The numbers of the lesson are those of a step: w - lr g, a gradient that is the difference quotient, a loss that
+// falls.
+TEST_F(Cli, AStepInNumbers) {
+    const Json j = object_of(run({"step", "--lr", "0.05", "--steps", "3", "--json"}));
+    ASSERT_EQ(j["steps"].size(), 3U);
+    double before = 1e9;
+    for (const Json& step : j["steps"]) {
+        EXPECT_LT(step["loss"].get<double>(), before);
+        EXPECT_NEAR(step["loss"].get<double>(), std::pow(step["y"].get<double>() - 1, 2), 1e-5);
+        before = step["loss"];
+        ASSERT_EQ(step["parameters"].size(), 4U);
+        for (const auto& [name, p] : step["parameters"].items()) {
+            EXPECT_NEAR(p["gradient"][0].get<double>(), p["quotient_of_first"].get<double>(), 1e-2) << name;
+            for (std::size_t i = 0; i < p["before"].size(); ++i)
+                EXPECT_NEAR(p["after"][i].get<double>(),
+                            p["before"][i].get<double>() - 0.05 * p["gradient"][i].get<double>(), 1e-6)
+                    << name;
+        }
+    }
+    EXPECT_TRUE(has(run({"step"}).out, "first.weight x + first.bias"));
 }
 
 // bash takes loss=c apart at its '='.

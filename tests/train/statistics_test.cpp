@@ -323,7 +323,7 @@ TEST(Statistics, ManyArmsMakeAChanceFind) {
     EXPECT_FALSE(rows[1].control.clear());
     EXPECT_NE(experiment::verdict(plan, rows[1]).find("alone"), std::string::npos)
         << experiment::verdict(plan, rows[1]);
-    EXPECT_NE(experiment::summary(plan, rows)[0].find("1 more would be, had nothing else been compared"),
+    EXPECT_NE(experiment::summary(plan, rows).lines[0].find("1 more would be, had nothing else been compared"),
               std::string::npos);
 }
 

@@ -143,8 +143,8 @@ Report experiment_report(const Plan& plan, const std::vector<TableRow>& rows, co
     page.verdict_text = plan.question;
     if (!plan.question.empty() && std::string_view(".?!").find(plan.question.back()) == std::string_view::npos)
         page.verdict_text += ".";
-    for (const std::string& line : summary(plan, rows))
-        page.verdict_text += (page.verdict_text.empty() ? "" : " ") + line + ".";
+    const Summary said = summary(plan, rows);
+    for (const std::string& line : said.lines) page.verdict_text += (page.verdict_text.empty() ? "" : " ") + line + ".";
     std::size_t done = 0, diverged = 0;
     for (const Result& r : results)
         done += r.outcome.state == State::done ? 1 : 0, diverged += r.outcome.state == State::diverged ? 1 : 0;
@@ -161,6 +161,17 @@ Report experiment_report(const Plan& plan, const std::vector<TableRow>& rows, co
         add_plots(page, plan, rows, results, s);
         page.tables.push_back(table_of(plan, rows, s));
     }
+    const auto add_list = [&](const char* title, const char* lead, const std::vector<std::string>& lines) {
+        if (lines.empty()) return;
+        ReportTable t{title, lead, {"", ""}, {}, {}};
+        for (const std::string& line : lines) {
+            const std::size_t colon = line.find(": ");
+            t.rows.push_back({line.substr(0, colon), line.substr(colon + 2)});
+        }
+        page.tables.push_back(std::move(t));
+    };
+    add_list("Claims", "What was claimed, how that was understood, and what the differences say.", said.claims);
+    add_list("Cautions", "Where one seed, or the shape of the differences, speaks against Student's t.", said.cautions);
     ReportTable arms{
         "Arms", "What each of them sets, and what was claimed for it.", {"arm", "from", "sets", "claim"}, {}, {}};
     for (const Arm& arm : plan.arms) arms.rows.push_back({arm.name, arm.from, describe(arm), arm.claim.says});

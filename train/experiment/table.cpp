@@ -235,8 +235,16 @@ std::string claim_words(const Plan& plan, const TableRow& row) {
     return fmt::format("\"{}\" ({}): {}", arm.claim.says, asks, answer);
 }
 
-std::vector<std::string> summary(const Plan& plan, const std::vector<TableRow>& rows) {
-    std::vector<std::string> lines;
+std::vector<std::string> Summary::all() const {
+    std::vector<std::string> out = lines;
+    out.insert(out.end(), claims.begin(), claims.end());
+    out.insert(out.end(), cautions.begin(), cautions.end());
+    return out;
+}
+
+Summary summary(const Plan& plan, const std::vector<TableRow>& rows) {
+    Summary s;
+    std::vector<std::string>& lines = s.lines;
     std::size_t compared = 0, alone = 0, clear = 0, above = 0, measured = 0;
     for (const TableRow& row : rows) {
         for (const Estimate* e : {&row.control, row.parent ? &*row.parent : nullptr})
@@ -255,18 +263,18 @@ std::vector<std::string> summary(const Plan& plan, const std::vector<TableRow>& 
         return (plan.sets.size() > 1 ? plan.sets[row.set].name + ", " : "") + plan.arms[row.arm].name;
     };
     for (const TableRow& row : rows)
-        if (row.claim) lines.push_back(fmt::format("{}: {}", place(row), claim_words(plan, row)));
+        if (row.claim) s.claims.push_back(fmt::format("{}: {}", place(row), claim_words(plan, row)));
     for (const TableRow& row : rows)
         for (const auto& [e, what] : {std::pair{&row.control, "its control"},
                                       {row.parent ? &*row.parent : nullptr, "the arm before"},
                                       {row.interaction ? &*row.interaction : nullptr, "the other level"}})
             if (e != nullptr && !e->caution.empty())
-                lines.push_back(fmt::format("{} against {}: {}", place(row), what, e->caution));
+                s.cautions.push_back(fmt::format("{} against {}: {}", place(row), what, e->caution));
     lines.push_back(
         fmt::format("The score is that of the {} epoch; 95 % intervals by Student's t, differences paired by "
                     "seed; clear: p < 0.05 after Holm's correction over the table of a set",
                     plan.best ? "best" : "last"));
-    return lines;
+    return s;
 }
 
 }  // namespace solobox::experiment

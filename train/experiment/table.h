@@ -64,8 +64,14 @@ std::string difference_words(const Estimate& e, const char* more = "better", con
 std::string lift_words(const TableRow& row);
 // "holds", "does not hold", or "cannot be told", with the figures and how many seeds it would take. "" without a claim.
 std::string claim_words(const Plan& plan, const TableRow& row);
-// What the whole set of comparisons says: differences, lifts, claims, where Student's t may mislead.
-std::vector<std::string> summary(const Plan& plan, const std::vector<TableRow>& rows);
+// What the whole set of comparisons says, in three parts; all() has them one after the other.
+struct Summary {
+    std::vector<std::string> lines;     // how many differences and lifts are clear, and what that means
+    std::vector<std::string> claims;    // each with its answer
+    std::vector<std::string> cautions;  // where Student's t may mislead
+    std::vector<std::string> all() const;
+};
+Summary summary(const Plan& plan, const std::vector<TableRow>& rows);
 
 std::string table_csv(const Plan& plan, const std::vector<TableRow>& rows);
 std::string runs_csv(const Plan& plan, const std::vector<Result>& results);

@@ -201,7 +201,8 @@ std::string table_text(const Plan& plan, const std::vector<TableRow>& rows) {
                                    width, difference_words(*r.interaction, "more", "less"));
         }
     }
-    for (const std::string& line : summary(plan, rows)) out += fmt::format("{}{}\n", out.empty() ? "" : "  ", line);
+    for (const std::string& line : summary(plan, rows).all())
+        out += fmt::format("{}{}\n", out.empty() ? "" : "  ", line);
     return out;
 }
 
@@ -253,7 +254,7 @@ std::string table_markdown(const Plan& plan, const std::vector<TableRow>& rows, 
         out += "\n";
     }
     out += "Mean ± deviation over the seeds; in brackets the 95 % interval; bold: clear of chance.\n\n";
-    for (const std::string& line : summary(plan, rows)) out += "- " + plain(line) + "\n";
+    for (const std::string& line : summary(plan, rows).all()) out += "- " + plain(line) + "\n";
     return out;
 }
 

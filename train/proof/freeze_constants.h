@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/tape.h"
+#include "tensor/constant.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
