@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "apps/apps.h"
@@ -52,12 +53,19 @@ std::string numbers(const Tensor& t) {
     return "[" + rows + "]";
 }
 
-// (loss(w + h) - loss(w - h)) / 2h, the parameter's first element moved by h.
-double quotient(Lesson& net, Parameter& p) {
+std::int64_t steepest(const Parameter& p) {
+    std::int64_t at = 0;
+    for (std::int64_t i = 1; i < p.grad.numel(); ++i)
+        if (std::abs(p.grad[i]) > std::abs(p.grad[at])) at = i;
+    return at;
+}
+
+// (loss(w + h) - loss(w - h)) / 2h, one element of the parameter moved by h.
+double quotient(Lesson& net, Parameter& p, std::int64_t element) {
     const NoGrad quiet;
-    const Real kept = p.value[0], h = Real(1e-2);
+    const Real kept = p.value[element], h = Real(1e-2);
     const auto loss_at = [&](Real v) {
-        p.value.mutable_data()[0] = v;
+        p.value.mutable_data()[element] = v;
         net.forward();
         return static_cast<double>(net.loss.value().item());
     };
@@ -92,17 +100,18 @@ ExitCode step(const StepArguments& a) {
         std::vector<Tensor> before;
         std::vector<double> quotients;
         for (const NamedParameter& p : params)
-            before.push_back(p.param->value.clone()), quotients.push_back(quotient(net, *p.param));
+            before.push_back(p.param->value.clone()), quotients.push_back(quotient(net, *p.param, steepest(*p.param)));
         optimizer.step(a.lr);
         for (std::size_t i = 0; i < params.size(); ++i) {
             const Parameter& p = *params[i].param;
             row["parameters"][params[i].name] = {{"before", before[i].to_vector()},
                                                  {"gradient", p.grad.to_vector()},
-                                                 {"quotient_of_first", quotients[i]},
+                                                 {"steepest", steepest(p)},
+                                                 {"quotient", quotients[i]},
                                                  {"after", p.value.to_vector()}};
             if (!a.json)
                 fmt::print(
-                    "  {:<13} {}\n    gradient    {}   (the first by difference quotient: {:.4f})\n    then        "
+                    "  {:<13} {}\n    gradient    {}   (the steepest by difference quotient: {:.4f})\n    then        "
                     "{}\n",
                     params[i].name, numbers(before[i]), numbers(p.grad), quotients[i], numbers(p.value));
         }

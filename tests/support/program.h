@@ -9,8 +9,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
@@ -35,9 +33,7 @@ struct Answer {
 };
 
 // Standard output and error go to files, so no pipe can fill up; a child that takes longer than a minute is ended.
-// `main`: what the child calls instead of becoming `program`.
-inline Answer run_program(const std::vector<std::string>& words, const std::string& program = SOLOBOX_BINARY,
-                          int (*main)(int, char**) = nullptr) {
+inline Answer run_program(const std::vector<std::string>& words, const std::string& program = SOLOBOX_BINARY) {
     const TemporaryDirectory scratch;
     const std::string out = scratch / "out", err = scratch / "err";
     std::vector<std::string> texts{program};
@@ -46,14 +42,12 @@ inline Answer run_program(const std::vector<std::string>& words, const std::stri
     for (auto& t : texts) arguments.push_back(t.data());
     arguments.push_back(nullptr);
     const auto start = std::chrono::steady_clock::now();
-    std::fflush(nullptr);  // or the child says again what this process has not written yet
     const pid_t child = ::fork();
     if (child < 0) throw IoError("fork");
     if (child == 0) {
         const int nothing = ::open("/dev/null", O_RDONLY), to_out = ::open(out.c_str(), O_WRONLY | O_CREAT, 0600),
                   to_err = ::open(err.c_str(), O_WRONLY | O_CREAT, 0600);
         if (::dup2(nothing, 0) < 0 || ::dup2(to_out, 1) < 0 || ::dup2(to_err, 2) < 0) ::_exit(99);
-        if (main) std::exit(main(static_cast<int>(texts.size()), arguments.data()));
         ::execv(arguments[0], arguments.data());
         ::_exit(98);
     }

@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "data/text.h"
-#include "tests/support/tool_here.h"
+#include "tests/support/program.h"
 
 namespace solobox {
 namespace {
@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 using fixtures::Answer;
 using fixtures::has;
 using fixtures::read_text;
-using fixtures::run_tool;
+using fixtures::run_program;
 using fixtures::shared_directory;
 using fixtures::TemporaryDirectory;
 
@@ -59,7 +59,7 @@ protected:
     void SetUp() override { fixtures::write_small_yolo_set(dir_); }
     Answer train(const std::string& config) const {
         fs::remove_all(dir_ / "run");
-        return run_tool({"train", config, "workers=0", "hidden=8", "--out", dir_ / "run", "--threads", "1", "-q"});
+        return run_program({"train", config, "workers=0", "hidden=8", "--out", dir_ / "run", "--threads", "1", "-q"});
     }
     const TemporaryDirectory dir_;
 };

@@ -11,7 +11,7 @@
 #include "data/image/image.h"
 #include "data/text.h"
 #include "nn/safetensors.h"
-#include "tests/support/tool_here.h"
+#include "tests/support/program.h"
 
 namespace solobox {
 namespace {
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 using fixtures::Answer;
 using fixtures::has;
 using fixtures::ramp;
-using fixtures::run_tool;
+using fixtures::run_program;
 using fixtures::TemporaryDirectory;
 
 // Exit 2 or 3 and one line that names the file and is fit to print.
@@ -43,7 +43,7 @@ class CheckFile : public ::testing::Test {
 protected:
     Answer check(const std::string& name, const std::string& text, std::vector<std::string> more = {}) const {
         more.insert(more.begin(), {"check", dir_.write(name, text)});
-        return run_tool(more);
+        return run_program(more);
     }
     void refused(const std::string& name, const std::string& text, int code, const std::string& part,
                  const std::vector<std::string>& more = {}) const {
@@ -201,7 +201,7 @@ TEST_F(CheckFile, Checkpoints) {
     file.tensors["fc.weight"] = tensor;
     file.metadata["step"] = "64";
     write_safetensors(dir_ / "a.safetensors", file);
-    const Answer a = run_tool({"check", dir_ / "a.safetensors", "--json"});
+    const Answer a = run_program({"check", dir_ / "a.safetensors", "--json"});
     ASSERT_EQ(a.code, 0) << a.err;
     EXPECT_EQ(a.json()["tensors"][0]["name"], "fc.weight");
     EXPECT_EQ(a.json()["tensors"][0]["shape"], (std::vector<int>{3}));
@@ -224,13 +224,13 @@ TEST_F(CheckFile, WhatIsNoOrdinaryFile) {
             SCOPED_TRACE(std::string(name) + " as " + as);
             std::vector<std::string> words{"check", dir_ / name};
             if (*as) words.insert(words.end(), {"--as", as});
-            expect_refusal(run_tool(words), name);
+            expect_refusal(run_program(words), name);
         }
     refused("unknown", "\x01\x02\x03", 3, "--as");
     EXPECT_EQ(check("a.txt", "", {"--as", "gif"}).code, 2);
     EXPECT_EQ(check("a.yaml", "seed: 1\n", {"--image", dir_ / "x.png"}).code, 2);
-    EXPECT_EQ(run_tool({"check"}).code, 2);
-    EXPECT_EQ(run_tool({"check", ""}).code, 2);
+    EXPECT_EQ(run_program({"check"}).code, 2);
+    EXPECT_EQ(run_program({"check", ""}).code, 2);
     // Whatever it is read as: garbage ends with one message.
     std::string garbage;
     for (unsigned i = 0; i < 4096; ++i) garbage += static_cast<char>((i * 2654435761U) >> 13U);
@@ -271,7 +271,7 @@ TEST(CheckCorpus, Texts) {
         std::vector<std::string> words{"check", folder + file, "--json"};
         if (kind == "yolo" || kind == "voc" || kind == "coco")
             words.insert(words.end(), {"--image", folder + "image.png"});
-        const Answer a = run_tool(words);
+        const Answer a = run_program(words);
         EXPECT_LT(a.seconds, 5);
         const bool names_its_base = file == "yaml/base_good.yaml" || file.starts_with("yaml/base_cycle");
         if (a.code == 0) {
@@ -298,7 +298,7 @@ TEST(CheckCorpus, Pictures) {
     if (rows.empty()) GTEST_SKIP() << "shared corpus absent: own fixtures only";
     for (const auto& row : rows) {
         SCOPED_TRACE(row[0] + " (" + row[2] + ")");
-        const Answer a = run_tool({"check", folder + row[0], "--json"});
+        const Answer a = run_program({"check", folder + row[0], "--json"});
         EXPECT_LT(a.seconds, 5);
         if (a.code == 0) {
             EXPECT_NE(row[3], "refused");

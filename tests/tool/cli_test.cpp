@@ -209,7 +209,9 @@ TEST_F(Cli, AStepInNumbers) {
         before = step["loss"];
         ASSERT_EQ(step["parameters"].size(), 4U);
         for (const auto& [name, p] : step["parameters"].items()) {
-            EXPECT_NEAR(p["gradient"][0].get<double>(), p["quotient_of_first"].get<double>(), 1e-2) << name;
+            EXPECT_NEAR(p["gradient"][p["steepest"].get<std::size_t>()].get<double>(), p["quotient"].get<double>(),
+                        1e-2)
+                << name;
             for (std::size_t i = 0; i < p["before"].size(); ++i)
                 EXPECT_NEAR(p["after"][i].get<double>(),
                             p["before"][i].get<double>() - 0.05 * p["gradient"][i].get<double>(), 1e-6)
