@@ -10,6 +10,7 @@
 #include "nn/layers.h"
 #include "nn/losses.h"
 #include "optim/optimizer.h"
+#include "train/config/config.h"
 
 namespace solobox {
 namespace {
@@ -18,6 +19,7 @@ using Json = nlohmann::ordered_json;
 
 struct StepArguments {
     double lr = 0.1;
+    std::string rate = "0.1";  // as it was written: CLI11 reads numbers as the locale has them
     std::int64_t steps = 1;
     std::uint64_t seed = 0;
     bool json = false;
@@ -129,11 +131,14 @@ ExitCode step(const StepArguments& a) {
 
 Verb add_step(Command app) {
     auto a = std::make_shared<StepArguments>();
-    app.option("--lr", a->lr, "learning rate (default 0.1)").between(0, 1000);
+    app.option("--lr", a->rate, "learning rate (default 0.1)").not_blank("a number");
     app.option("--steps", a->steps, "steps, one after the other (default 1)").within(1, 1000);
     app.option("--seed", a->seed, "of the weights (default 0)");
     app.flag("--json", a->json, "one JSON object on standard output");
-    return [a] { return step(*a); };
+    return [a] {
+        a->lr = parse_number("--lr", a->rate);
+        return step(*a);
+    };
 }
 
 }  // namespace solobox

@@ -6,6 +6,7 @@
 #include <functional>
 #include <numeric>
 
+#include "data/text.h"
 #include "tensor/random.h"
 #include "tests/support/program.h"
 #include "train/experiment/table.h"
@@ -49,7 +50,7 @@ TEST(Statistics, AgreeWithSciPy) {
         Values of;
         for (std::size_t at = 0; at <= line.size();) {
             const std::size_t end = std::min(line.find_first_of(", ", at), line.size());
-            of.push_back(std::stod(line.substr(at, end - at)));
+            of.push_back(parse_double(line.substr(at, end - at)).value());
             at = end + 1;
         }
         const Values x(of.begin() + 5, of.end());
