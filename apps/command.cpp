@@ -5,12 +5,6 @@
 #include <CLI/CLI.hpp>
 
 namespace solobox {
-namespace {
-
-constexpr const char* example_head = "Example: ";
-
-}  // namespace
-
 Option& Option::required() { return option_->required(), *this; }
 Option& Option::within(std::int64_t low, std::int64_t high) { return option_->check(CLI::Range(low, high)), *this; }
 Option& Option::between(double low, double high) { return option_->check(CLI::Range(low, high)), *this; }
@@ -47,7 +41,7 @@ Option Command::option(const std::string& name, std::vector<std::string>& to, co
 }
 void Command::flag(const std::string& name, bool& to, const std::string& meaning) { app_->add_flag(name, to, meaning); }
 
-void Command::example(const std::string& lines) { app_->footer(example_head + lines); }
+void Command::example(const std::string& lines) { app_->footer("Example: " + lines); }
 
 Command Command::command(const std::string& name, const std::string& meaning) {
     return Command(app_->add_subcommand(name, meaning));
@@ -57,10 +51,7 @@ bool Command::given() const { return app_->parsed(); }
 
 std::string Command::name() const { return app_->get_name(); }
 std::string Command::meaning() const { return app_->get_description(); }
-std::string Command::examples() const {
-    const std::string footer = app_->get_footer();
-    return footer.starts_with(example_head) ? footer.substr(std::string(example_head).size()) : "";
-}
+std::string Command::footer() const { return app_->get_footer(); }
 std::string Command::help() const {
     // Not App::help(): on a command line with a command that one shows the command's.
     std::string called = app_->get_name();

@@ -56,7 +56,7 @@ public:
     };
     std::string name() const;
     std::string meaning() const;
-    std::string examples() const;  // "" for none
+    std::string footer() const;  // its example; of the program, the exit codes
     std::string help() const;
     std::vector<Entry> entries() const;
     std::vector<Command> commands() const;

@@ -1,6 +1,7 @@
 // solobox help: the help of a command; of all of them as the manual page, made from the same texts.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "apps/apps.h"
 #include "train/config/names.h"
@@ -29,7 +30,7 @@ void describe(const Command& at, const std::string& path, std::string& out) {
             out += fmt::format(".TP\n.BR {}{}\n{}\n", troff(e.name),
                                e.value.empty() ? "" : fmt::format(" \" \" {}", troff("\"" + e.value + "\"")),
                                troff(e.meaning));
-    if (!at.examples().empty()) out += fmt::format(".PP\nExample: {}\n", troff(at.examples()));
+    if (!at.footer().empty()) out += fmt::format(".PP\n{}\n", troff(at.footer()));
     for (const Command& sub : at.commands()) describe(sub, path + " " + sub.name(), out);
 }
 
@@ -41,20 +42,13 @@ std::string manual(const Command& root) {
         troff("Overfits pictures and gives a verdict, trains single-box regressors and residual networks, says why a "
               "network does not learn, and settles claims with experiments."));
     for (const Command& sub : root.commands()) describe(sub, sub.name(), out);
-    out +=
-        ".SH CONFIGURATION\nWords of the form key=value set configuration keys; \n.B solobox config \\-\\-schema\n"
-        "lists them all. The environment sets a key as SOLOBOX_CFG_KEY.\n"
-        ".SH EXIT STATUS\n";
-    for (const auto& [code, meaning] : {std::pair{"0", "done"},
-                                        {"1", "internal or I/O failure"},
-                                        {"2", "usage"},
-                                        {"3", "data"},
-                                        {"4", "verdict not met"},
-                                        {"5", "the training diverged"},
-                                        {"130, 143", "interrupted"}})
-        out += fmt::format(".TP\n{}\n{}\n", code, meaning);
-    return out +
-           ".SH FILES\n.TP\nruns/\nruns of train and overfit, each with its settings, tables, weights and report\n";
+    return out + fmt::format(
+                     ".SH CONFIGURATION\nWords of the form key=value set configuration keys; \n.B solobox config "
+                     "\\-\\-schema\n"
+                     "lists them all. The environment sets a key as SOLOBOX_CFG_KEY.\n.SH EXIT STATUS\n{}\n.SH "
+                     "FILES\n.TP\nruns/\n"
+                     "runs of train and overfit, each with its settings, tables, weights and report\n",
+                     troff(root.footer()));
 }
 
 }  // namespace

@@ -361,9 +361,8 @@ SessionResult Run::go() {
     if (state_.done) watch_.finish();
     if (state_.done && !options_.resume && has_fault(config_, "second_writer") && !parts_.rate.ever_halved())
         talk(
-            "fault=second_writer changed nothing here: the validation loss fell in every epoch; a longer run, or a "
-            "larger "
-            "lr0, shows it");
+            "fault=second_writer changed nothing here: the validation loss fell in every epoch; "
+            "a longer run, or a larger lr0, shows it");
     for (const doctor::Verdict& v : watch_.said()) result_.said.insert(v.id);
     result_.wait_share = waited_ / std::max(waited_ + step_seconds_, 1e-9);
     result_.images_per_second = static_cast<double>(pictures_here_) / std::max(waited_ + step_seconds_, 1e-9);

@@ -74,8 +74,8 @@ void refuse_changed_data(const Learner& learner, const RunDirectory& run, const 
     const std::string began = read_record(run.path()).data_hash;
     if (!began.empty() && began != learner.data_fingerprint())
         throw DataError(
-            fmt::format("{}: the data set is not the one that this run was trained on (its pictures or "
-                        "labels have changed): {}",
+            fmt::format("{}: the data set is not the one that this run was trained on (its pictures or labels "
+                        "have changed): {}",
                         learner.config().text("data"), advice));
 }
 
