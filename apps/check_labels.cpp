@@ -20,8 +20,6 @@ constexpr std::size_t max_label_bytes = std::size_t{64} << 20;
 constexpr std::size_t max_lines = 50;     // boxes shown to people
 constexpr std::size_t max_boxes = 10000;  // boxes in JSON; a file may have millions
 
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
 void add_notes(Checked& out, const std::vector<Tally>& tallies) {
     Json notes = Json::array();
     for (const Tally& t : tallies) {

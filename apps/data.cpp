@@ -41,8 +41,9 @@ ExitCode convert(const Writing& a) {
     Talk talk(a.in.quiet);
     const DataSet set = open_dataset(a.in.data, open_options(a.in));
     tell(talk, set);
-    if (set.format == "folder")
-        throw ConfigError(fmt::format("{}: class folders have no boxes to convert", printable(a.in.data, 300)));
+    if (set.format == "folder" || set.format == "masks")
+        throw ConfigError(fmt::format("{}: {} have no boxes to convert", printable(a.in.data, 300),
+                                      set.format == "folder" ? "class folders" : "masks"));
     SetWriter writer(a.out, format, set.classes, &set);
     std::int64_t unlabelled = 0;
     for (const bool val : {false, true})
@@ -86,10 +87,21 @@ Option add_target_format(Command app, const char* name, std::string& to) {
 }  // namespace
 
 void add_data_arguments(Command app, DataArguments& a) {
-    app.option("DIR", a.data, "the data set: its directory, its data.yaml or its COCO file").required().not_empty();
-    app.option("--format", a.format, "instead of finding out: voc | yolo | coco | tiny-imagenet | folder").not_empty();
+    app.option("DIR", a.data, "the data set: its directory, its data.yaml, obj.data or COCO file")
+        .required()
+        .not_empty();
+    app.option("--format", a.format, fmt::format("instead of finding out: {}", fmt::join(dataset_formats(), " | ")))
+        .not_empty();
     app.option("--exif-boxes", a.exif_boxes, "frame of the labels of turned pictures, where sizes do not tell")
-        .one_of({"stored", "upright"});
+        .one_of({"detect", "stored", "upright"});
+    app.option("--yolo-rows", a.yolo_rows, "what YOLO rows of more than five numbers are")
+        .one_of({"detect", "polygons", "keypoints"});
+    app.option("--class-base", a.class_base, "number of the first class in YOLO labels: 0 or 1").within(0, 1);
+    app.option("--train-list", a.train_list, "text file of the names of the pictures to train on").not_empty();
+    app.option("--val-list", a.val_list, "the same for validation; with one list the rest is the other part")
+        .not_empty();
+    app.option("--val-match", a.val_match, "regular expression: pictures whose path it finds are for validation")
+        .not_empty();
     app.flag("--skip-bad", a.skip_bad, "leave out pictures and labels that cannot be used, and count them");
     app.flag("--json", a.json, "one JSON object on standard output");
     app.flag("-q,--quiet", a.quiet, "no talk on standard error");
@@ -99,13 +111,17 @@ OpenOptions open_options(const DataArguments& a) {
     OpenOptions options;
     options.format = a.format;
     options.skip_bad = a.skip_bad;
-    options.exif_boxes = a.exif_boxes == "upright" ? ExifBoxes::upright : ExifBoxes::stored;
+    options.exif_boxes = exif_boxes(a.exif_boxes);
+    options.yolo_rows = yolo_rows(a.yolo_rows);
+    options.class_base = static_cast<int>(a.class_base);
+    options.train_list = a.train_list, options.val_list = a.val_list, options.val_match = a.val_match;
     return options;
 }
 
 void tell(Talk& talk, const DataSet& set) {
     talk.line(fmt::format("{}: {} set, {} classes, {} pictures to train on, {} to validate", printable(set.root, 300),
                           set.format, set.classes.size(), set.train.size(), set.val.size()));
+    if (!set.split.empty()) talk.line("  split: " + set.split);
     for (const Tally& t : set.tallies) talk.line(fmt::format("  {}: {} (first: {})", t.what, t.count, t.example));
 }
 

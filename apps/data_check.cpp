@@ -17,6 +17,7 @@ using Json = nlohmann::ordered_json;
 struct DataCheckArguments {
     DataArguments in;
     std::string fix;
+    bool quick = false;
 };
 
 Json spread_json(const Spread& s) { return {{"min", s.min}, {"median", s.median}, {"mean", s.mean}, {"max", s.max}}; }
@@ -26,11 +27,8 @@ Json split_json(const SplitCounts& counts, const std::vector<std::string>& class
     for (std::size_t i = 0; i < classes.size(); ++i)
         per_class.push_back(
             {{"class", classes[i]}, {"pictures", counts.pictures_of_class[i]}, {"boxes", counts.boxes_of_class[i]}});
-    return {{"pictures", counts.pictures},
-            {"boxes", counts.boxes},
-            {"crowds", counts.crowds},
-            {"background", counts.background},
-            {"classes", per_class}};
+    return {{"pictures", counts.pictures},     {"boxes", counts.boxes}, {"crowds", counts.crowds},
+            {"background", counts.background}, {"masks", counts.masks}, {"classes", per_class}};
 }
 
 void print_lint_json(const LintReport& r, const DataCheckArguments& a, const std::string& fixed_as) {
@@ -43,6 +41,9 @@ void print_lint_json(const LintReport& r, const DataCheckArguments& a, const std
     Json tallies = Json::array();
     for (const Tally& t : r.set.tallies)
         tallies.push_back({{"what", t.what}, {"count", t.count}, {"example", t.example}});
+    Json unread = Json::array();
+    for (const Unread& u : r.unread)
+        unread.push_back({{"what", u.what}, {"count", u.count}, {"example", u.example}, {"expected", u.expected}});
     Json baseline;  // null: there is nothing to fit or to measure
     if (r.val_targets > 0)
         baseline = {{"val_pictures", r.val_targets},
@@ -66,6 +67,10 @@ void print_lint_json(const LintReport& r, const DataCheckArguments& a, const std
                  {"findings", findings},
                  {"duplicates", r.duplicates},
                  {"leaks", r.leaks},
+                 {"near", r.near},
+                 {"split", r.set.split},
+                 {"not_read", unread},
+                 {"quick", r.quick},
                  {"tallies", tallies},
                  {"fixed", a.fix.empty() ? Json() : Json{{"directory", a.fix}, {"format", fixed_as}}}};
     print_json(j);
@@ -78,12 +83,15 @@ void print_spread(const char* name, const Spread& s) {
 void print_text(const LintReport& r) {
     const DataSet& set = r.set;
     fmt::print("{}: {} set, {} classes\n", printable(set.root, 300), set.format, set.classes.size());
+    if (!set.split.empty()) fmt::print("split: {}\n", set.split);
     fmt::print("  {:<24} {:>10} {:>10} {:>10} {:>10}\n", "", "train", "boxes", "val", "boxes");
     fmt::print("  {:<24} {:>10} {:>10} {:>10} {:>10}\n", "all pictures", r.train.pictures, r.train.boxes,
                r.val.pictures, r.val.boxes);
     if (r.train.background + r.val.background > 0)
         fmt::print("  {:<24} {:>10} {:>10} {:>10} {:>10}\n", "  background", r.train.background, 0, r.val.background,
                    0);
+    if (r.train.masks + r.val.masks > 0)
+        fmt::print("  {:<24} {:>10} {:>10} {:>10} {:>10}\n", "  with a mask", r.train.masks, "", r.val.masks, "");
     for (std::size_t i = 0; i < set.classes.size(); ++i)
         fmt::print("  {:<24} {:>10} {:>10} {:>10} {:>10}\n", printable(set.classes[i], 24),
                    r.train.pictures_of_class[i], r.train.boxes_of_class[i], r.val.pictures_of_class[i],
@@ -103,19 +111,27 @@ void print_text(const LintReport& r) {
             r.val_targets, r.mean_box_iou, r.constant_box_iou);
     for (const Finding& f : r.findings)
         fmt::print("{}: {}: {} [{}]\n", f.place, f.error ? "error" : "warning", f.message, f.kind);
+    for (const Unread& u : r.unread)
+        fmt::print("not read: {} {} ({}{})\n", u.count, u.what, printable(base_name(u.example), 80),
+                   u.count > 1 ? " .." : "");
+    if (r.quick) fmt::print("quick: no picture was decoded\n");
     fmt::print("{}: {} errors, {} warnings\n", r.errors() == 0 ? "clean" : "not clean", r.errors(), r.warnings());
 }
 
 ExitCode check_data(const DataCheckArguments& a) {
     use_threads(a.in.threads);
+    if (a.quick && !a.fix.empty()) throw ConfigError("--fix needs the pictures decoded: leave out --quick");
     if (!a.fix.empty()) require_new_directory(a.fix);  // before the long part
     const auto stop = stop_on_signal();
     Talk talk(a.in.quiet);
-    const LintReport report = lint(a.in.data, open_options(a.in), [&](std::int64_t done, std::int64_t all) {
-        stop();
-        if (done == 0) return;
-        talk.live(fmt::format("decoded {} of {} pictures", done, all));
-    });
+    const LintReport report = lint(
+        a.in.data, open_options(a.in),
+        [&](std::int64_t done, std::int64_t all) {
+            stop();
+            if (done == 0) return;
+            talk.live(fmt::format("decoded {} of {} pictures", done, all));
+        },
+        a.quick ? Look::headers : Look::pixels);
     talk.end_live();
     std::string fixed_as;
     if (!a.fix.empty()) {
@@ -136,6 +152,7 @@ ExitCode check_data(const DataCheckArguments& a) {
 Verb add_data_check(Command app) {
     auto a = std::make_shared<DataCheckArguments>();
     add_data_arguments(app, a->in);
+    app.flag("--quick", a->quick, "labels and the headers of pictures, no pixel");
     app.option("--fix", a->fix, "write a copy without the bad items to this new directory").not_empty();
     add_threads_option(app, a->in.threads);
     return [a] { return check_data(*a); };

@@ -29,11 +29,31 @@ Rgb colour_of(int class_id) {
     return palette[static_cast<std::size_t>(class_id) % std::size(palette)];
 }
 
+// What the mask covers in green, by half; the mask may be of another size.
+void tint(Image& image, const Image& mask) {
+    const Rgb green = colour_of(0);
+    for (int y = 0; y < image.height; ++y)
+        for (int x = 0; x < image.width; ++x) {
+            const auto at = [](int i, int size, int other) {
+                return static_cast<std::size_t>((2 * i + 1) * other / (2 * size));
+            };
+            const std::size_t from = (at(y, image.height, mask.height) * static_cast<std::size_t>(mask.width) +
+                                      at(x, image.width, mask.width)) *
+                                     3;
+            if (mask.rgb[from] < 128 && mask.rgb[from] != 1) continue;
+            std::uint8_t* to = image.rgb.data() + static_cast<std::size_t>(y * image.width + x) * 3;
+            to[0] = static_cast<std::uint8_t>((to[0] + green.r) / 2);
+            to[1] = static_cast<std::uint8_t>((to[1] + green.g) / 2);
+            to[2] = static_cast<std::uint8_t>((to[2] + green.b) / 2);
+        }
+}
+
 // One picture with its boxes, at most cell x cell.
 Image draw_picture(const Sample& sample, const DataSet& set) {
     const Image picture = read_image(sample.path);
     Image small = scale_to_fit(picture, cell, cell);
     const double w = picture.width, h = picture.height;
+    if (!sample.mask.empty()) tint(small, read_image(sample.mask));
     for (const Object& o : sample.objects)
         draw_box(small, {(o.x1 + o.x2) / 2 / w, (o.y1 + o.y2) / 2 / h, (o.x2 - o.x1) / w, (o.y2 - o.y1) / h},
                  {colour_of(o.class_id), 2, o.crowd ? 6 : 0, o.crowd ? 4 : 0});
@@ -50,7 +70,7 @@ Image draw_picture(const Sample& sample, const DataSet& set) {
 
 std::string caption_of(const Sample& sample, const DataSet& set) {
     const std::string name = sample.path.substr(sample.path.rfind('/') + 1);
-    if (!sample.objects.empty()) return name;
+    if (!sample.objects.empty() || !sample.mask.empty()) return name;
     return sample.class_id < 0 ? name + " (background)"
                                : name + " (" + set.classes.at(static_cast<std::size_t>(sample.class_id)) + ")";
 }

@@ -9,7 +9,9 @@
 namespace solobox {
 
 struct DataArguments {
-    std::string data, format, exif_boxes = "stored";
+    std::string data, format, exif_boxes = "detect", yolo_rows = "detect";
+    std::string train_list, val_list, val_match;
+    std::int64_t class_base = 0;
     bool skip_bad = false, json = false, quiet = false;
     int threads = 0;
 };

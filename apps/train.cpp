@@ -20,7 +20,7 @@ using Json = nlohmann::ordered_json;
 
 struct TrainArguments {
     std::vector<std::string> words;
-    std::string run, out;
+    std::string run, out, data;
     std::int64_t epochs = 0;
     int threads = 0;
     bool json = false, exist_ok = false, skip_bad = false, quiet = false, fast_dev_run = false;
@@ -176,12 +176,32 @@ ExitCode start(const TrainArguments& a, Config config, const CommandLine& line, 
     return work(a, *learner, run, {}, talk);
 }
 
-ExitCode go_on(const TrainArguments& a, const Config& config, RunDirectory& run, bool extend) {
+// The pictures and labels must be the same: the checkpoint knows. Where they lie is not a run's business.
+Config moved(const TrainArguments& a, Config config) {
+    std::error_code error;
+    if (!a.data.empty())
+        config.set("data", std::filesystem::absolute(a.data, error).lexically_normal().string(), "--data");
+    const std::string& data = config.text("data");
+    if (data != "synthetic" && !std::filesystem::exists(data, error))
+        throw DataError(
+            fmt::format("{}: the data set is not there any more{}: --data DIRECTORY says where it is now", data,
+                        data.starts_with("/") ? ""
+                                              : ", or its relative path was meant from the directory in which the "
+                                                "run was started"));
+    return config;
+}
+
+ExitCode go_on(const TrainArguments& a, const Config& before, RunDirectory& run, bool extend) {
+    const Config config = moved(a, before);
     prepare(a, config);
     Talk talk(a.quiet);
     (void)watch_signals();
     run.lock();
     const std::unique_ptr<Learner> learner = make_learner(config);
+    if (!a.data.empty()) {
+        refuse_changed_data(*learner, run, "give the place where it was moved to, or begin a new run with `branch`");
+        run.write_text("args.yaml", config.to_yaml());
+    }
     introduce(talk, *learner);
     run.event({{"event", extend ? "extend" : "resume"}, {"epochs", config.integer("epochs")}});
     if (extend) {
@@ -232,6 +252,10 @@ void add_common(Command app, TrainArguments& a) {
     app.flag("-q,--quiet", a.quiet, "no progress");
 }
 
+void add_data_option(Command app, TrainArguments& a) {
+    app.option("--data", a.data, "where its data set lies now: the same pictures and labels").not_empty();
+}
+
 }  // namespace
 
 Verb add_train(Command app, const CommandLine& line) {
@@ -255,6 +279,7 @@ Verb add_train(Command app, const CommandLine& line) {
 Verb add_resume(Command app) {
     auto a = std::make_shared<TrainArguments>();
     app.option("run", a->run, "directory of a run that was stopped").required().not_empty();
+    add_data_option(app, *a);
     add_common(app, *a);
     return [a] {
         RunDirectory run = RunDirectory::existing(a->run);
@@ -268,6 +293,7 @@ Verb add_extend(Command app) {
     auto a = std::make_shared<TrainArguments>();
     app.option("run", a->run, "directory of a run").required().not_empty();
     app.option("--epochs", a->epochs, "epochs in all, more than it had").required().within(1, 1'000'000);
+    add_data_option(app, *a);
     add_common(app, *a);
     return [a] { return extend(*a); };
 }

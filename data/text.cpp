@@ -254,6 +254,30 @@ bool has_picture_ending(std::string_view name) {
     return low.ends_with(".jpg") || low.ends_with(".jpeg") || low.ends_with(".png") || low.ends_with(".bmp");
 }
 
+std::string ending_of(std::string_view name) {
+    const std::size_t slash = name.rfind('/');
+    if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
+    const std::size_t dot = name.rfind('.');
+    return dot == std::string_view::npos || dot == 0 ? "" : lower(name.substr(dot));
+}
+
+std::string unread_picture_ending(std::string_view name) {
+    const std::string ending = ending_of(name);
+    for (const char* kind : {".webp", ".tif",  ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2", ".j2k",
+                             ".jxl",  ".jfif", ".ppm",  ".pgm", ".pbm",  ".pnm",  ".tga",  ".dng", ".cr2",
+                             ".nef",  ".arw",  ".raw",  ".exr", ".dcm",  ".mpo",  ".ico",  ".svg", ".psd"})
+        if (ending == kind) return ending;
+    return "";
+}
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+std::string with_slashes(std::string path) {
+    std::replace(path.begin(), path.end(), '\\', '/');
+    while (path.starts_with("./")) path.erase(0, 2);
+    return path;
+}
+
 std::string file_stem(std::string_view name) {
     const std::size_t slash = name.rfind('/');
     if (slash != std::string_view::npos) name.remove_prefix(slash + 1);

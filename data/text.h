@@ -86,7 +86,13 @@ Listing list_directory(const std::string& path);
 bool is_directory(const std::string& path);
 bool is_file(const std::string& path);
 bool has_picture_ending(std::string_view name);  // .jpg .jpeg .png .bmp in any case
-std::string file_stem(std::string_view name);    // without folders and the last ending
+// ".webp" of a picture of a kind that nobody here reads; "" of everything else.
+std::string unread_picture_ending(std::string_view name);
+std::string ending_of(std::string_view name);    // ".jpg", in lower case; "" when there is none
+std::string base_name(const std::string& path);  // without its folders
+// With / where Windows writes \, and without a leading ./
+std::string with_slashes(std::string path);
+std::string file_stem(std::string_view name);  // without folders and the last ending
 std::string join_path(const std::string& folder, std::string_view name);
 std::string parent_path(const std::string& path);  // "." when there is none
 

@@ -51,6 +51,7 @@ struct Sample {
     int height = 0;
     int class_id = -1;  // of the whole picture, for classification; -1 when the set has none
     std::vector<Object> objects;
+    std::string mask = {};  // path of the mask that belongs to it; "": none
 };
 
 // What was left out or mended while reading, in words ("3 boxes without area skipped"), counted by kind.
@@ -75,12 +76,14 @@ struct Tally {
 inline constexpr std::size_t max_tally_notes = 100'000;
 
 struct DataSet {
-    std::string format;                // voc | yolo | coco | tiny-imagenet | folder | synthetic
+    std::string format;                // voc | yolo | coco | mot | labelme | masks | tiny-imagenet | folder | synthetic
     std::string root;                  // as the user gave it
     std::vector<std::string> classes;  // index = class_id
     PointLayout points;
     std::vector<Sample> train, val;  // each in byte order of path
     std::vector<Tally> tallies;
+    std::string split;               // how train and val were told apart, in words
+    std::vector<std::string> files;  // what else was looked at: label files, lists, pictures left out for their labels
 };
 
 }  // namespace solobox

@@ -1,5 +1,7 @@
 #include "nn/checkpoint.h"
 
+#include <bit>
+#include <cmath>
 #include <cstring>
 
 namespace solobox {
@@ -22,12 +24,27 @@ const RawTensor& find(const SafetensorsFile& file, const std::string& name, cons
     return found->second;
 }
 
-template <class T>
-void copy_numbers(const RawTensor& raw, Tensor& to) {
+float itself(float v) { return v; }
+double itself(double v) { return v; }
+
+// IEEE's half precision: 1 sign, 5 exponent, 10 fraction bits. Exact.
+float from_half(std::uint16_t bits) {
+    const int exponent = bits >> 10U & 0x1F, fraction = bits & 0x3FF;
+    const float size = exponent == 0    ? std::ldexp(static_cast<float>(fraction), -24)
+                       : exponent == 31 ? (fraction ? NAN : INFINITY)
+                                        : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+    return bits >> 15U ? -size : size;
+}
+
+// bfloat16: the upper half of a float.
+float from_bfloat(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16U); }
+
+template <class T, class To>
+void copy_numbers(const RawTensor& raw, Tensor& to, To (*number)(T)) {
     for (std::int64_t i = 0; i < to.numel(); ++i) {
         T value;
         std::memcpy(&value, raw.bytes.data() + static_cast<std::size_t>(i) * sizeof(T), sizeof(T));
-        to.mutable_data()[i] = static_cast<Real>(value);
+        to.mutable_data()[i] = static_cast<Real>(number(value));
     }
 }
 
@@ -38,9 +55,13 @@ RawTensor to_raw(const Tensor& value) { return raw_of(real_dtype, value.shape().
 Tensor from_raw(const RawTensor& raw, const std::string& name) {
     Tensor value{Shape(raw.shape)};
     if (raw.dtype == "F32")
-        copy_numbers<float>(raw, value);
+        copy_numbers<float, float>(raw, value, itself);
     else if (raw.dtype == "F64")
-        copy_numbers<double>(raw, value);
+        copy_numbers<double, double>(raw, value, itself);
+    else if (raw.dtype == "F16")
+        copy_numbers(raw, value, from_half);
+    else if (raw.dtype == "BF16")
+        copy_numbers(raw, value, from_bfloat);
     else
         throw DataError(fmt::format("{}: dtype {} where floating numbers are expected", name, raw.dtype));
     return value;

@@ -23,6 +23,7 @@ namespace {
 using Json = nlohmann::json;
 constexpr std::uint64_t max_header = 100'000'000;  // the format's own limit
 constexpr int max_depth = 8;
+constexpr std::size_t max_name = 1000;  // letters of a tensor's name
 constexpr const char* checksum_key = "solobox.crc32";
 using Pieces = std::vector<std::span<const std::byte>>;
 
@@ -64,6 +65,11 @@ Json parse_header(const std::byte* begin, std::size_t size, const std::string& n
     const char* text = reinterpret_cast<const char*>(begin);
     // The parser takes a NUL for the end of its input and would not look at what follows.
     if (std::memchr(text, 0, size)) fail(name, "the header is not valid JSON: it holds a NUL byte");
+    // The parser would skip a byte-order mark, and blanks.
+    if (*text != '{')
+        fail(name, std::string_view(text, size).starts_with("\xEF\xBB\xBF")
+                       ? "the header begins with a byte-order mark, expected {"
+                       : "the header is not valid JSON: it does not begin with { (damaged, or not a safetensors file)");
     try {
         return Json::parse(text, text + size, watch);
     } catch (const DataError&) {
@@ -88,6 +94,13 @@ struct Extent {
 Extent read_entry(const std::string& full_name, const Json& entry, std::uint64_t data_size, RawTensor& out,
                   const std::string& name) {
     const std::string tensor = shown(full_name);
+    if (full_name.empty()) fail(name, "a tensor without a name");
+    if (full_name.size() > max_name)
+        fail(name, fmt::format("tensor '{}': a name of {} letters, at most {} are taken", tensor, full_name.size(),
+                               max_name));
+    if (std::any_of(full_name.begin(), full_name.end(),
+                    [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }))
+        fail(name, fmt::format("tensor '{}': a control character in its name", tensor));
     if (!entry.is_object()) fail(name, fmt::format("tensor '{}': the header entry is not an object", tensor));
     for (const char* key : {"dtype", "shape", "data_offsets"})
         if (!entry.contains(key)) fail(name, fmt::format("tensor '{}': {} is missing", tensor, key));
@@ -193,7 +206,7 @@ SafetensorsFile parse(const Source& source, const std::string& name) {
     if (header < 2 || header > max_header || header > source.size - 8) {
         // What people have beside a safetensors file.
         const std::string_view begin(reinterpret_cast<const char*>(length), sizeof length);
-        if (begin.starts_with("PK\x03\x04") || begin.starts_with("\x80\x02"))
+        if (begin.starts_with("PK\x03\x04") || (begin[0] == '\x80' && begin[1] >= 2 && begin[1] <= 5))
             fail(name,
                  "the header length is none, this is a pickle of torch.save, which is never executed here: in Python, "
                  "safetensors.torch.save_file(model.state_dict(), 'model.safetensors') writes what can be read");

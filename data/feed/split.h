@@ -25,6 +25,7 @@ struct Split {
     std::string source;                // "voc data set /data/raccoon"
     std::vector<std::string> notes;    // what was skipped, converted or counted
     PointLayout points;
+    std::size_t val_in_train = 0;  // validation pictures that are training pictures too
 
     bool empty() const { return train->size() == 0; }  // nothing to train on: to predict, to export
 };

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <set>
 
+#include "data/sets/exif_frame.h"
+#include "data/sets/parts.h"
 #include "data/text.h"
 
 namespace solobox {
@@ -53,7 +55,16 @@ Sample read_sample(const CocoImage& image, const std::vector<const CocoObject*>&
     const ImageInfo info = image_info(sample.path, options.limits);
     sample.width = info.width;
     sample.height = info.height;
-    const bool stored = labels_are_stored(image.width, image.height, info, options);
+    OpenOptions told = options;
+    if (told.exif_boxes == ExifBoxes::detect) told.exif_boxes = image.exif_boxes;
+    Frame frame = frame_of(image.width, image.height, info, told);
+    if (frame == Frame::unknown) {
+        std::vector<Object> boxes;
+        for (const CocoObject* o : objects) boxes.push_back({0, o->x, o->y, o->x + o->w, o->y + o->h, false});
+        frame = frame_by_boxes(boxes, info);
+    }
+    if (!objects.empty()) tell_frame(frame, sample.path, info, tallies);
+    const bool stored = frame == Frame::stored;
     const int width = stored ? info.stored_width : info.width, height = stored ? info.stored_height : info.height;
     const std::string where = fmt::format("{}:{}", file, image.line);
     if (image.width == 0)
@@ -61,6 +72,8 @@ Sample read_sample(const CocoImage& image, const std::vector<const CocoObject*>&
     else if (image.width != width || image.height != height)
         count(tallies, "images whose size differs from the picture's (the picture decides)", where);
     for (const CocoObject* object : objects) {
+        if (object->from_mask)
+            count(tallies, TallyKind::box, "boxes made from segmentations", fmt::format("{}:{}", file, object->line));
         Object box;
         if (!place(*object, width, height, file, options, tallies, box)) continue;
         if (stored) box = orient_object(box, info.orientation, info.stored_width, info.stored_height);
@@ -96,6 +109,8 @@ CocoLayout by_name(const std::string& dir, std::vector<std::string> names) {
     if (auto instances = keep("instances"); !instances.empty()) names = std::move(instances);
     const std::vector<std::string> train = keep("train"), val = keep("val");
     if (train.size() == 1 && val.size() == 1) return {join_path(dir, train[0]), join_path(dir, val[0])};
+    if (const auto test = keep("test"); train.size() == 1 && val.empty() && test.size() == 1 && names.size() == 2)
+        return {join_path(dir, train[0]), join_path(dir, test[0])};
     if (names.size() == 1) return {join_path(dir, names[0]), ""};
     if (train.size() == 1 && val.empty()) return {join_path(dir, train[0]), ""};
     if (names.empty()) return {};
@@ -110,7 +125,7 @@ std::string roboflow_file(const std::string& dir, const char* split) {
 
 CocoLayout find_coco_layout(const std::string& dir) {
     if (std::string train = roboflow_file(dir, "train"); !train.empty()) {
-        for (const char* name : {"valid", "val"})
+        for (const char* name : {"valid", "val", "test"})
             if (std::string val = roboflow_file(dir, name); !val.empty()) return {train, val};
         return {train, ""};
     }
@@ -136,7 +151,11 @@ std::vector<Sample> read_part(const std::string& json, const std::string& root, 
         ids.push_back(static_cast<int>(at - set.classes.begin()));
         if (at == set.classes.end()) set.classes.push_back(name);
     }
-    auto samples = coco_samples(coco, json, find_coco_pictures(json, root), options, set.tallies);
+    const CocoPictures pictures = find_coco_pictures(json, root);
+    auto samples = coco_samples(coco, json, pictures, options, set.tallies);
+    set.files.push_back(json);
+    for (const CocoImage& image : coco.images)
+        if (std::string path = pictures(image.file_name); !path.empty()) set.files.push_back(std::move(path));
     for (Sample& sample : samples)
         for (Object& object : sample.objects) object.class_id = ids[static_cast<std::size_t>(object.class_id)];
     return samples;
@@ -209,6 +228,12 @@ DataSet open_coco(const std::string& path, const OpenOptions& options) {
     }
     set.train = std::move(train);
     set.val = read_part(layout.val, root, options, set);
+    set.split = fmt::format("by files: {} to train on, {} for validation", printable(base_name(layout.train)),
+                            printable(base_name(layout.val)));
+    if (base_name(layout.train) == base_name(layout.val))
+        set.split =
+            fmt::format("by folders: {} to train on, {} for validation",
+                        printable(base_name(parent_path(layout.train))), printable(base_name(parent_path(layout.val))));
     sort_by_path(set.train);
     sort_by_path(set.val);
     return set;

@@ -14,8 +14,9 @@
 namespace solobox {
 
 struct CocoImage {
-    std::string file_name;      // stays below the folder of the pictures
-    int width = 0, height = 0;  // pixels as written; 0 when absent
+    std::string file_name;                     // stays below the folder of the pictures
+    int width = 0, height = 0;                 // pixels as written; 0 when absent
+    ExifBoxes exif_boxes = ExifBoxes::detect;  // a key of this program's own
     std::int64_t line = 0;
     bool usable = true;  // false: an entry of it was left out (skip_bad), so its labels are not complete
 };
@@ -26,6 +27,7 @@ struct CocoObject {
     double x = 0, y = 0, w = 0, h = 0;  // bbox as written: left, top, width, height in pixels
     bool crowd = false;
     std::int64_t line = 0;
+    bool from_mask = false;  // no bbox: made from its polygons or run lengths
 };
 
 struct CocoFile {
@@ -35,7 +37,8 @@ struct CocoFile {
 };
 
 // Parses and resolves the file at `path`. DataError with the line for everything that is not JSON, not COCO, or refers
-// to an image or category that is not there; ids are numbers or texts, and 1 is not "1". options.skip_bad: entries of
+// to an image or category that is not there; ids are numbers (1.0 is 1) or texts, and 1 is not "1". Names may have
+// Windows' \. An annotation without bbox gets the box of its segmentation. options.skip_bad: entries of
 // the wrong form are left out and counted; the rest of these errors remain.
 CocoFile read_coco(const std::string& path, const OpenOptions& options, std::vector<Tally>& tallies);
 

@@ -9,7 +9,9 @@
 #include <unordered_map>
 
 #include "data/counting_buffer.h"
+#include "data/json_words.h"
 #include "data/sets/coco.h"
+#include "data/sets/coco_outline.h"
 #include "data/text.h"
 
 namespace solobox {
@@ -40,6 +42,7 @@ struct Value {
     std::int64_t whole = 0;
     double real = 0;  // of whole numbers too
     const std::string* text = nullptr;
+    bool is_number() const { return kind == Kind::whole || kind == Kind::real; }
     const char* name() const {
         static constexpr const char* names[] = {"null",   "a flag", "a whole number", "a number",
                                                 "a text", "a list", "an object"};
@@ -52,9 +55,11 @@ struct Row {
     std::optional<Id> id, image, category;
     std::optional<std::string> file_name, name;
     int width = 0, height = 0;
+    ExifBoxes frame = ExifBoxes::detect;
     std::vector<double> box;
+    CocoOutline outline;
     std::string bad_side;
-    bool has_box = false, crowd = false, flawed = false;
+    bool has_box = false, null_box = false, crowd = false, flawed = false;
     std::int64_t line = 0;
 };
 
@@ -63,6 +68,7 @@ struct Annotation {
     double x, y, w, h;
     bool crowd;
     std::int64_t line;
+    bool from_mask;
 };
 
 class Handler : public nlohmann::json_sax<nlohmann::json> {
@@ -89,6 +95,10 @@ public:
 
     bool key(std::string& name) override {
         if (ignored_from_ != 0) return true;
+        if (in_segmentation_) {
+            row_.outline.part = name;
+            return true;
+        }
         auto& seen = depth_ == 1 ? top_keys_ : row_keys_;
         if (std::find(seen.begin(), seen.end(), name) != seen.end())
             fail("the key \"{}\" stands twice in one object (duplicate key)", printable(name));
@@ -99,7 +109,7 @@ public:
     }
 
     bool parse_error(std::size_t, const std::string& token, const nlohmann::json::exception& error) override {
-        fail("not JSON: {}", explain(error.what(), token));
+        fail("not JSON: {}", explain_json(error.what(), token));
     }
 
     CocoFile finish();
@@ -125,25 +135,6 @@ private:
         row_.flawed = true;
     }
 
-    static std::string explain(const std::string& what, const std::string& token) {
-        const auto says = [&](const char* part) { return what.find(part) != std::string::npos; };
-        const char last = token.empty() ? '\0' : token.back();
-        const bool literal = says("invalid literal");
-        if (says("number overflow")) return fmt::format("the number {} of a bbox is out of range", printable(token));
-        if (says("unexpected end of input")) return "unexpected end of the file: it is cut, copy it again";
-        if (says("expected end of input")) return "text after the end of the document";
-        if (literal && (last == '/' || last == '#')) return "a comment, which JSON does not have";
-        if (literal && last == '\'') return "a single quote: texts stand in double quotes";
-        if (literal && (last == '+' || last == '.')) return "a number may not begin with + or a point";
-        if (literal && (last == 'x' || last == 'X')) return "a hexadecimal number: write it as a decimal number";
-        if (token.ends_with("N") || token.ends_with("I")) return "NaN and Infinity are not JSON: write finite numbers";
-        if (literal && says("object key")) return "a key without quotes";
-        if (last == ']' || last == '}') return "a comma (or nothing) where a value is expected";
-        if (says("backslash") || says("'\\u'")) return "unknown escape in a text";
-        const std::size_t from = what.find(" - "), to = what.find("; last read");
-        return printable(from == std::string::npos ? what : what.substr(from + 3, to - from - 3), 120);
-    }
-
     bool is_section(const std::string& name) const {
         return name == "images" || name == "annotations" || name == "categories";
     }
@@ -153,6 +144,10 @@ private:
         if (depth_ == 0) fail("the top level is {}, expected an object", value.name());
         if (depth_ == 1 && is_section(key_)) fail("\"{}\" is {}, expected a list", key_, value.name());
         if (depth_ == 2) fail("{} in \"{}\", expected objects", value.name(), key_of(section_));
+        if (in_segmentation_) {
+            row_.outline.value(depth_ - 4, value.is_number() ? &value.real : nullptr, value.text);
+            return true;
+        }
         if (depth_ == 3) field(value);
         if (depth_ == 4) box_number(value);
         return true;
@@ -184,10 +179,15 @@ private:
         } else if (depth_ == 4) {
             if (list && section_ == Section::annotations && key_ == "bbox") {
                 row_.has_box = true;
+            } else if (section_ == Section::annotations && key_ == "segmentation") {
+                in_segmentation_ = true;
+                row_.outline = {};
             } else {
                 field(value);
                 ignored_from_ = depth_;
             }
+        } else if (in_segmentation_) {
+            row_.outline.numbers = 0;
         } else if (depth_ == 5) {
             flaw(in_.line(), "bbox holds {}, expected 4 numbers", value.name());
             ignored_from_ = depth_;
@@ -197,6 +197,7 @@ private:
 
     bool close() {
         const int depth = depth_--;
+        if (depth == 4) in_segmentation_ = false;
         if (ignored_from_ == depth) {
             ignored_from_ = 0;
         } else if (ignored_from_ == 0 && depth == 3) {
@@ -213,7 +214,7 @@ private:
     }
 
     void box_number(const Value& value) {
-        if (value.kind != Value::Kind::whole && value.kind != Value::Kind::real) {
+        if (!value.is_number()) {
             if (!row_.flawed) flaw(in_.line(), "bbox holds {}, expected 4 numbers", value.name());
         } else if (row_.box.size() < 5) {
             row_.box.push_back(value.real);
@@ -225,6 +226,8 @@ private:
             to = Id{false, value.whole, {}};
         else if (value.kind == Value::Kind::text && !value.text->empty() && value.text->size() <= max_id_text)
             to = Id{true, 0, *value.text};
+        else if (value.kind == Value::Kind::real && value.real == std::floor(value.real) && std::abs(value.real) < 9e15)
+            to = Id{false, static_cast<std::int64_t>(value.real), {}};  // 1.0, as pandas writes it
         else if (value.kind == Value::Kind::real)
             flaw(in_.line(), "{} is {}, expected a whole number of at most 63 bits", key_, value.real);
         else
@@ -232,11 +235,11 @@ private:
     }
 
     void read_side(const Value& value, int& to) {
-        const bool number = value.kind == Value::Kind::whole || value.kind == Value::Kind::real;
-        if (!number || !(value.real >= 1 && value.real <= max_coordinate) || value.real != std::floor(value.real))
+        if (!value.is_number() || !(value.real >= 1 && value.real <= max_coordinate) ||
+            value.real != std::floor(value.real))
             // Said when the object is complete: 0x50 and 060 begin like a width of 0, but are no JSON.
             row_.bad_side = fmt::format("{} is {}, expected the picture's pixels", key_,
-                                        number ? fmt::format("{}", value.real) : value.name());
+                                        value.is_number() ? fmt::format("{}", value.real) : value.name());
         else
             to = static_cast<int>(value.real);
     }
@@ -252,10 +255,14 @@ private:
             if (key_ == "file_name") read_text(value, row_.file_name);
             if (key_ == "width") read_side(value, row_.width);
             if (key_ == "height") read_side(value, row_.height);
+            if (key_ == "exif_boxes" && value.kind == Value::Kind::text) row_.frame = exif_boxes(*value.text);
         } else if (section_ == Section::annotations) {
             if (key_ == "image_id") read_id(value, row_.image);
             if (key_ == "category_id") read_id(value, row_.category);
-            if (key_ == "bbox") flaw(in_.line(), "bbox is {}, expected 4 numbers", value.name());
+            if (key_ == "bbox" && value.kind == Value::Kind::null)
+                row_.null_box = true;
+            else if (key_ == "bbox")
+                flaw(in_.line(), "bbox is {}, expected 4 numbers", value.name());
             if (key_ == "iscrowd") {
                 const bool number = value.kind == Value::Kind::whole || value.kind == Value::Kind::flag;
                 if (!number || (value.whole != 0 && value.whole != 1))
@@ -277,19 +284,26 @@ private:
         if (!row_.flawed && !row_.bad_side.empty()) flaw(row_.line, "{}", row_.bad_side);
         if (!row_.flawed && !row_.id) flaw(row_.line, "an image without id");
         if (!row_.flawed && !row_.file_name) flaw(row_.line, "image {} has no file_name", row_.id->shown());
+        // Windows writes \\ between folders, and no name of a picture has one.
+        if (row_.file_name) *row_.file_name = with_slashes(*row_.file_name);
         if (!row_.flawed && !stays_below(*row_.file_name))
             flaw(row_.line, "file_name \"{}\" is a path out of the data set, or none", printable(*row_.file_name));
         if (!row_.id) return;
         if (!images_.emplace(*row_.id, out_.images.size()).second)
             fail_line(file_, row_.line, "image id {} stands twice (duplicate id)", row_.id->shown());
         if (row_.width == 0 || row_.height == 0) row_.width = row_.height = 0;
-        out_.images.push_back({row_.file_name.value_or(""), row_.width, row_.height, row_.line, !row_.flawed});
+        out_.images.push_back(
+            {row_.file_name.value_or(""), row_.width, row_.height, row_.frame, row_.line, !row_.flawed});
     }
 
     void end_annotation() {
         if (!row_.flawed && !row_.image) flaw(row_.line, "an annotation without image_id");
         if (!row_.flawed && !row_.category) flaw(row_.line, "an annotation without category_id");
-        if (!row_.flawed && !row_.has_box) flaw(row_.line, "an annotation without bbox");
+        const bool no_box = !row_.has_box || row_.box.empty();
+        if (!row_.flawed && no_box) row_.box = row_.outline.box();
+        if (!row_.flawed && row_.null_box && row_.box.empty()) flaw(row_.line, "bbox is null, expected 4 numbers");
+        if (!row_.flawed && !row_.has_box && row_.box.empty())
+            flaw(row_.line, "an annotation without bbox, nor a segmentation that covers anything");
         if (!row_.flawed && row_.box.size() != 4)
             flaw(row_.line, "bbox has {} numbers, expected 4: x, y, width, height",
                  row_.box.size() > 4 ? "more than 4" : std::to_string(row_.box.size()));
@@ -302,7 +316,7 @@ private:
             return;
         }
         annotations_.push_back({std::move(*row_.image), std::move(*row_.category), row_.box[0], row_.box[1],
-                                row_.box[2], row_.box[3], row_.crowd, row_.line});
+                                row_.box[2], row_.box[3], row_.crowd, row_.line, no_box});
     }
 
     void end_category() {
@@ -323,6 +337,7 @@ private:
 
     int depth_ = 0, ignored_from_ = 0;  // open containers; the outermost one that is not looked into
     Section section_ = Section::none;
+    bool in_segmentation_ = false;
     std::string key_;
     std::vector<std::string> top_keys_, row_keys_;
     std::set<std::string> found_;
@@ -370,7 +385,7 @@ CocoFile Handler::finish() {
             out_.images[image->second].usable = false;
             continue;
         }
-        out_.objects.push_back({image->second, category->second, a.x, a.y, a.w, a.h, a.crowd, a.line});
+        out_.objects.push_back({image->second, category->second, a.x, a.y, a.w, a.h, a.crowd, a.line, a.from_mask});
     }
     return std::move(out_);
 }

@@ -8,28 +8,21 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <map>
+#include <set>
 
 #include "data/sets/coco.h"
 #include "data/sets/folder.h"
+#include "data/sets/labelme.h"
+#include "data/sets/masks.h"
+#include "data/sets/mot.h"
+#include "data/sets/places.h"
 #include "data/sets/tiny_imagenet.h"
 #include "data/sets/voc.h"
 #include "data/sets/yolo.h"
 #include "data/text.h"
 
 namespace solobox {
-
-void sort_by_path(std::vector<Sample>& samples) {
-    std::sort(samples.begin(), samples.end(), [](const Sample& a, const Sample& b) { return a.path < b.path; });
-}
-
-void split_by_order(std::vector<Sample> all, double fraction, DataSet& set) {
-    sort_by_path(all);
-    auto held =
-        static_cast<std::size_t>(std::llround(static_cast<double>(all.size()) * std::clamp(fraction, 0.0, 1.0)));
-    if (fraction > 0 && held == 0 && all.size() >= 2) held = 1;
-    const std::size_t kept = all.size() - held;
-    for (std::size_t i = 0; i < all.size(); ++i) (i < kept ? set.train : set.val).push_back(std::move(all[i]));
-}
 
 void skip_or_rethrow(const OpenOptions& options, std::vector<Tally>& tallies, const std::string& example) {
     if (!options.skip_bad) throw;
@@ -41,30 +34,106 @@ void skip_or_rethrow(const OpenOptions& options, std::vector<Tally>& tallies, co
 }
 
 const std::vector<std::string>& dataset_formats() {
-    static const std::vector<std::string> names = {"voc", "yolo", "coco", "tiny-imagenet", "folder"};
+    static const std::vector<std::string> names = {"voc",     "yolo",  "coco",          "mot",
+                                                   "labelme", "masks", "tiny-imagenet", "folder"};
     return names;
+}
+
+std::string reasons_of(const std::vector<Tally>& tallies, std::size_t most) {
+    std::string out;
+    std::size_t said = 0, all = 0;
+    for (const Tally& tally : tallies) {
+        if (tally.kind == TallyKind::box || tally.count == 0) continue;
+        all += static_cast<std::size_t>(tally.count);
+        for (const std::string& note : tally.notes) {
+            if (said == most) break;
+            const bool whole = tally.kind == TallyKind::refused;
+            out += (said++ == 0 ? "" : "; ") + (whole ? note : fmt::format("{}: {}", note, tally.what));
+        }
+    }
+    if (all > said && said > 0) out += fmt::format("; and {} more", all - said);
+    return out;
 }
 
 namespace {
 
-std::string detect(const std::string& path) {
+DataSet open_one(const std::string& format, const std::string& path, const OpenOptions& options,
+                 const std::string& home) {
+    if (format == "voc") return open_voc(path, options);
+    if (format == "yolo") return open_yolo(path, options, home);
+    if (format == "coco") return open_coco(path, options);
+    if (format == "mot") return open_mot(path, options);
+    if (format == "labelme") return open_labelme(path, options);
+    if (format == "masks") return open_masks(path, options);
+    if (format == "tiny-imagenet") return open_tiny_imagenet(path, options);
+    return open_image_folder(path, options);
+}
+
+// What lies about in a directory of no known layout, for the message: "12 .csv, 9 .jpg".
+std::string contents_of(const std::string& dir) {
+    std::map<std::string, int> kinds;
+    int left = 10'000;
+    const std::function<void(const std::string&, int)> look = [&](const std::string& folder, int depth) {
+        const Listing listing = list_directory(folder);
+        for (const std::string& name : listing.files)
+            if (left-- > 0) ++kinds[ending_of(name).empty() ? "no ending" : ending_of(name)];
+        for (const std::string& name : listing.folders)
+            if (depth < 3 && left-- > 0) look(join_path(folder, name), depth + 1);
+    };
+    look(dir, 0);
+    std::vector<std::pair<int, std::string>> most;
+    for (const auto& [ending, n] : kinds) most.emplace_back(n, ending);
+    std::sort(most.rbegin(), most.rend());
+    std::string out;
+    for (std::size_t i = 0; i < std::min<std::size_t>(most.size(), 4); ++i)
+        out += fmt::format("{}{} {}", i == 0 ? "" : ", ", most[i].first, printable(most[i].second, 12));
+    return out.empty() ? "no file" : out;
+}
+
+DataSet open_directory(const std::string& path, const OpenOptions& options) {
     const std::string shown = printable(path, 300);
     const Listing listing = list_directory(path);
     if (listing.files.empty() && listing.folders.empty()) fail_data(shown, "the directory is empty");
-    if (looks_like_tiny_imagenet(path)) return "tiny-imagenet";
-    if (!find_yolo_yaml(path).empty()) return "yolo";
-    if (!find_voc(path).empty()) return "voc";
-    if (looks_like_yolo(path)) return "yolo";
-    if (looks_like_coco(path)) return "coco";
-    if (looks_like_image_folder(path)) return "folder";
-    fail_data(
-        shown,
-        "no known data set. Looked for: wnids.txt + train/ (tiny-imagenet); data.yaml, or images/ + labels/ "
-        "(yolo); Annotations/*.xml + JPEGImages/ (voc); annotations/*.json + images/ (coco); <class>/*.jpg (folder). "
-        "Give the set's own directory");
+    const std::vector<Place> places = find_places(path, options.format);
+    if (places.empty() && !options.format.empty()) return open_one(options.format, path, options, path);
+    if (places.empty())
+        fail_data(shown,
+                  "no known data set. Looked for: wnids.txt + train/ (tiny-imagenet); data.yaml, obj.data, images/ + "
+                  "labels/, or .txt beside pictures (yolo); XML files (voc); annotations/*.json + images/ (coco); "
+                  "gt/gt.txt + img1/ (mot); .json beside pictures (labelme); images/ + masks/ (masks); <class>/*.jpg "
+                  "(folder). There are {}. Give the set's own directory",
+                  contents_of(path));
+    if (const std::string why = why_apart(places); !why.empty()) fail_data(shown, "{}", why);
+    if (places.size() == 1) return open_one(places[0].format, places[0].dir, options, path);
+    OpenOptions whole = options;
+    whole.val_fraction = 0;
+    std::vector<Part> parts;
+    for (const Place& place : places)
+        parts.push_back({open_one(place.format, place.dir, whole, path), place.role,
+                         printable(place.dir.substr(std::min(place.dir.size(), path.size() + !path.ends_with('/'))))});
+    return join_parts(std::move(parts), options, places[0].format == "mot");
+}
+
+// Pictures of kinds that nobody here reads, beside those that were read.
+void count_unread_kinds(DataSet& set) {
+    std::set<std::string> folders;
+    for (const auto* samples : {&set.train, &set.val})
+        for (const Sample& s : *samples) folders.insert(parent_path(s.path));
+    for (const std::string& folder : folders)
+        for (const std::string& name : list_directory(folder).files) tell_unread_kind(join_path(folder, name), set);
 }
 
 }  // namespace
+
+void tell_unread_kind(const std::string& path, DataSet& set) {
+    const std::string ending = unread_picture_ending(path);
+    if (ending.empty()) return;
+    set.files.push_back(path);
+    const std::string shown = printable(path, 300);
+    count(set.tallies, "pictures of kinds that are not read (convert them to PNG or JPEG)", shown, 1,
+          fmt::format("{}: a {} picture, which is not read: convert it to PNG or JPEG", shown, ending.substr(1)),
+          TallyKind::refused);
+}
 
 DataSet open_dataset(const std::string& path, const OpenOptions& options) {
     const std::string shown = printable(path, 300);
@@ -76,20 +145,21 @@ DataSet open_dataset(const std::string& path, const OpenOptions& options) {
     if (::stat(path.c_str(), &state) != 0) fail_data(shown, "cannot open the data set: {}", std::strerror(errno));
     const std::string low = lower(path);
     const bool directory = S_ISDIR(state.st_mode);
-    const bool yaml = !directory && (low.ends_with(".yaml") || low.ends_with(".yml"));
+    const bool yaml = !directory && (low.ends_with(".yaml") || low.ends_with(".yml") || low.ends_with(".data"));
     const bool json = !directory && low.ends_with(".json");
     if (!directory && !yaml && !json)
-        fail_data(shown, "not a directory: give the data set's directory, its data.yaml or its COCO file");
+        fail_data(shown, "not a directory: give the data set's directory, its data.yaml, obj.data or COCO file");
     const std::string alone = yaml ? "yolo" : json ? "coco" : "";  // what a single file stands for
-    const std::string format = !options.format.empty() ? options.format : directory ? detect(path) : alone;
-    if (!directory && format != alone)
-        fail_data(shown, "a {} file, but the format is {}: give a directory", yaml ? "YAML" : "JSON", format);
-    DataSet set = format == "voc"             ? open_voc(path, options)
-                  : format == "yolo"          ? open_yolo(path, options)
-                  : format == "coco"          ? open_coco(path, options)
-                  : format == "tiny-imagenet" ? open_tiny_imagenet(path, options)
-                                              : open_image_folder(path, options);
-    if (set.train.empty() && set.val.empty()) fail_data(shown, "no usable picture in this {} set", format);
+    if (!directory && !options.format.empty() && options.format != alone)
+        fail_data(shown, "a {} file, but the format is {}: give a directory", yaml ? "YOLO" : "JSON", options.format);
+    DataSet set = directory ? open_directory(path, options) : open_one(alone, path, options, parent_path(path));
+    set.root = path;
+    split_as_told(set, options);
+    if (set.format != "folder") count_unread_kinds(set);  // that reader has looked at every file
+    if (set.train.empty() && set.val.empty() && !options.keep_empty) {
+        const std::string why = reasons_of(set.tallies, 3);
+        fail_data(shown, "no usable picture in this {} set{}{}", set.format, why.empty() ? "" : ": ", why);
+    }
     return set;
 }
 

@@ -13,12 +13,22 @@
 
 namespace solobox {
 
+// The whole tree below a directory is looked at: parts, years and sequences that lie beside each other are one set, two
+// sets are an error that names both.
+//
 // DataError when `path` does not exist (with the system's text), is empty, is of no known format (says what was looked
-// for) or holds no usable picture; ConfigError for an unknown options.format. Samples are in byte order of path.
+// for) or holds no usable picture (says why not); ConfigError for an unknown options.format. Samples are in byte order
+// of path.
 DataSet open_dataset(const std::string& path, const OpenOptions& options = {});
 
 // The names that OpenOptions::format takes.
 const std::vector<std::string>& dataset_formats();
+
+// The first reasons for which something was left out, each with its file and line; "" when nothing was.
+std::string reasons_of(const std::vector<Tally>& tallies, std::size_t most);
+
+// Counts a picture of a kind that nobody here reads (.webp, .tif ..), once; does nothing for other files.
+void tell_unread_kind(const std::string& path, DataSet& set);
 
 enum class BoxPolicy { largest, first, error };  // which object of several is a single-box model's target
 

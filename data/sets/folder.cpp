@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "data/sets/dataset.h"
+#include "data/sets/parts.h"
 #include "data/text.h"
 
 namespace solobox {
@@ -22,64 +24,88 @@ std::vector<std::string> class_folders(const std::string& dir) {
     return out;
 }
 
+void add_samples(std::vector<Sample>& to, std::vector<Sample> from) {
+    std::move(from.begin(), from.end(), std::back_inserter(to));
+}
+
+// The folder with class folders that is the validation part; "" when there is none.
 std::string validation_folder(const std::string& dir) {
-    for (const char* name : {"val", "valid", "validation", "test"})
-        if (!class_folders(join_path(dir, name)).empty()) return join_path(dir, name);
+    for (const Role role : {Role::val, Role::test})
+        if (const std::string part = part_below(dir, role); !part.empty() && !class_folders(part).empty()) return part;
     return "";
 }
 
+std::string training_folder(const std::string& dir) {
+    const std::string part = part_below(dir, Role::train);
+    return part.empty() || class_folders(part).empty() ? "" : part;
+}
+
+// A single folder of one of these names is where some other layout keeps its pictures, and no class.
+bool is_no_class(const std::string& name) {
+    const std::string low = lower(name);
+    for (const char* home : {"images", "image", "img", "img1", "imgs", "jpegimages", "pictures", "photos", "data",
+                             "obj_train_data", "obj_train_images", "labels", "annotations", "masks"})
+        if (low == home) return true;
+    return role_of(name) != Role::whole;
+}
+
 // Also what lies in folders below the class's own.
-std::vector<Sample> read_class(const std::string& dir, int class_id, int depth = 0) {
+std::vector<Sample> read_class(const std::string& dir, int class_id, DataSet& set, int depth = 0) {
     if (depth > 16) fail_data(printable(dir, 300), "more than 16 folders below a class folder: a link to itself?");
     std::vector<Sample> out;
     const Listing listing = list_directory(dir);
     for (const std::string& name : listing.files) {
-        if (!has_picture_ending(name)) continue;
+        const std::string path = join_path(dir, name);
+        if (!has_picture_ending(name)) {
+            tell_unread_kind(path, set);
+            continue;
+        }
         Sample sample;
-        sample.path = join_path(dir, name);
+        sample.path = path;
         sample.class_id = class_id;
         out.push_back(std::move(sample));
     }
     for (const std::string& name : listing.folders)
-        for (Sample& sample : read_class(join_path(dir, name), class_id, depth + 1)) out.push_back(std::move(sample));
+        add_samples(out, read_class(join_path(dir, name), class_id, set, depth + 1));
     return out;
-}
-
-void append(std::vector<Sample>& to, std::vector<Sample> from) {
-    std::move(from.begin(), from.end(), std::back_inserter(to));
 }
 
 }  // namespace
 
 bool looks_like_image_folder(const std::string& dir) {
-    return !class_folders(join_path(dir, "train")).empty() || !class_folders(dir).empty();
+    if (!training_folder(dir).empty()) return true;
+    const std::vector<std::string> classes = class_folders(dir);
+    return classes.size() > 1 || (classes.size() == 1 && !is_no_class(classes[0]));
 }
 
 DataSet open_image_folder(const std::string& dir, const OpenOptions& options) {
     DataSet set;
     set.format = "folder";
     set.root = dir;
-    const std::string train = join_path(dir, "train");
-    const std::string home = class_folders(train).empty() ? dir : train;
-    const std::string val = home == train ? validation_folder(dir) : "";
+    const std::string train = training_folder(dir), home = train.empty() ? dir : train;
+    const std::string val = train.empty() ? "" : validation_folder(dir);
     // Where one folder is a class all are: an empty one is told by whoever needs its pictures.
-    if (!class_folders(home).empty()) set.classes = list_directory(home).folders;
+    if (looks_like_image_folder(dir)) set.classes = list_directory(home).folders;
     if (set.classes.empty())
         fail_data(printable(dir, 300), "no folders with pictures: expected <class>/*.jpg or train/<class>/*.jpg");
     for (std::size_t i = 0; i < set.classes.size(); ++i) {
-        std::vector<Sample> samples = read_class(join_path(home, set.classes[i]), static_cast<int>(i));
+        std::vector<Sample> samples = read_class(join_path(home, set.classes[i]), static_cast<int>(i), set);
         if (val.empty())
             split_by_order(std::move(samples), options.val_fraction, set);
         else
-            append(set.train, std::move(samples));
+            add_samples(set.train, std::move(samples));
     }
-    if (!val.empty()) {
+    if (val.empty()) {
+        if (!set.split.empty()) set.split += ", of each class";
+    } else {
+        set.split = fmt::format("by folders: {} to train on, {} for validation", printable(base_name(train)),
+                                printable(base_name(val)));
         for (const std::string& name : list_directory(val).folders) {
             const auto it = std::find(set.classes.begin(), set.classes.end(), name);
             if (it == set.classes.end())
                 fail_data(printable(join_path(val, name), 300), "class {} is not among the training classes",
                           printable(name));
-            append(set.val, read_class(join_path(val, name), static_cast<int>(it - set.classes.begin())));
+            add_samples(set.val, read_class(join_path(val, name), static_cast<int>(it - set.classes.begin()), set));
         }
     }
     sort_by_path(set.train);

@@ -1,5 +1,5 @@
 // ImageFolder: a folder a class, pictures inside, no boxes. root/<class>/*.jpg, or root/train/<class> +
-// root/val/<class>.
+// root/val/<class>. A single folder called images, obj_train_data or the like is no class.
 #pragma once
 
 #include <string>

@@ -2,38 +2,18 @@
 #include "data/sets/lint.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <numeric>
 
 #include "data/image/image.h"
-#include "data/sets/write_set.h"
+#include "data/sets/lint_pictures.h"
+#include "data/sets/parts.h"
 #include "data/sets/yolo.h"
 #include "data/text.h"
 #include "tensor/kernels/parallel.h"
 
 namespace solobox {
 namespace {
-
-// Of the decoded pixels: equal pictures are found whatever file format they were saved in without loss.
-using Fingerprint = std::array<std::uint64_t, 2>;
-
-Fingerprint fingerprint(const Image& image) {
-    Fingerprint out{0x9E3779B97F4A7C15ULL ^ static_cast<std::uint64_t>(image.width),
-                    0xC2B2AE3D27D4EB4FULL ^ static_cast<std::uint64_t>(image.height)};
-    const auto mix = [&](std::uint64_t word) {
-        out[0] = (out[0] ^ word) * 0xFF51AFD7ED558CCDULL;
-        out[0] ^= out[0] >> 32U;
-        out[1] = (out[1] + word) * 0xC4CEB9FE1A85EC53ULL;
-        out[1] ^= out[1] >> 29U;
-    };
-    for (std::size_t i = 0; i < image.rgb.size(); i += 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, image.rgb.data() + i, std::min<std::size_t>(8, image.rgb.size() - i));
-        mix(word);
-    }
-    return out;
-}
 
 // "FILE: line 7: text" -> place FILE:7 and text; "FILE: text" -> FILE and text.
 Finding from_message(const std::string& message, bool error, const std::string& kind) {
@@ -56,9 +36,12 @@ Finding from_message(const std::string& message, bool error, const std::string& 
 
 class Linter {
 public:
-    Linter(const std::string& path, const OpenOptions& options) : options_(options), lenient_(options.skip_bad) {
+    Linter(const std::string& path, const OpenOptions& options, Look look)
+        : options_(options), lenient_(options.skip_bad), look_(look) {
         options_.skip_bad = true;  // all flaws, not the first
+        options_.keep_empty = true;
         options_.strictness = Strictness::lenient;
+        out_.quick = look == Look::headers;
         out_.set = open_dataset(path, options_);
     }
 
@@ -66,12 +49,23 @@ public:
         from_tallies();
         if (out_.set.format == "yolo") labels_without_picture();
         if (out_.set.format == "coco") pictures_not_listed();
-        decode(progress);
+        unread();
+        if (look_ == Look::pixels)
+            decode(progress);
+        else
+            read_headers();
         for (auto* samples : {&out_.set.train, &out_.set.val})
             std::erase_if(*samples, [&](const Sample& s) { return out_.unusable.contains(s.path); });
         count_split(out_.set.train, out_.train);
         count_split(out_.set.val, out_.val);
-        equal_pictures();
+        empty_parts();
+        unused_classes();
+        if (look_ == Look::pixels) {
+            equal_pictures();
+            near_pictures();
+        } else {
+            equal_files();
+        }
         measure_boxes();
         measure_baseline();
         std::stable_sort(out_.findings.begin(), out_.findings.end(),
@@ -132,25 +126,31 @@ private:
 
     void labels_without_picture() {
         std::set<std::string> expected, folders;
-        for (const std::string& folder : picture_folders())
+        const std::set<std::string> pictures = picture_folders();
+        for (const std::string& folder : pictures)
             for (const std::string& name : list_directory(folder).files) {
                 if (!has_picture_ending(name)) continue;
+                expected.insert(join_path(folder, file_stem(name) + ".txt"));
                 const std::string label = yolo_label_path(join_path(folder, name));
-                // Beside the pictures lie other texts, too.
-                if (parent_path(label) != folder) folders.insert(parent_path(label));
+                folders.insert(parent_path(label));
                 expected.insert(label);
             }
         for (const std::string& folder : folders) {
             if (!is_directory(folder)) continue;
+            const bool beside = pictures.contains(folder);  // other texts lie there, too
             for (const std::string& name : list_directory(folder).files)
-                if (name.ends_with(".txt") && name != "classes.txt" && !expected.contains(join_path(folder, name)))
+                if (name.ends_with(".txt") && (!beside || begins_like_labels(join_path(folder, name))) &&
+                    name != "classes.txt" && !expected.contains(join_path(folder, name))) {
+                    out_.set.files.push_back(join_path(folder, name));
                     out_.findings.push_back({!lenient_, "label", printable(join_path(folder, name), 300),
                                              "a label file without its picture"});
+                }
         }
     }
 
     void pictures_not_listed() {
-        std::set<std::string> listed;
+        // Those that a file lists and that were left out for their labels are told by their labels.
+        std::set<std::string> listed(out_.set.files.begin(), out_.set.files.end());
         for (const auto* samples : {&out_.set.train, &out_.set.val})
             for (const Sample& sample : *samples) listed.insert(sample.path);
         for (const std::string& folder : picture_folders())
@@ -162,6 +162,7 @@ private:
                 } catch (const DataError&) {
                     continue;  // listed, and named as unusable already
                 }
+                out_.set.files.push_back(path);
                 out_.findings.push_back({false, "label", printable(path, 300), "a picture that no COCO file lists"});
             }
     }
@@ -170,6 +171,7 @@ private:
         for (const auto* samples : {&out_.set.train, &out_.set.val})
             for (const Sample& sample : *samples) all_.push_back(&sample);
         prints_.resize(all_.size());
+        glances_.resize(all_.size());
         std::vector<std::string> flaws(all_.size());
         const auto n = static_cast<std::int64_t>(all_.size());
         constexpr std::int64_t block = 64;  // pictures between two words of progress
@@ -184,6 +186,8 @@ private:
                         fail_data(printable(sample.path, 300), "{} x {} pixels, but its labels are for {} x {}",
                                   image.width, image.height, sample.width, sample.height);
                     prints_[i] = fingerprint(image);
+                    glances_[i] = glance(image);
+                    if (!sample.mask.empty()) flaws[i] = flaw_of_mask(sample.mask, options_.limits);
                 } catch (const DataError& error) {
                     flaws[i] = error.what();
                 }
@@ -192,6 +196,8 @@ private:
         for (std::size_t i = 0; i < all_.size(); ++i) {
             if (flaws[i].empty()) {
                 by_print_[prints_[i]].push_back({i < out_.set.train.size(), all_[i]->path});
+                known_.emplace_back(i < out_.set.train.size(), all_[i]->path);
+                known_glances_.push_back(glances_[i]);
                 continue;
             }
             out_.unusable.insert(all_[i]->path);
@@ -220,13 +226,112 @@ private:
                                          "the same picture as " + printable(same.front(), 300)});
     }
 
+    // Headers that no reader has needed yet.
+    void read_headers() {
+        for (const auto* samples : {&out_.set.train, &out_.set.val})
+            for (const Sample& sample : *samples) {
+                if (sample.width > 0) continue;
+                try {
+                    (void)image_info(sample.path, options_.limits);
+                } catch (const DataError& error) {
+                    out_.unusable.insert(sample.path);
+                    out_.findings.push_back(from_message(error.what(), !lenient_, "picture"));
+                }
+            }
+    }
+
+    // What is there for testing, and notes, are told beside the findings.
+    void unread() {
+        out_.unread = find_unread(out_.set);
+        const auto of_unread_kind = [](const Unread& u) { return !unread_picture_ending(u.example).empty(); };
+        std::int64_t lost = 0;
+        for (const Unread& u : out_.unread)
+            if (u.pictures && !u.expected && !of_unread_kind(u)) lost += u.count;
+        const bool most = lost > std::ssize(out_.set.train) + std::ssize(out_.set.val);
+        for (const Unread& u : out_.unread) {
+            if (u.expected) continue;
+            const bool kind = of_unread_kind(u), error = kind || (u.pictures && most);
+            out_.findings.push_back({error && !lenient_, "unread", printable(u.example, 300),
+                                     kind ? fmt::format("{} {}: convert them to PNG or JPEG", u.count, u.what)
+                                          : fmt::format("{} {} that nothing of the set refers to", u.count, u.what)});
+        }
+    }
+
+    // Boxes are what a set of boxes is for.
+    void empty_parts() {
+        const bool boxes = out_.train.boxes + out_.val.boxes > 0;
+        for (const auto& [name, counts] : {std::pair{"train", &out_.train}, std::pair{"val", &out_.val}}) {
+            if (counts->pictures == 0)
+                out_.findings.push_back(
+                    {true, "part", printable(out_.set.root, 300), fmt::format("{}: no picture", name)});
+            else if (counts->boxes == 0 && (boxes || labelled_with_boxes()))
+                out_.findings.push_back({true, "part", printable(out_.set.root, 300),
+                                         fmt::format("{}: no box in any of its {} pictures", name, counts->pictures)});
+        }
+    }
+
+    bool labelled_with_boxes() const {
+        const std::string& f = out_.set.format;
+        return f != "folder" && f != "tiny-imagenet" && f != "masks";
+    }
+
+    void unused_classes() {
+        if (out_.set.format == "masks") return;
+        const auto& classes = out_.set.classes;
+        for (std::size_t i = 0; i < classes.size(); ++i) {
+            const std::int64_t train = out_.train.pictures_of_class[i], val = out_.val.pictures_of_class[i];
+            if (train > 0) continue;
+            const bool first = i == 0 && out_.set.format == "yolo" && options_.class_base == 0 && val == 0;
+            out_.findings.push_back(
+                {false, "class", printable(out_.set.root, 300),
+                 fmt::format("class {}: no {}picture has it{}", printable(classes[i], 60), val > 0 ? "training " : "",
+                             first ? " (do the ids count from one? class_base=1)" : "")});
+        }
+    }
+
+    void equal_files() {
+        for (const auto& [train, val] : pictures_in_both(out_.set.train, out_.set.val)) {
+            out_.leaks.push_back({train, val});
+            out_.findings.push_back(
+                {true, "leak", printable(train, 300), "the same picture is in val: " + printable(val, 300)});
+        }
+        std::sort(out_.leaks.begin(), out_.leaks.end());
+    }
+
+    // Frames of one video, the same photograph saved twice: a score on them is too good.
+    void near_pictures() {
+        std::set<std::string> leaked;
+        for (const auto& [train, val] : out_.leaks) leaked.insert(val);
+        std::vector<std::size_t> train, val;
+        for (std::size_t i = 0; i < known_.size(); ++i) (known_[i].first ? train : val).push_back(i);
+        std::vector<std::size_t> twin(val.size(), SIZE_MAX);
+        parallel_for(std::ssize(val), [&](std::int64_t tile) {
+            const auto v = static_cast<std::size_t>(tile);
+            for (const std::size_t t : train)
+                if (nearly_equal(known_glances_[t], known_glances_[val[v]])) {
+                    twin[v] = t;
+                    break;
+                }
+        });
+        for (std::size_t v = 0; v < val.size(); ++v) {
+            const std::string& path = known_[val[v]].second;
+            if (twin[v] == SIZE_MAX || leaked.contains(path)) continue;
+            const std::string& other = known_[twin[v]].second;
+            out_.near.push_back({other, path});
+            out_.findings.push_back({false, "near", printable(path, 300),
+                                     "nearly the same picture is in train: " + printable(other, 300) +
+                                         " (one video? split by it: val_match=, val_list=)"});
+        }
+    }
+
     void count_split(const std::vector<Sample>& samples, SplitCounts& counts) const {
         const std::size_t classes = out_.set.classes.size();
         counts.boxes_of_class.assign(classes, 0);
         counts.pictures_of_class.assign(classes, 0);
         for (const Sample& sample : samples) {
             ++counts.pictures;
-            counts.background += sample.objects.empty() && sample.class_id < 0;
+            counts.background += sample.objects.empty() && sample.class_id < 0 && sample.mask.empty();
+            counts.masks += !sample.mask.empty();
             std::set<int> here;
             if (sample.class_id >= 0) here.insert(sample.class_id);
             for (const Object& object : sample.objects) {
@@ -281,9 +386,13 @@ private:
 
     OpenOptions options_;
     bool lenient_;
+    Look look_;
     LintReport out_;
     std::vector<const Sample*> all_;
     std::vector<Fingerprint> prints_;
+    std::vector<Glance> glances_;
+    std::vector<std::pair<bool, std::string>> known_;  // pictures that decode: in train?, path
+    std::vector<Glance> known_glances_;                // of them
     std::map<Fingerprint, std::vector<std::pair<bool, std::string>>> by_print_;  // in train?, path
 };
 
@@ -294,43 +403,9 @@ std::int64_t LintReport::errors() const {
 }
 std::int64_t LintReport::warnings() const { return static_cast<std::int64_t>(findings.size()) - errors(); }
 
-LintReport lint(const std::string& path, OpenOptions options,
-                const std::function<void(std::int64_t, std::int64_t)>& progress) {
-    return Linter(path, options).run(progress);
-}
-
-std::string mend(const LintReport& report, const std::string& directory, std::vector<std::string>& what,
-                 const std::function<void()>& between) {
-    const DataSet& set = report.set;
-    if (set.format == "folder")
-        throw ConfigError("--fix: a set of class folders has no boxes to write, and no label that could be mended");
-    const bool writable = set.format == "voc" || set.format == "coco";
-    const std::string format = writable ? set.format : "yolo";
-    SetWriter writer(directory, set_format(format), set.classes, &set);
-    std::set<std::string> leaked, repeated;
-    for (const auto& [train, val] : report.leaks) leaked.insert(train);
-    for (const auto& same : report.duplicates) repeated.insert(same.begin() + 1, same.end());
-    std::int64_t unlabelled = 0;
-    for (const bool val : {false, true})
-        for (const Sample& sample : val ? set.val : set.train) {
-            if (between) between();
-            if (leaked.contains(sample.path) || repeated.contains(sample.path)) continue;
-            // Of a known class but without a box: not background, there is something in it.
-            if (sample.class_id >= 0 && sample.objects.empty())
-                ++unlabelled;
-            else
-                writer.add(val, sample);
-        }
-    writer.finish();
-    const auto say = [&](std::size_t n, const char* text) {
-        if (n > 0) what.push_back(fmt::format("{} {}", n, text));
-    };
-    say(report.unusable.size(), "pictures that do not decode left out");
-    say(leaked.size(), "training pictures that are in val left out of train");
-    say(repeated.size(), "repeated pictures left out (the first stays)");
-    say(static_cast<std::size_t>(unlabelled), "pictures of a class but without a box left out");
-    say(static_cast<std::size_t>(writer.crowds_left_out()), "crowds left out: only COCO has them");
-    return format;
+LintReport lint(const std::string& path, const OpenOptions& options,
+                const std::function<void(std::int64_t, std::int64_t)>& progress, Look look) {
+    return Linter(path, options, look).run(progress);
 }
 
 }  // namespace solobox

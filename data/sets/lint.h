@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/sets/dataset.h"
+#include "data/sets/unread.h"
 
 namespace solobox {
 
@@ -24,7 +25,7 @@ struct Spread {
 };
 
 struct SplitCounts {
-    std::int64_t pictures = 0, boxes = 0, crowds = 0, background = 0;
+    std::int64_t pictures = 0, boxes = 0, crowds = 0, background = 0, masks = 0;
     std::vector<std::int64_t> boxes_of_class, pictures_of_class;  // index = class_id
 };
 
@@ -36,6 +37,9 @@ struct LintReport {
     Spread box_width_pixels, box_height_pixels;        // pixels of the picture as it is
     std::vector<std::vector<std::string>> duplicates;  // paths of equal pictures within a split
     std::vector<std::array<std::string, 2>> leaks;     // train path, val path
+    std::vector<std::array<std::string, 2>> near;      // nearly the same picture: train path, val path
+    std::vector<Unread> unread;                        // what no reader took
+    bool quick = false;                                // no picture was decoded
     std::set<std::string> unusable;                    // paths that do not decode
     std::int64_t val_targets = 0;                      // pictures of val with a box to predict
     double mean_box_iou = 0, constant_box_iou = 0;     // fitted on train, measured on val
@@ -43,10 +47,17 @@ struct LintReport {
     std::int64_t warnings() const;
 };
 
-// Decodes every picture. `progress(done, all)` is called now and then. options.skip_bad: what training would leave out
-// becomes a warning. DataError only when nothing can be read at all (no such set, a broken data.yaml).
-LintReport lint(const std::string& path, OpenOptions options,
-                const std::function<void(std::int64_t, std::int64_t)>& progress = {});
+// How much of the pictures is looked at.
+enum class Look {
+    headers,  // no pixel: quick. Equal pictures are those of equal files.
+    pixels    // every picture is decoded
+};
+
+// `progress(done, all)` is called now and then. options.skip_bad: what training would leave out becomes a warning. A
+// set of which nothing can be used gives a report that says why. DataError only when nothing can be read at all (no
+// such set, a broken data.yaml).
+LintReport lint(const std::string& path, const OpenOptions& options,
+                const std::function<void(std::int64_t, std::int64_t)>& progress = {}, Look look = Look::pixels);
 
 // Writes what is left when all that was found is taken out (of equal pictures the first stays, of a leak the val
 // picture) into a new directory; in the set's own format when it can be written, else as YOLO. Returns the format.

@@ -11,32 +11,38 @@ namespace solobox {
 // counted and left out (training); anything worse is still an error.
 enum class Strictness { strict, lenient };
 
-enum class ExifBoxes { stored, upright };  // the frame labels refer to, where sizes do not tell
+// The frame that labels of a picture turned by EXIF refer to. detect: what sizes or boxes tell, else an error.
+enum class ExifBoxes { detect, stored, upright };
+
+// What a YOLO row of more than five numbers is. detect: what kpt_shape says or all rows tell, else an error.
+enum class YoloRows { detect, polygons, keypoints };
 
 struct OpenOptions {
-    std::string format = "";  // "" detects; voc | yolo | coco | tiny-imagenet | folder
+    std::string format = "";  // "" detects; see dataset_formats()
     Strictness strictness = Strictness::lenient;
     bool skip_bad = false;      // leave out and count samples whose picture or label cannot be used
     double val_fraction = 0.2;  // of a set without a split of its own: the last ones in byte order of path
-    ExifBoxes exif_boxes = ExifBoxes::stored;
+    ExifBoxes exif_boxes = ExifBoxes::detect;
+    YoloRows yolo_rows = YoloRows::detect;
+    int class_base = 0;  // the number of the first class in YOLO labels: 0 or 1
+    // Instead of the set's own split: text files of picture names, or a regular expression (ECMAScript) that is
+    // searched for in the paths below the set; what it finds is for validation.
+    std::string train_list = "", val_list = "", val_match = "";
+    bool keep_empty = false;  // a set of which nothing can be used is opened all the same: its tallies say why
     ImageLimits limits;
+
+    bool split_is_told() const { return !train_list.empty() || !val_list.empty() || !val_match.empty(); }
 };
+
+// By the names that keys and options have; what is unknown is `detect`.
+inline ExifBoxes exif_boxes(const std::string& name) {
+    return name == "stored" ? ExifBoxes::stored : name == "upright" ? ExifBoxes::upright : ExifBoxes::detect;
+}
+inline YoloRows yolo_rows(const std::string& name) {
+    return name == "polygons" ? YoloRows::polygons : name == "keypoints" ? YoloRows::keypoints : YoloRows::detect;
+}
 
 // What a sample's reader threw, either passed on or (skip_bad) counted: use inside a catch block.
 void skip_or_rethrow(const OpenOptions& options, std::vector<Tally>& tallies, const std::string& example);
-
-// Splits `all` (sorted by path here) into train and the last `fraction` (rounded, at least 1 of 2 or more) as val.
-void split_by_order(std::vector<Sample> all, double fraction, DataSet& set);
-
-void sort_by_path(std::vector<Sample>& samples);  // byte order
-
-// Do labels that give the picture's size as width x height (0: they do not) refer to the stored picture? The size tells
-// when the turn swaps the sides; else the option does.
-inline bool labels_are_stored(int width, int height, const ImageInfo& info, const OpenOptions& options) {
-    const bool tells = info.width != info.height && info.orientation >= 5;
-    if (tells && width == info.width && height == info.height) return false;
-    if (tells && width == info.stored_width && height == info.stored_height) return true;
-    return options.exif_boxes == ExifBoxes::stored;
-}
 
 }  // namespace solobox

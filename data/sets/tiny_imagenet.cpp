@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "data/sets/parts.h"
 #include "data/text.h"
 
 namespace solobox {
@@ -101,7 +102,7 @@ int side_of(const std::string& folder, const Listing& listing, const OpenOptions
     return 64;
 }
 
-struct Part {
+struct TinyPart {
     DataSet& set;
     const OpenOptions& options;
     const std::unordered_map<std::string, int>& ids;
@@ -197,6 +198,7 @@ DataSet open_tiny_imagenet(const std::string& dir, const OpenOptions& options) {
     const std::string list = join_path(dir, "wnids.txt");
     const std::vector<std::string> wnids = parse_wnids(read_whole(list, max_tiny_bytes), printable(list, 300));
     const auto words = read_words(join_path(dir, "words.txt"));
+    set.files = {list, join_path(dir, "words.txt")};
     std::unordered_map<std::string, int> ids;
     for (const std::string& wnid : wnids) {
         ids.emplace(wnid, static_cast<int>(set.classes.size()));
@@ -207,9 +209,10 @@ DataSet open_tiny_imagenet(const std::string& dir, const OpenOptions& options) {
         const std::string home = join_path(dir, "train/" + wnid), folder = join_path(home, "images");
         if (!is_directory(folder)) fail_data(printable(folder, 300), "no such directory, but wnids.txt lists {}", wnid);
         const Listing listing = list_directory(folder);
-        const Part part{set, options, ids, side_of(folder, listing, options)};
+        const TinyPart part{set, options, ids, side_of(folder, listing, options)};
         const std::string boxes = join_path(home, wnid + "_boxes.txt"), file = printable(boxes, 300);
         std::vector<TinyRow> rows;
+        set.files.push_back(boxes);
         if (is_file(boxes))
             rows =
                 parse_tiny_boxes(read_whole(boxes, max_tiny_bytes), file, options.strictness, set.tallies, part.side);
@@ -218,12 +221,14 @@ DataSet open_tiny_imagenet(const std::string& dir, const OpenOptions& options) {
     const std::string folder = join_path(dir, "val/images"), path = join_path(dir, "val/val_annotations.txt");
     if (is_directory(folder)) {
         const Listing listing = list_directory(folder);
-        const Part part{set, options, ids, side_of(folder, listing, options)};
+        const TinyPart part{set, options, ids, side_of(folder, listing, options)};
         const std::string file = printable(path, 300);
         part.add(
             folder, listing,
             parse_val_annotations(read_whole(path, max_tiny_bytes), file, options.strictness, set.tallies, part.side),
             file, -1, set.val);
+        set.files.push_back(path);
+        set.split = "by folders: train to train on, val for validation";
         sort_by_path(set.train);
         sort_by_path(set.val);
     } else {

@@ -8,6 +8,8 @@
 #include <pugixml.hpp>
 #include <set>
 
+#include "data/sets/exif_frame.h"
+#include "data/sets/parts.h"
 #include "data/sets/xml_guard.h"
 #include "data/text.h"
 
@@ -30,6 +32,7 @@ public:
         VocFile out;
         read_filename(root, out);
         read_size(root, out);
+        out.exif_boxes = exif_boxes(text_of(only(root, "exif_boxes")));
         width_ = picture_width > 0 ? picture_width : out.width;
         height_ = picture_height > 0 ? picture_height : out.height;
         for (const pugi::xml_node object : root.children("object")) read_object(object, out);
@@ -51,9 +54,14 @@ private:
         return node;
     }
 
-    // All text below the node (CDATA too), without the blanks around it.
-    static std::string text_of(const pugi::xml_node& node) {
+    // All text of the node (CDATA too), without the blanks around it. An element within it cuts a number or a name in
+    // two: "1<b/>2" is not 12.
+    std::string text_of(const pugi::xml_node& node) const {
         std::string out;
+        for (const pugi::xml_node part : node.children())
+            if (part.type() == pugi::node_element)
+                fail_line(file_, line_of(part), "<{}> inside <{}>, which holds a text", printable(part.name()),
+                          node.name());
         for (const pugi::xml_node part : node.children())
             if (part.type() == pugi::node_pcdata || part.type() == pugi::node_cdata) out += part.value();
         return std::string(trim(out));
@@ -155,6 +163,7 @@ private:
 
 struct VocLayout {
     std::string annotations, images, sets;  // folders; sets "" when there are none
+    Role role = Role::whole;
 };
 
 std::string folder_named(const std::string& dir, std::initializer_list<std::string_view> names) {
@@ -165,46 +174,61 @@ std::string folder_named(const std::string& dir, std::initializer_list<std::stri
     return "";
 }
 
-bool has_ending(const std::vector<std::string>& files, std::string_view ending) {
-    return std::any_of(files.begin(), files.end(), [&](const std::string& f) { return lower(f).ends_with(ending); });
+bool has_xml(const std::string& dir) {
+    const Listing listing = list_directory(dir);
+    return std::any_of(listing.files.begin(), listing.files.end(),
+                       [](const std::string& f) { return ending_of(f) == ".xml"; });
 }
 
-std::optional<VocLayout> find_voc_layout(const std::string& dir) {
-    const std::string annotations = folder_named(dir, {"annotations"});
-    if (!annotations.empty() && has_ending(list_directory(annotations).files, ".xml")) {
-        const std::string images = folder_named(dir, {"jpegimages", "images"});
-        std::string sets = folder_named(dir, {"imagesets"});
-        if (!sets.empty()) sets = folder_named(sets, {"main"});
-        return VocLayout{annotations, images.empty() ? dir : images, sets};
+// Empty when `dir` is no VOC set; several when its annotations lie in folders of their own for train and val.
+std::vector<VocLayout> find_voc_layouts(const std::string& dir) {
+    const std::string home = folder_named(dir, {"jpegimages", "images", "image", "imgs", "img", "pictures", "photos"});
+    const std::string images = home.empty() ? dir : home;
+    for (const char* name : {"annotations", "annotation", "annots", "xmls", "xml", "labels"}) {
+        std::string annotations = folder_named(dir, {name});
+        if (annotations.empty()) continue;
+        if (const std::string inner = folder_named(annotations, {"xmls"}); !inner.empty()) annotations = inner;
+        if (has_xml(annotations)) {
+            std::string sets = folder_named(dir, {"imagesets"});
+            if (!sets.empty()) sets = folder_named(sets, {"main"});
+            return {{annotations, images, sets, Role::whole}};
+        }
+        std::vector<VocLayout> parts;
+        for (const std::string& part : list_directory(annotations).folders) {
+            const std::string folder = join_path(annotations, part), same = join_path(images, part);
+            if (role_of(part) != Role::whole && has_xml(folder))
+                parts.push_back({folder, is_directory(same) ? same : images, "", role_of(part)});
+        }
+        if (!parts.empty()) return parts;
     }
-    const Listing here = list_directory(dir);
-    if (has_ending(here.files, ".xml") &&
-        std::any_of(here.files.begin(), here.files.end(), [](const std::string& f) { return has_picture_ending(f); }))
-        return VocLayout{dir, dir, ""};
-    return std::nullopt;
+    if (has_xml_beside(dir)) return {{dir, dir, "", Role::whole}};
+    return {};
 }
 
 // Picture names of a folder by exact name and by stem (the first in byte order wins among equal stems).
 struct Pictures {
     std::string folder;
     std::set<std::string> names;
-    std::map<std::string, std::string> by_stem;
+    std::map<std::string, std::string> by_stem, unread;  // unread: of kinds that nobody here reads
 
     explicit Pictures(const std::string& dir) : folder(dir) {
-        for (const std::string& name : list_directory(dir).files)
-            if (has_picture_ending(name)) {
-                names.insert(name);
-                by_stem.emplace(file_stem(name), name);
-            }
+        for (const std::string& name : list_directory(dir).files) {
+            if (!unread_picture_ending(name).empty()) unread.emplace(file_stem(name), name);
+            if (!has_picture_ending(name)) continue;
+            names.insert(name);
+            by_stem.emplace(file_stem(name), name);
+        }
     }
 
     std::string find(const std::string& filename, const std::string& stem, const std::string& file) const {
-        const std::size_t slash = filename.rfind('/');
-        const std::string base = slash == std::string::npos ? filename : filename.substr(slash + 1);
+        const std::string base = base_name(filename);
         if (names.contains(base)) return join_path(folder, base);
         if (!base.empty() && !has_picture_ending(base))  // "image_01" without its ending
             if (const auto it = by_stem.find(base); it != by_stem.end()) return join_path(folder, it->second);
         if (const auto it = by_stem.find(stem); it != by_stem.end()) return join_path(folder, it->second);
+        if (const auto it = unread.find(stem); it != unread.end())
+            fail_data(file, "its picture {} is of a kind that is not read: convert it to PNG or JPEG",
+                      printable(it->second));
         fail_data(file, "its picture \"{}\" is not in {} (nor {}.jpg, .jpeg, .png, .bmp): add it or use --skip-bad",
                   printable(base), printable(folder, 200), printable(stem));
     }
@@ -239,7 +263,16 @@ Sample read_sample(const std::string& path, const Pictures& pictures, const Open
     const ImageInfo info = image_info(sample.path, options.limits);
     sample.width = info.width;
     sample.height = info.height;
-    const bool stored = labels_are_stored(head.width, head.height, info, options);
+    OpenOptions told = options;
+    if (told.exif_boxes == ExifBoxes::detect) told.exif_boxes = head.exif_boxes;
+    Frame frame = frame_of(head.width, head.height, info, told);
+    if (frame == Frame::unknown) {
+        std::vector<Object> boxes;
+        for (const VocObject& box : head.objects) boxes.push_back({0, box.x1, box.y1, box.x2, box.y2, false});
+        frame = frame_by_boxes(boxes, info);
+    }
+    if (!head.objects.empty()) tell_frame(frame, sample.path, info, set.tallies);
+    const bool stored = frame == Frame::stored;
     const int width = stored ? info.stored_width : info.width, height = stored ? info.stored_height : info.height;
     const VocFile labels = parse_voc(text, file, options.strictness, set.tallies, width, height);
     if (head.width == 0)
@@ -264,28 +297,31 @@ VocFile parse_voc(const std::string& text, const std::string& file, Strictness s
     return VocParser(clean, file, strictness, tallies).parse(picture_width, picture_height);
 }
 
-std::string find_voc(const std::string& dir) {
-    if (find_voc_layout(dir)) return dir;
-    for (const std::string& folder : list_directory(dir).folders)
-        if (find_voc_layout(join_path(dir, folder))) return join_path(dir, folder);
-    return "";
+bool looks_like_voc(const std::string& dir) { return !find_voc_layouts(dir).empty(); }
+
+bool has_xml_beside(const std::string& dir) {
+    std::set<std::string> xml, pictures;
+    for (const std::string& name : list_directory(dir).files) {
+        if (ending_of(name) == ".xml") xml.insert(file_stem(name));
+        if (has_picture_ending(name)) pictures.insert(file_stem(name));
+    }
+    return !xml.empty() && !pictures.empty();
 }
 
-DataSet open_voc(const std::string& dir, const OpenOptions& options) {
-    const std::string root = find_voc(dir);
-    const auto layout = root.empty() ? std::nullopt : find_voc_layout(root);
-    if (!layout) fail_data(printable(dir, 300), "no Pascal VOC set: expected Annotations/*.xml and JPEGImages/");
+namespace {
+
+DataSet read_layout(const VocLayout& layout, const OpenOptions& options) {
     DataSet set;
     set.format = "voc";
-    set.root = dir;
-    const Pictures pictures(layout->images);
+    const Pictures pictures(layout.images);
     std::map<std::string, Sample> by_stem;
     std::map<std::string, std::vector<std::string>> names;
     std::map<std::string, int> classes;  // in byte order of name
     std::set<std::string> seen;
-    for (const std::string& name : list_directory(layout->annotations).files) {
-        if (!lower(name).ends_with(".xml")) continue;
-        const std::string path = join_path(layout->annotations, name), stem = file_stem(name);
+    for (const std::string& name : list_directory(layout.annotations).files) {
+        if (ending_of(name) != ".xml") continue;
+        const std::string path = join_path(layout.annotations, name), stem = file_stem(name);
+        set.files.push_back(path);
         try {
             std::vector<std::string> object_names;
             Sample sample = read_sample(path, pictures, options, set, classes, object_names);
@@ -305,8 +341,10 @@ DataSet open_voc(const std::string& dir, const OpenOptions& options) {
     for (auto& [stem, sample] : by_stem)
         for (std::size_t i = 0; i < sample.objects.size(); ++i) sample.objects[i].class_id = classes[names[stem][i]];
     for (const std::string& name : pictures.names)
-        if (const std::string path = join_path(pictures.folder, name); !seen.contains(path))
+        if (const std::string path = join_path(pictures.folder, name); !seen.contains(path)) {
             count(set.tallies, "pictures without a label file left out", printable(path, 300));
+            set.files.push_back(path);
+        }
 
     const auto take = [&](const std::vector<std::string>& stems, const char* list, std::vector<Sample>& to) {
         for (const std::string& stem : stems) {
@@ -316,25 +354,33 @@ DataSet open_voc(const std::string& dir, const OpenOptions& options) {
             } else if (options.skip_bad) {
                 count(set.tallies, TallyKind::absent, "names in ImageSets without a label file", stem);
             } else {
-                fail_data(join_path(layout->sets, list), "\"{}\" has no label file in {}: add it or use --skip-bad",
-                          printable(stem), printable(layout->annotations, 200));
+                fail_data(join_path(layout.sets, list), "\"{}\" has no label file in {}: add it or use --skip-bad",
+                          printable(stem), printable(layout.annotations, 200));
             }
         }
         sort_by_path(to);
     };
     std::optional<std::vector<std::string>> train, val;
-    if (!layout->sets.empty()) {
-        train = read_set(layout->sets, "train.txt");
-        val = read_set(layout->sets, "val.txt");
-        if (!train && !val) train = read_set(layout->sets, "trainval.txt"), val = read_set(layout->sets, "test.txt");
+    if (!layout.sets.empty() && !options.split_is_told()) {
+        for (const std::string& name : list_directory(layout.sets).files)
+            if (ending_of(name) == ".txt") set.files.push_back(join_path(layout.sets, name));
+        train = read_set(layout.sets, "train.txt");
+        val = read_set(layout.sets, "val.txt");
+        if (!train && !val) train = read_set(layout.sets, "trainval.txt"), val = read_set(layout.sets, "test.txt");
     }
     if (train && val) {
         take(*train, "train.txt", set.train);
         take(*val, "val.txt", set.val);
-        const std::size_t listed = set.train.size() + set.val.size();
-        if (by_stem.size() > listed)
-            count(set.tallies, "labelled pictures that neither ImageSets list names left out", layout->sets,
-                  static_cast<std::int64_t>(by_stem.size() - listed));
+        set.split = "by ImageSets/Main";
+        std::set<std::string> listed;
+        for (const auto* samples : {&set.train, &set.val})
+            for (const Sample& s : *samples) listed.insert(s.path);
+        for (const auto& [stem, sample] : by_stem)
+            if (!listed.contains(sample.path)) {
+                count(set.tallies, "labelled pictures that neither ImageSets list names left out",
+                      printable(sample.path, 300));
+                set.files.push_back(sample.path);
+            }
         return set;
     }
     std::vector<Sample> all;
@@ -344,6 +390,27 @@ DataSet open_voc(const std::string& dir, const OpenOptions& options) {
         for (auto& [stem, sample] : by_stem) all.push_back(std::move(sample));
     }
     split_by_order(std::move(all), options.val_fraction, set);
+    return set;
+}
+
+}  // namespace
+
+DataSet open_voc(const std::string& dir, const OpenOptions& options) {
+    const std::vector<VocLayout> layouts = find_voc_layouts(dir);
+    if (layouts.empty())
+        fail_data(printable(dir, 300), "no Pascal VOC set: expected Annotations/*.xml and JPEGImages/");
+    if (layouts.size() == 1) {
+        DataSet set = read_layout(layouts[0], options);
+        set.root = dir;
+        return set;
+    }
+    OpenOptions whole = options;
+    whole.val_fraction = 0;
+    std::vector<Part> parts;
+    for (const VocLayout& l : layouts)
+        parts.push_back({read_layout(l, whole), l.role, printable(base_name(l.annotations))});
+    DataSet set = join_parts(std::move(parts), options, false);
+    set.root = dir;
     return set;
 }
 

@@ -16,8 +16,9 @@ struct VocObject {
 };
 
 struct VocFile {
-    std::string filename;       // "" when the element is absent or empty
-    int width = 0, height = 0;  // of <size>; 0 when absent or 0
+    std::string filename;                      // "" when the element is absent or empty
+    int width = 0, height = 0;                 // of <size>; 0 when absent or 0
+    ExifBoxes exif_boxes = ExifBoxes::detect;  // of <exif_boxes>, an element of this program's own
     std::vector<VocObject> objects;
 };
 
@@ -27,10 +28,13 @@ struct VocFile {
 VocFile parse_voc(const std::string& text, const std::string& file, Strictness strictness, std::vector<Tally>& tallies,
                   int picture_width = 0, int picture_height = 0);
 
-// Whether `dir` (or one folder right below it) holds VOC files; the folder is returned, "" when there is none.
-std::string find_voc(const std::string& dir);
+// Whether `dir` itself is a VOC set: Annotations/ with XML files (or annots, xmls, labels, .. in any case), or XML
+// files beside pictures.
+bool looks_like_voc(const std::string& dir);
+bool has_xml_beside(const std::string& dir);  // the latter
 
-// Layouts: Annotations/ + JPEGImages/ (or annotations/ + images/, any case), or the XML next to the pictures.
+// Layouts: Annotations/ + JPEGImages/ (or annotations/ + images/, any case), each with or without train/ and val/ below
+// it, or the XML next to the pictures.
 DataSet open_voc(const std::string& dir, const OpenOptions& options);
 
 }  // namespace solobox

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <pugixml.hpp>
 #include <sstream>
+#include <utility>
 
 #include "data/image/image.h"
 #include "data/text.h"
@@ -47,8 +48,6 @@ std::string plain_name(std::string_view name) {
     for (std::size_t bad; (bad = find_bad_utf8(out)) != std::string::npos;) out[bad] = '_';
     return out;
 }
-
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 // The labels as they belong to the stored pixels: the turn of the EXIF orientation undone.
 Sample to_stored(const Sample& upright, const ImageInfo& info) {
@@ -143,7 +142,10 @@ void SetWriter::add(bool val, const Sample& sample) {
     if (sample.width != info.width || sample.height != info.height)  // tiny-imagenet's readers take one for all
         fail_data(printable(sample.path, 300), "{} x {} pixels, but its labels are for {} x {}", info.width,
                   info.height, sample.width, sample.height);
+    const bool turned = std::exchange(turned_, info.orientation != 1);
+    any_turned_ = any_turned_ || turned_;
     add(val, sample.path, bytes, to_stored(upright, info));
+    turned_ = turned;
 }
 
 void SetWriter::add(bool val, const std::string& name, std::string_view bytes, const Sample& sample) {
@@ -181,6 +183,7 @@ void SetWriter::label_voc(const std::string& split, const std::string& name, con
     text(size, "width", std::to_string(stored.width));
     text(size, "height", std::to_string(stored.height));
     text(size, "depth", "3");
+    if (turned_) text(root, "exif_boxes", "stored");  // of a picture that EXIF turns, and no size may tell
     for (const Object& o : stored.objects) {
         pugi::xml_node object = root.append_child("object");
         text(object, "name", classes_.at(static_cast<std::size_t>(o.class_id)));
@@ -199,8 +202,9 @@ void SetWriter::label_voc(const std::string& split, const std::string& name, con
 void SetWriter::label_coco(const std::string& split, const std::string& name, const Sample& stored) {
     std::string &images = lists_[split], &rows = rows_[split];
     const std::int64_t id = ++image_ids_[split];
-    images += fmt::format("{}\n{{\"id\": {}, \"file_name\": {}, \"width\": {}, \"height\": {}}}",
-                          images.empty() ? "" : ",", id, in_quotes(name), stored.width, stored.height);
+    images +=
+        fmt::format("{}\n{{\"id\": {}, \"file_name\": {}, \"width\": {}, \"height\": {}{}}}", images.empty() ? "" : ",",
+                    id, in_quotes(name), stored.width, stored.height, turned_ ? ", \"exif_boxes\": \"stored\"" : "");
     for (const Object& o : stored.objects) {
         const double w = o.x2 - o.x1, h = o.y2 - o.y1;
         rows += fmt::format(
@@ -212,7 +216,9 @@ void SetWriter::label_coco(const std::string& split, const std::string& name, co
 
 void SetWriter::finish() {
     if (format_ == SetFormat::yolo) {
-        std::string yaml = "path: .\ntrain: images/train\nval: images/val\nnames:\n";
+        std::string yaml = "path: .\ntrain: images/train\nval: images/val\n";
+        if (any_turned_) yaml += "exif_boxes: stored\n";
+        yaml += "names:\n";
         for (std::size_t i = 0; i < classes_.size(); ++i) yaml += fmt::format("  {}: {}\n", i, in_quotes(classes_[i]));
         put("data.yaml", yaml);
     } else if (format_ == SetFormat::voc) {

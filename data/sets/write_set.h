@@ -35,8 +35,9 @@ public:
     SetWriter(const SetWriter&) = delete;
     SetWriter& operator=(const SetWriter&) = delete;
 
-    // Copies the picture byte by byte. The boxes are written in the frame of the stored pixels, where every reader
-    // expects them by default. Crowds, which only COCO knows, are left out of the other two and counted.
+    // Copies the picture byte by byte. The boxes are written in the frame of the stored pixels; of pictures that EXIF
+    // turns the set says so, for nothing else may tell. Crowds, which only COCO knows, are left out of the other two
+    // and counted.
     void add(bool val, const Sample& sample);
     // A picture that is no file yet: `name` with its ending, bytes as they shall lie there, upright, its size and
     // objects in pixels.
@@ -61,6 +62,7 @@ private:
     std::map<std::string, std::string> lists_;  // by split: ImageSets of VOC, image rows of COCO
     std::map<std::string, std::string> rows_;   // by split: annotation rows of COCO
     std::map<std::string, std::int64_t> image_ids_;
+    bool turned_ = false, any_turned_ = false;  // the picture at hand, or some, by EXIF
     std::int64_t annotation_ids_ = 0, pictures_ = 0, boxes_ = 0, crowds_left_out_ = 0;
 };
 

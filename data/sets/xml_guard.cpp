@@ -11,6 +11,7 @@ namespace solobox {
 namespace {
 
 constexpr std::size_t max_xml_depth = 32;  // VOC needs 5
+constexpr std::size_t most_attributes = 64;
 
 bool is_name_start(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' ||
@@ -126,11 +127,16 @@ private:
         if (open_.empty() && root_seen_) fail("a second root element <{}> after the root", printable(tag));
         if (!root_seen_ && tag != root_) fail("root element is <{}>, expected <{}>", printable(tag), root_);
         root_seen_ = true;
+        std::vector<std::string_view> attributes;
         for (;;) {
             blanks();
             if (at_ >= text_.size()) fail("unexpected end of the file in a tag");
             if (text_[at_] == '>' || text_.substr(at_).starts_with("/>")) break;
-            attribute(tag);
+            const std::string_view own = attribute(tag);
+            if (std::find(attributes.begin(), attributes.end(), own) != attributes.end())
+                fail("the attribute {} stands twice in <{}>", printable(own), printable(tag));
+            if (attributes.size() == most_attributes) fail("more than {} attributes in a tag", most_attributes);
+            attributes.push_back(own);
         }
         if (text_[at_] == '>') {
             open_.push_back(tag);
@@ -142,9 +148,9 @@ private:
         ++at_;
     }
 
-    void attribute(std::string_view tag) {
+    std::string_view attribute(std::string_view tag) {
         if (!is_name_start(text_[at_])) fail("broken tag <{}", printable(tag));
-        name();
+        const std::string_view own = name();
         blanks();
         if (at_ >= text_.size() || text_[at_] != '=') fail("broken attribute in tag <{}>", printable(tag));
         ++at_;
@@ -155,6 +161,7 @@ private:
             fail("broken attribute in tag <{}>", printable(tag));
         references(text_.substr(at_ + 1, end - at_ - 1));
         at_ = end + 1;
+        return own;
     }
 
     std::string_view text_;

@@ -18,12 +18,13 @@ constexpr std::int64_t max_classes = 100000;
 class LabelParser {
 public:
     LabelParser(const std::string& file, Strictness strictness, std::vector<Tally>& tallies, int class_count,
-                const PointLayout& points)
+                const PointLayout& points, int class_base)
         : file_(file),
           strict_(strictness == Strictness::strict),
           tallies_(tallies),
           class_count_(class_count),
-          points_(points) {}
+          points_(points),
+          class_base_(class_base) {}
 
     std::vector<YoloBox> parse(std::string_view text) {
         LineReader lines(text);
@@ -62,18 +63,27 @@ private:
             fail("wrong number of fields: {} (\"{}\"), expected 5: class cx cy w h{}{}", n, printable(words_[0], 20),
                  n == 6 ? " (is the last one a confidence? remove it)" : "",
                  points_.count > 0 ? fmt::format(", or {} with its key points", 5 + points_.count * points_.numbers)
-                                   : "");
+                 : n > 6 && (n - 5) % 3 == 0
+                     ? fmt::format(" (a box and {} key points? kpt_shape: [{}, 3] in data.yaml)", (n - 5) / 3,
+                                   (n - 5) / 3)
+                     : "");
         YoloBox out;
         out.line = line_;
         out.class_id = class_id(words_[0]);
         numbers_.clear();
         for (std::size_t i = 1; i < n; ++i) numbers_.push_back(number(words_[i]));
+        out.numbers = static_cast<int>(numbers_.size());
         const bool finite = std::all_of(numbers_.begin(), numbers_.end(), [](double v) { return std::isfinite(v); });
         if (!finite) {
             if (strict_) fail("a number is not finite: expected 5 finite numbers");
             return tally("boxes that are not finite skipped", TallyKind::bad_box);
         }
         if (polygon) {
+            out.polygon = true;
+            out.may_be_points = points_in_box(2) || points_in_box(3);
+            if (points_in_box(3) && std::any_of(numbers_.begin(), numbers_.end(), [](double v) { return v == 2; }))
+                fail("a box and {} key points with their visibility? kpt_shape: [{}, 3] in data.yaml says so",
+                     (n - 5) / 3, (n - 5) / 3);
             if (!from_polygon(out.box)) return;
         } else if (!from_box(out.box)) {
             return;
@@ -83,6 +93,22 @@ private:
         if (!seen_.insert(key).second) return tally("repeated boxes dropped", TallyKind::box);
         if (polygon) tally("polygons turned into boxes", TallyKind::box);
         boxes_.push_back(out);
+    }
+
+    // Whether the first four numbers are a box, and all that follow points within it (or unlabelled ones at 0, 0), each
+    // of so many numbers.
+    bool points_in_box(std::size_t each) const {
+        if (numbers_.size() <= 4 || (numbers_.size() - 4) % each != 0) return false;
+        const double cx = numbers_[0], cy = numbers_[1], w = numbers_[2] / 2, h = numbers_[3] / 2;
+        if (!(w > 0 && h > 0) || cx - w < -slack || cx + w > 1 + slack || cy - h < -slack || cy + h > 1 + slack)
+            return false;
+        for (std::size_t i = 4; i < numbers_.size(); i += each) {
+            const double x = numbers_[i], y = numbers_[i + 1];
+            if (each == 3 && numbers_[i + 2] != 0 && numbers_[i + 2] != 1 && numbers_[i + 2] != 2) return false;
+            if (x == 0 && y == 0) continue;
+            if (std::abs(x - cx) > w + slack || std::abs(y - cy) > h + slack) return false;
+        }
+        return true;
     }
 
     // What is at (0, 0) or marked 0 is not labelled, as COCO has it.
@@ -110,8 +136,12 @@ private:
                  text ? " (ids, not names, are expected)" : "");
         }
         if (*id < 0) fail("class id {} is negative", *id);
+        if (*id < class_base_)
+            fail("class id {}, but class_base={}: the first class has that number", *id, class_base_);
+        *id -= class_base_;
         if (class_count_ >= 0 && *id >= class_count_)
-            fail("class id {} is out of range: the set has {} classes (0 to {})", *id, class_count_, class_count_ - 1);
+            fail("class id {} is out of range: the set has {} classes ({} to {})", *id + class_base_, class_count_,
+                 class_base_, class_count_ - 1 + class_base_);
         if (*id >= max_classes) fail("class id {} is out of range", *id);
         return static_cast<int>(*id);
     }
@@ -186,6 +216,7 @@ private:
     std::vector<Tally>& tallies_;
     int class_count_;
     PointLayout points_;
+    int class_base_;
     std::int64_t line_ = 0;
     std::vector<std::string_view> words_;
     std::vector<double> numbers_;
@@ -196,10 +227,11 @@ private:
 }  // namespace
 
 std::vector<YoloBox> parse_yolo(std::string_view text, const std::string& file, Strictness strictness,
-                                std::vector<Tally>& tallies, int class_count, const PointLayout& points) {
+                                std::vector<Tally>& tallies, int class_count, const PointLayout& points,
+                                int class_base) {
     text = strip_bom(text);
     require_text(text, file);
-    return LabelParser(file, strictness, tallies, class_count, points).parse(text);
+    return LabelParser(file, strictness, tallies, class_count, points, class_base).parse(text);
 }
 
 }  // namespace solobox

@@ -1,136 +1,18 @@
-// The directories of a YOLO data set: data.yaml, or plain images/ + labels/. See yolo.h.
-#include <yaml-cpp/yaml.h>
-
+// The pictures and label files of a YOLO data set. Where its parts are: yolo_places.cpp. See yolo.h.
 #include <algorithm>
 #include <filesystem>
-#include <map>
+#include <optional>
 #include <set>
 
-#include "data/sets/yaml_guard.h"
+#include "data/sets/exif_frame.h"
+#include "data/sets/parts.h"
 #include "data/sets/yolo.h"
 #include "data/text.h"
 
 namespace solobox {
 namespace {
 
-constexpr std::size_t max_yaml_bytes = std::size_t{1} << 20;
-constexpr std::size_t max_label_bytes = std::size_t{64} << 20;
-
-std::string scalar(const YAML::Node& node, const std::string& file, const char* key) {
-    if (!node.IsScalar()) fail_line(file, node.Mark().line + 1, "{} must be a text", key);
-    return node.Scalar();
-}
-
-std::vector<std::string> read_names(const YAML::Node& names, const std::string& file) {
-    std::vector<std::string> out;
-    if (names.IsSequence()) {
-        for (const YAML::Node& name : names) out.push_back(scalar(name, file, "a class name"));
-    } else if (names.IsMap()) {
-        std::map<std::int64_t, std::string> by_id;
-        for (const auto& pair : names) {
-            const std::string key = scalar(pair.first, file, "a class id");
-            const auto id = parse_integer(key);
-            if (!id || *id < 0)
-                fail_line(file, pair.first.Mark().line + 1, "class id \"{}\" is not a whole number", printable(key));
-            if (!by_id.emplace(*id, scalar(pair.second, file, "a class name")).second)
-                fail_line(file, pair.first.Mark().line + 1, "class id {} twice", *id);
-        }
-        for (const auto& [id, name] : by_id) {
-            if (id != static_cast<std::int64_t>(out.size()))
-                fail_data(file, "names: class id {} is missing", out.size());
-            out.push_back(name);
-        }
-    } else {
-        fail_line(file, names.Mark().line + 1, "names must be a list or a map of class names");
-    }
-    for (const std::string& name : out)
-        if (find_control(name) != std::string::npos || name.empty())
-            fail_data(file, "names: \"{}\" is not a class name", printable(name));
-    return out;
-}
-
-std::string resolve(const std::string& base, const std::string& path) {
-    if (path.starts_with("/")) return path;
-    const std::string joined = join_path(base, path);
-    // Roboflow writes ../train/images although train/ lies beside the file; Ultralytics forgives it, so do we.
-    if (!is_directory(joined) && !is_file(joined) && path.starts_with("../") &&
-        is_directory(join_path(base, path.substr(3))))
-        return join_path(base, path.substr(3));
-    return joined;
-}
-
-std::vector<std::string> read_places(const YAML::Node& node, const YoloDescription& in, const char* key) {
-    std::vector<std::string> out;
-    if (!node || node.IsNull()) return out;
-    if (node.IsSequence())
-        for (const YAML::Node& place : node) out.push_back(resolve(in.base, scalar(place, in.file, key)));
-    else
-        out.push_back(resolve(in.base, scalar(node, in.file, key)));
-    for (const std::string& place : out)
-        if (!is_directory(place) && !is_file(place))
-            fail_line(in.file, node.Mark().line + 1, "{}: {} does not exist (relative to {})", key,
-                      printable(place, 200), printable(in.base, 200));
-    return out;
-}
-
-}  // namespace
-
-namespace {
-
-// kpt_shape: [points, numbers of each]; flip_idx: what each becomes in a mirrored picture.
-PointLayout read_points(const YAML::Node& root, const std::string& file) {
-    PointLayout points;
-    const YAML::Node shape = root["kpt_shape"], flip = root["flip_idx"];
-    if (!shape) return points;
-    const auto whole = [&](const YAML::Node& node, const char* key, std::int64_t most) {
-        const auto n = parse_integer(scalar(node, file, key));
-        if (!n || *n < 0 || *n > most)
-            fail_line(file, node.Mark().line + 1, "{}: {} is not a whole number of 0 to {}", key,
-                      printable(node.Scalar()), most);
-        return static_cast<int>(*n);
-    };
-    if (!shape.IsSequence() || shape.size() != 2)
-        fail_line(file, shape.Mark().line + 1, "kpt_shape must be [points, 2 or 3]");
-    points.count = whole(shape[0], "kpt_shape", 10'000), points.numbers = whole(shape[1], "kpt_shape", 3);
-    if (points.count < 1 || points.numbers < 2)
-        fail_line(file, shape.Mark().line + 1, "kpt_shape must be [points, 2 or 3]");
-    if (!flip) return points;
-    if (!flip.IsSequence() || static_cast<int>(flip.size()) != points.count)
-        fail_line(file, flip.Mark().line + 1, "flip_idx must list {} points, as kpt_shape says", points.count);
-    for (const YAML::Node& k : flip) points.mirrored.push_back(whole(k, "flip_idx", points.count - 1));
-    return points;
-}
-
-}  // namespace
-
-YoloDescription read_yolo_description(const std::string& path) {
-    YoloDescription out;
-    out.file = printable(path, 300);
-    const std::string text = read_whole(path, max_yaml_bytes);
-    guard_yaml(text, out.file);
-    const YAML::Node root = YAML::Load(text);
-    if (!root["names"]) fail_data(out.file, "no `names`: expected names, train and val");
-    out.classes = read_names(root["names"], out.file);
-    if (const YAML::Node nc = root["nc"]) {
-        const auto n = parse_integer(scalar(nc, out.file, "nc"));
-        if (!n || *n != static_cast<std::int64_t>(out.classes.size()))
-            fail_line(out.file, nc.Mark().line + 1, "nc is {}, but names has {} classes", printable(nc.Scalar()),
-                      out.classes.size());
-    }
-    out.points = read_points(root, out.file);
-    out.base = parent_path(path);
-    if (const YAML::Node base = root["path"]; base && !base.IsNull()) {
-        const std::string named = resolve(out.base, scalar(base, out.file, "path"));
-        // `path: datasets/x` is often meant from elsewhere; the file's own folder then serves as well.
-        if (is_directory(named)) out.base = named;
-    }
-    out.train = read_places(root["train"], out, "train");
-    out.val = read_places(root["val"] ? root["val"] : root["valid"], out, "val");
-    if (out.train.empty()) fail_data(out.file, "no `train`: expected the directory of the training pictures");
-    return out;
-}
-
-namespace {
+constexpr std::size_t max_yolo_list_bytes = std::size_t{64} << 20, max_yolo_label_bytes = max_yolo_list_bytes;
 
 // All pictures below a folder. Links are followed, but no folder is entered twice: links may form circles.
 void collect(const std::string& dir, std::vector<std::string>& out, std::set<std::string>& entered, int depth = 0) {
@@ -143,20 +25,41 @@ void collect(const std::string& dir, std::vector<std::string>& out, std::set<std
         if (depth < 8) collect(join_path(dir, name), out, entered, depth + 1);
 }
 
-std::vector<std::string> pictures_of(const std::string& place) {
+struct YoloParts {
+    std::vector<std::string> train, val;  // folders of pictures, or lists of them
+    std::string base;                     // what lists are relative to, besides their own folder
+    std::string split;                    // how they were told apart
+};
+
+std::vector<std::string> pictures_of(const std::string& place, const std::string& base, DataSet& set) {
     std::vector<std::string> out;
     if (is_directory(place)) {
         std::set<std::string> entered;
         collect(place, out, entered);
         return out;
     }
-    const std::string text = read_whole(place, max_label_bytes);
+    const std::string text = read_whole(place, max_yolo_list_bytes);
     require_text(strip_bom(text), place);
+    set.files.push_back(place);
     LineReader lines(strip_bom(text));
     for (std::string_view line; lines.next(line);)
-        if (const std::string_view name = trim(line); !name.empty())
-            out.push_back(resolve(parent_path(place), std::string(name.starts_with("./") ? name.substr(2) : name)));
+        if (const std::string name(trim(line)); !name.empty()) {
+            const std::string found = find_listed(name, place, base);
+            // Where it is not, whoever opens it says so by the name that the list has.
+            const std::string as_written = with_slashes(name);
+            out.push_back(!found.empty()                ? found
+                          : as_written.starts_with("/") ? as_written
+                                                        : join_path(parent_path(place), as_written));
+        }
     return out;
+}
+
+// The label file of a picture: where YOLO keeps it, or beside the picture when only there is one.
+std::string label_of(const std::string& picture) {
+    std::string labels = yolo_label_path(picture);
+    if (is_file(labels)) return labels;
+    const std::string beside = join_path(parent_path(picture), file_stem(picture) + ".txt");
+    return is_file(beside) ? beside : labels;
 }
 
 class SetReader {
@@ -164,40 +67,69 @@ public:
     SetReader(DataSet& set, const OpenOptions& options, int class_count)
         : set_(set), options_(options), class_count_(class_count) {}
 
-    void read(const std::vector<std::string>& places, std::vector<Sample>& to) {
+    void read(const YoloParts& parts, bool val, std::vector<Sample>& to) {
         std::vector<std::string> pictures;
-        for (const std::string& place : places)
-            for (std::string& picture : pictures_of(place)) pictures.push_back(std::move(picture));
+        for (const std::string& place : val ? parts.val : parts.train)
+            for (std::string& picture : pictures_of(place, parts.base, set_)) pictures.push_back(std::move(picture));
         std::sort(pictures.begin(), pictures.end());
         pictures.erase(std::unique(pictures.begin(), pictures.end()), pictures.end());
+        if (options_.yolo_rows == YoloRows::keypoints && set_.points.count == 0) find_points(pictures);
+        labelled_ = 0;
+        std::string expected;
         for (const std::string& picture : pictures) {
             try {
-                to.push_back(sample(picture));
-            } catch (const DataError&) {
-                skip_or_rethrow(options_, set_.tallies, printable(picture, 300));
+                to.push_back(sample(picture, expected));
+            } catch (const DataError& error) {
+                set_.files.push_back(picture);
+                const std::string message = error.what() + explained_ids(error.what(), pictures);
+                try {
+                    throw DataError(message);
+                } catch (const DataError&) {
+                    skip_or_rethrow(options_, set_.tallies, printable(picture, 300));
+                }
             }
         }
+        if (labelled_ == 0 && !expected.empty()) look_beside(pictures, expected);
     }
 
     int largest_class() const { return largest_class_; }
 
+    // What only all rows together can tell.
+    void check_rows() const {
+        if (options_.yolo_rows != YoloRows::detect || set_.points.count > 0 || long_rows_ == 0) return;
+        const bool uniform = smallest_row_ == largest_row_;
+        if (!uniform || static_cast<double>(like_points_) < 0.8 * static_cast<double>(long_rows_)) return;
+        fail_data(long_example_,
+                  "rows of {} numbers behind the class are a box and key points within it, or a polygon: nothing in "
+                  "the set tells. kpt_shape in data.yaml says the first, yolo_rows=keypoints or yolo_rows=polygons "
+                  "decides",
+                  smallest_row_);
+    }
+
 private:
-    Sample sample(const std::string& picture) {
+    Sample sample(const std::string& picture, std::string& expected) {
         Sample out;
         out.path = picture;
         const ImageInfo info = image_info(picture, options_.limits);
         out.width = info.width;
         out.height = info.height;
-        const std::string labels = yolo_label_path(picture);
+        const std::string labels = label_of(picture);
         const std::string file = printable(labels, 300);
         if (!is_file(labels)) {
+            if (expected.empty()) expected = labels;
             count(set_.tallies, "pictures without a label file (background)", printable(picture, 300));
             return out;
         }
-        const bool stored = options_.exif_boxes == ExifBoxes::stored;
+        ++labelled_;
+        set_.files.push_back(labels);
+        const std::vector<YoloBox> rows =
+            parse_yolo(read_whole(labels, max_yolo_label_bytes), file, options_.strictness, set_.tallies, class_count_,
+                       set_.points, options_.class_base);
+        const Frame frame = frame_of(0, 0, info, options_);
+        if (!rows.empty()) tell_frame(frame, picture, info, set_.tallies);
+        const bool stored = frame == Frame::stored;
         const double w = stored ? info.stored_width : info.width, h = stored ? info.stored_height : info.height;
-        for (const YoloBox& row : parse_yolo(read_whole(labels, max_label_bytes), file, options_.strictness,
-                                             set_.tallies, class_count_, set_.points)) {
+        for (const YoloBox& row : rows) {
             const UnitBox& box = row.box;
             Object object{row.class_id,
                           (box.cx - box.w / 2) * w,
@@ -209,53 +141,187 @@ private:
             if (stored) object = orient_object(object, info.orientation, info.stored_width, info.stored_height);
             largest_class_ = std::max(largest_class_, row.class_id);
             out.objects.push_back(object);
+            if (!row.polygon) continue;
+            if (long_rows_++ == 0) long_example_ = fmt::format("{}: line {}", file, row.line);
+            like_points_ += row.may_be_points;
+            smallest_row_ = std::min(smallest_row_, row.numbers);
+            largest_row_ = std::max(largest_row_, row.numbers);
         }
         return out;
+    }
+
+    // yolo_rows=keypoints without kpt_shape: as many as the first long row has, with a visibility where all thirds are
+    // one.
+    void find_points(const std::vector<std::string>& pictures) {
+        for (const std::string& picture : pictures) {
+            const std::string labels = label_of(picture);
+            if (!is_file(labels)) continue;
+            const std::string text = read_whole(labels, max_yolo_label_bytes);
+            LineReader lines(strip_bom(text));
+            for (std::string_view line; lines.next(line);) {
+                const auto words = split_blanks(line);
+                if (words.size() < 7) continue;
+                const std::size_t n = words.size() - 5;
+                bool marked = n % 3 == 0;
+                for (std::size_t i = 7; marked && i < words.size(); i += 3)
+                    marked = words[i] == "0" || words[i] == "1" || words[i] == "2" || words[i].starts_with("0.0000") ||
+                             words[i].starts_with("1.0000") || words[i].starts_with("2.0000");
+                if (!marked && n % 2 != 0) continue;
+                set_.points = {static_cast<int>(n / (marked ? 3 : 2)), marked ? 3 : 2, {}};
+                return;
+            }
+        }
+    }
+
+    // What a class out of range has to do with all the others: ids that count from one use the number behind the last
+    // class, and 0 never.
+    std::string explained_ids(const std::string& message, const std::vector<std::string>& pictures) {
+        if (class_count_ < 1 || options_.class_base != 0 ||
+            message.find("is out of range: the set has") == std::string::npos)
+            return "";
+        if (!ids_.has_value()) ids_ = range_of_ids(pictures);
+        if (ids_->first != 1 || ids_->second != class_count_) return "";
+        return fmt::format("; all ids run from 1 to {}: class_base=1 reads ids that count from one", class_count_);
+    }
+
+    // The lowest and highest class id of all labels; (0, 0) when some are no whole numbers.
+    static std::pair<std::int64_t, std::int64_t> range_of_ids(const std::vector<std::string>& pictures) {
+        std::int64_t lowest = INT64_MAX, highest = -1;
+        for (const std::string& picture : pictures) {
+            const std::string labels = label_of(picture);
+            if (!is_file(labels)) continue;
+            const std::string text = read_whole(labels, max_yolo_label_bytes);
+            LineReader lines(strip_bom(text));
+            for (std::string_view line; lines.next(line);) {
+                const auto words = split_blanks(line);
+                if (words.empty()) continue;
+                const auto id = parse_integer(words[0]);
+                if (!id) return {0, 0};
+                lowest = std::min(lowest, *id), highest = std::max(highest, *id);
+            }
+        }
+        return {lowest, highest};
+    }
+
+    // No picture of this part has a label file: perhaps they lie in a folder of another name.
+    void look_beside(const std::vector<std::string>& pictures, const std::string& expected) {
+        std::set<std::string> stems;
+        for (const std::string& picture : pictures) stems.insert(file_stem(picture) + ".txt");
+        const std::string folder = parent_path(expected), home = parent_path(folder);
+        std::string found;
+        if (is_directory(home))
+            for (const std::string& name : list_directory(home).folders) {
+                if (join_path(home, name) == folder || !found.empty()) continue;
+                const Listing there = list_directory(join_path(home, name));
+                if (std::any_of(there.files.begin(), there.files.end(),
+                                [&](const std::string& f) { return stems.contains(f); }))
+                    found = join_path(home, name);
+            }
+        count(set_.tallies, "parts without any label file", printable(folder, 300), 1,
+              fmt::format("{}: no label file for any of {} pictures ({} ..) in {}{}", printable(folder, 300),
+                          pictures.size(), printable(base_name(pictures.front()), 60),
+                          is_directory(folder) ? "it" : "this folder, which is not there",
+                          found.empty() ? ""
+                                        : fmt::format("; {} has files of their names: call it {}",
+                                                      printable(found, 200), printable(base_name(folder)))),
+              TallyKind::refused);
     }
 
     DataSet& set_;
     const OpenOptions& options_;
     int class_count_;
-    int largest_class_ = -1;
+    int largest_class_ = -1, smallest_row_ = INT32_MAX, largest_row_ = 0;
+    std::int64_t labelled_ = 0, long_rows_ = 0, like_points_ = 0;
+    std::string long_example_;
+    std::optional<std::pair<std::int64_t, std::int64_t>> ids_;
 };
 
-struct PlainLayout {
-    std::vector<std::string> train, val;  // folders of pictures
-};
-
-PlainLayout plain_layout(const std::string& dir) {
-    PlainLayout out;
-    static constexpr const char* val_names[] = {"val", "valid", "validation"};
-    const std::string images = join_path(dir, "images");
-    if (is_directory(join_path(images, "train"))) {
-        out.train = {join_path(images, "train")};
-        for (const char* name : val_names)
-            if (out.val.empty() && is_directory(join_path(images, name))) out.val = {join_path(images, name)};
-    } else if (is_directory(join_path(dir, "train/images"))) {
-        out.train = {join_path(dir, "train/images")};
-        for (const char* name : val_names) {
-            const std::string place = join_path(dir, std::string(name) + "/images");
-            if (out.val.empty() && is_directory(place)) out.val = {place};
-        }
-    } else if (is_directory(images)) {
-        out.train = {images};
-    }
-    return out;
+bool has_label_files(const std::string& dir, int depth = 0) {
+    const Listing listing = list_directory(dir);
+    if (std::any_of(listing.files.begin(), listing.files.end(), [](const auto& f) { return ending_of(f) == ".txt"; }))
+        return true;
+    return depth < 3 && std::any_of(listing.folders.begin(), listing.folders.end(), [&](const std::string& f) {
+               return has_label_files(join_path(dir, f), depth + 1);
+           });
 }
 
-std::vector<std::string> read_class_list(const std::string& dir) {
-    std::vector<std::string> out;
-    for (const char* name : {"classes.txt", "labels/classes.txt", "obj.names"}) {
-        const std::string path = join_path(dir, name);
-        if (!is_file(path)) continue;
-        const std::string text = read_whole(path, max_yaml_bytes);
-        require_text(strip_bom(text), path);
-        LineReader lines(strip_bom(text));
-        for (std::string_view line; lines.next(line);)
-            if (!trim(line).empty()) out.emplace_back(trim(line));
-        break;
+// train.txt and val.txt (valid.txt, test.txt) that name pictures.
+YoloParts listed_parts(const std::string& dir) {
+    const auto list = [&](std::initializer_list<const char*> names) -> std::string {
+        for (const char* name : names) {
+            const std::string path = join_path(dir, name);
+            if (!is_file(path)) continue;
+            const std::string head = read_prefix(path, 4096);
+            LineReader lines(strip_bom(head));
+            for (std::string_view line; lines.next(line);)
+                if (!trim(line).empty()) {
+                    if (has_picture_ending(trim(line))) return path;
+                    break;
+                }
+        }
+        return "";
+    };
+    const std::string train = list({"train.txt"}), val = list({"val.txt", "valid.txt", "test.txt"});
+    if (train.empty() || val.empty()) return {};
+    return {{train}, {val}, dir, fmt::format("by lists: {} and {}", base_name(train), base_name(val))};
+}
+
+// images/ with labels/, each with or without train/ and val/ below or above it.
+YoloParts plain_parts(const std::string& dir) {
+    const std::string images = join_path(dir, "images"), labels = join_path(dir, "labels");
+    if (is_directory(images) && is_directory(labels) && has_label_files(labels)) {
+        const std::string train = part_below(images, Role::train);
+        if (train.empty()) {
+            YoloParts listed = listed_parts(dir);
+            return listed.train.empty() ? YoloParts{{images}, {}, dir, ""} : listed;
+        }
+        for (const Role role : {Role::val, Role::test})
+            if (const std::string val = part_below(images, role); !val.empty())
+                return {{train},
+                        {val},
+                        dir,
+                        fmt::format("by folders: {} to train on, {} for validation", printable(base_name(train)),
+                                    printable(base_name(val)))};
+        return {{train}, {}, dir, ""};
     }
-    return out;
+    const std::string train = part_below(dir, Role::train);
+    const auto has = [](const std::string& part) {
+        return is_directory(join_path(part, "images")) && is_directory(join_path(part, "labels"));
+    };
+    if (train.empty() || !has(train)) return {};
+    for (const Role role : {Role::val, Role::test})
+        if (const std::string val = part_below(dir, role); !val.empty() && is_directory(join_path(val, "images")))
+            return {{join_path(train, "images")},
+                    {join_path(val, "images")},
+                    dir,
+                    fmt::format("by folders: {} to train on, {} for validation", printable(base_name(train)),
+                                printable(base_name(val)))};
+    return {{join_path(train, "images")}, {}, dir, ""};
+}
+
+// From the folder of the labels up to the set's own.
+std::vector<std::string> read_class_list(const std::string& dir, const std::string& home, DataSet& set) {
+    for (std::string folder = dir;; folder = parent_path(folder)) {
+        std::vector<std::string> candidates;
+        for (const char* name : {"classes.txt", "labels/classes.txt", "obj.names", "_darknet.labels", "classes.names"})
+            candidates.push_back(join_path(folder, name));
+        std::vector<std::string> named;
+        for (const std::string& name : list_directory(folder).files)
+            if (ending_of(name) == ".names") named.push_back(join_path(folder, name));
+        if (named.size() == 1) candidates.push_back(named[0]);
+        for (const std::string& path : candidates) {
+            if (!is_file(path)) continue;
+            const std::string text = read_whole(path, std::size_t{1} << 20);
+            require_text(strip_bom(text), path);
+            set.files.push_back(path);
+            std::vector<std::string> out;
+            LineReader lines(strip_bom(text));
+            for (std::string_view line; lines.next(line);)
+                if (!trim(line).empty()) out.emplace_back(trim(line));
+            return out;
+        }
+        if (folder == home || home.empty() || !folder.starts_with(home) || folder == parent_path(folder)) return {};
+    }
 }
 
 }  // namespace
@@ -268,53 +334,83 @@ std::string yolo_label_path(const std::string& picture) {
     return path.substr(0, dot) + ".txt";
 }
 
-std::string find_yolo_yaml(const std::string& dir) {
-    for (const char* name : {"data.yaml", "data.yml", "dataset.yaml"})
-        if (is_file(join_path(dir, name))) return join_path(dir, name);
-    std::string found;
-    for (const std::string& name : list_directory(dir).files) {
-        if (!name.ends_with(".yaml") && !name.ends_with(".yml")) continue;
-        const std::string text = read_prefix(join_path(dir, name), max_yaml_bytes);
-        if (!text.starts_with("names:") && text.find("\nnames:") == std::string::npos) continue;
-        if (!found.empty()) return "";  // two candidates: the user has to name one
-        found = join_path(dir, name);
+bool begins_like_labels(const std::string& path) {
+    const std::string text = read_prefix(path, 4096);
+    LineReader lines(strip_bom(text));
+    for (std::string_view line; lines.next(line);) {
+        const auto words = split_blanks(line);
+        if (words.empty()) continue;
+        return words.size() >= 5 &&
+               std::all_of(words.begin(), words.end(), [](std::string_view w) { return parse_double(w).has_value(); });
     }
-    return found;
+    return false;
+}
+
+bool has_labels_beside(const std::string& dir) {
+    const Listing listing = list_directory(dir);
+    std::set<std::string> pictures;
+    for (const std::string& name : listing.files)
+        if (has_picture_ending(name) || !unread_picture_ending(name).empty()) pictures.insert(file_stem(name));
+    if (pictures.empty()) return false;
+    int tried = 0;
+    for (const std::string& name : listing.files)
+        if (ending_of(name) == ".txt" && pictures.contains(file_stem(name)) && tried++ < 50 &&
+            begins_like_labels(join_path(dir, name)))
+            return true;
+    return false;
 }
 
 bool looks_like_yolo(const std::string& dir) {
-    const bool labels = is_directory(join_path(dir, "labels")) || is_directory(join_path(dir, "train/labels"));
-    return labels && !plain_layout(dir).train.empty();
+    return !find_yolo_yaml(dir).empty() || !find_darknet_data(dir).empty() || !plain_parts(dir).train.empty() ||
+           has_labels_beside(dir);
 }
 
-DataSet open_yolo(const std::string& path, const OpenOptions& options) {
+DataSet open_yolo(const std::string& path, const OpenOptions& given, const std::string& home) {
+    OpenOptions options = given;
     DataSet set;
     set.format = "yolo";
     set.root = path;
-    const std::string yaml = is_directory(path) ? find_yolo_yaml(path) : path;
-    PlainLayout places;
+    std::string described = path;
+    if (is_directory(path)) {
+        described = find_yolo_yaml(path);
+        if (described.empty()) described = find_darknet_data(path);
+    }
+    YoloParts parts;
     bool named = true;
-    if (!yaml.empty()) {
-        YoloDescription description = read_yolo_description(yaml);
+    if (!described.empty()) {
+        YoloDescription description = read_yolo_description(described);
         set.classes = std::move(description.classes);
         set.points = description.points;
-        places = {std::move(description.train), std::move(description.val)};
+        if (options.exif_boxes == ExifBoxes::detect) options.exif_boxes = description.exif_boxes;
+        parts = {std::move(description.train), std::move(description.val), description.base,
+                 fmt::format("as {} says", printable(base_name(described)))};
+        set.files.push_back(described);
+        set.files.insert(set.files.end(), description.files.begin(), description.files.end());
+        for (const std::string& note : description.notes)
+            count(set.tallies, "places taken elsewhere than written", note);
     } else {
-        places = plain_layout(path);
-        if (places.train.empty())
-            fail_data(printable(path, 300), "no YOLO set: expected data.yaml, or images/ and labels/");
-        set.classes = read_class_list(path);
+        parts = plain_parts(path);
+        if (parts.train.empty() && has_labels_beside(path)) {
+            parts = listed_parts(path);
+            if (parts.train.empty()) parts = {{path}, {}, path, ""};
+        }
+        if (parts.train.empty())
+            fail_data(printable(path, 300),
+                      "no YOLO set: expected data.yaml, obj.data, images/ and labels/, or .txt files beside pictures");
+        set.classes = read_class_list(path, home, set);
         named = !set.classes.empty();
     }
     SetReader reader(set, options, named ? static_cast<int>(set.classes.size()) : -1);
-    if (places.val.empty()) {
+    if (parts.val.empty()) {
         std::vector<Sample> all;
-        reader.read(places.train, all);
+        reader.read(parts, false, all);
         split_by_order(std::move(all), options.val_fraction, set);
     } else {
-        reader.read(places.train, set.train);
-        reader.read(places.val, set.val);
+        reader.read(parts, false, set.train);
+        reader.read(parts, true, set.val);
+        set.split = parts.split;
     }
+    reader.check_rows();
     for (int i = 0; !named && i <= reader.largest_class(); ++i) set.classes.push_back(fmt::format("class{}", i));
     return set;
 }

@@ -18,7 +18,7 @@ Recipe small_recipe(int side) {
     return r;
 }
 
-PictureStore store_of(std::vector<Image> images, PictureStore::Options options) {
+PictureStore store_of(const std::vector<Image>& images, const PictureStore::Options& options) {
     std::vector<StoredPicture> targets;
     for (std::size_t i = 0; i < images.size(); ++i)
         targets.push_back({std::to_string(i), std::to_string(i), {{}, static_cast<int>(i), nullptr}});

@@ -30,7 +30,7 @@ protected:
         dir_.write("images/a.png", encode_png(ramp(80, 60)));
         dir_.write("images/b.png", encode_png(ramp(40, 30)));
     }
-    DataSet open(const std::string& text, OpenOptions options = {}) const {
+    DataSet open(const std::string& text, const OpenOptions& options = {}) const {
         return open_dataset(dir_.write("annotations/instances.json", text), options);
     }
     std::string refused(const std::string& text, Strictness strictness = Strictness::strict) const {

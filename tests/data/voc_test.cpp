@@ -186,13 +186,8 @@ TEST(DataVoc, MissingAndBrokenPicturesStopOrAreCounted) {
 
 TEST(DataVoc, OrientedPicturesTurnTheirBoxes) {
     // Orientation 6, stored 40x30, upright 30x40.
-    const std::string jpeg = text_of(encode_jpeg(ramp(40, 30)));
-    const std::string exif(
-        "\xFF\xE1\x00\x22"
-        "Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0",
-        36);
     const TemporaryDirectory dir;
-    dir.write("a.jpg", jpeg.substr(0, 2) + exif + jpeg.substr(2));
+    dir.write("a.jpg", fixtures::turned_jpeg(40, 30, 6));
     dir.write("a.xml", annotation(object("cat", "0", "0", "10", "5"), "a.jpg", 40, 30));
     const DataSet stored = open_dataset(dir.path());
     const Sample& turned = stored.train.empty() ? stored.val.at(0) : stored.train[0];

@@ -21,28 +21,16 @@ using fixtures::has;
 using fixtures::ramp;
 using fixtures::refusal;
 using fixtures::TemporaryDirectory;
+using fixtures::turned_jpeg;
 
 namespace fs = std::filesystem;
-
-// A JPEG whose pixels are to be turned; big-endian EXIF.
-std::string turned_jpeg(int width, int height, int orientation) {
-    const std::string jpeg = fixtures::text_of(encode_jpeg(ramp(width, height)));
-    std::string exif(
-        "\xFF\xE1\x00\x22"
-        "Exif\0\0"
-        "MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0",
-        30);
-    exif += static_cast<char>(orientation);
-    exif += std::string("\0\0\0\0\0\0", 6);
-    exif[3] = static_cast<char>(exif.size() - 2);
-    return jpeg.substr(0, 2) + exif + jpeg.substr(2);
-}
 
 // A YOLO set with all that is hard to carry: background, several objects, a turned picture, blanks and brackets in
 // names, equal names in two folders, class names that need quotes.
 void make_source(const TemporaryDirectory& dir) {
     dir.write("data.yaml",
-              "names:\n  0: \"zebra: \\\"big\\\"\"\n  1: caf\xC3\xA9 <&>\n  2: never\ntrain: images/train\nval: "
+              "exif_boxes: stored\nnames:\n  0: \"zebra: \\\"big\\\"\"\n  1: caf\xC3\xA9 <&>\n  2: never\ntrain: "
+              "images/train\nval: "
               "images/val\n");
     dir.write("images/train/a b [1].png", encode_png(ramp(37, 53)));
     dir.write("labels/train/a b [1].txt", "0 0.123456789 0.5 0.1 0.7\n1 0.3333333333 0.6666666 0.25 0.125\n");
@@ -169,7 +157,8 @@ TEST(WriteSet, OnlyIntoNewDirectoriesOutsideTheSource) {
     EXPECT_TRUE(has(refused(out / "link/new"), "lies within"));
     EXPECT_FALSE(fs::exists(dir / "new"));
     // Pictures may lie elsewhere than the description that names them.
-    const std::string yaml = out.write("data.yaml", "names: [x, y, z]\ntrain: " + dir.path() + "/images/train\n");
+    const std::string yaml =
+        out.write("data.yaml", "exif_boxes: stored\nnames: [x, y, z]\ntrain: " + dir.path() + "/images/train\n");
     const DataSet elsewhere = open_dataset(yaml);
     EXPECT_TRUE(lies_within(dir / "images/train/new", elsewhere));
     EXPECT_TRUE(lies_within(out / "new", elsewhere));
@@ -199,7 +188,10 @@ TEST(Lint, ACleanSetHasNoFindings) {
     const TemporaryDirectory dir;
     fixtures::write_small_yolo_set(dir);
     const LintReport report = lint(dir.path(), {});
-    EXPECT_TRUE(report.findings.empty());
+    EXPECT_EQ(report.errors(), 0);
+    ASSERT_EQ(report.findings.size(), 1U);  // y is only validated on
+    EXPECT_EQ(report.findings[0].message, "class y: no training picture has it");
+    EXPECT_TRUE(report.unread.empty());
     EXPECT_EQ(report.train.pictures, 4);
     EXPECT_EQ(report.train.boxes_of_class, (std::vector<std::int64_t>{4, 0}));
     EXPECT_EQ(report.val.pictures_of_class, (std::vector<std::int64_t>{0, 1}));
@@ -255,7 +247,8 @@ TEST(Lint, AMendedCopyIsClean) {
     EXPECT_EQ(mend(before, out / "mended", what), "yolo");
     EXPECT_EQ(what.size(), 3U);  // does not decode, leak, repeated
     const LintReport after = lint(out / "mended", {});
-    EXPECT_TRUE(after.findings.empty()) << after.findings.front().message;
+    ASSERT_EQ(after.findings.size(), 1U);
+    EXPECT_EQ(after.findings[0].message, "class y: no training picture has it");
     EXPECT_EQ(after.train.pictures, 3);
     EXPECT_EQ(after.val.pictures, 1);
 }

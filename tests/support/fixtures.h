@@ -75,6 +75,16 @@ inline Image ramp(int width, int height) {
     return image;
 }
 
+// A JPEG of a ramp whose pixels are to be turned as its EXIF block says (1 to 8); big-endian.
+inline std::string turned_jpeg(int width, int height, int orientation) {
+    const std::string jpeg = text_of(encode_jpeg(ramp(width, height)));
+    const std::string tiff = std::string("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 19) +
+                             static_cast<char>(orientation) + std::string("\0\0\0\0\0\0", 6);
+    const std::string body = std::string("Exif\0\0", 6) + tiff;
+    return jpeg.substr(0, 2) + std::string("\xFF\xE1\0", 3) + static_cast<char>(body.size() + 2) + body +
+           jpeg.substr(2);
+}
+
 // The message of the DataError that `call` throws; a test failure when it throws none.
 template <class Call>
 std::string refusal(Call&& call) {

@@ -123,6 +123,11 @@ std::int64_t parse_integer_value(const std::string& key, const std::string& text
     return value;
 }
 
+bool names_place(const std::string& key, const std::string& value) {
+    if (value.empty() || (key == "data" && value == "synthetic")) return false;
+    return key == "data" || key == "weights" || key == "train_list" || key == "val_list";
+}
+
 const ConfigKey& config_key(const std::string& name) {
     std::vector<std::string> names;
     for (const ConfigKey& k : config_schema()) {

@@ -80,6 +80,8 @@ void add_task_keys(TaskKeys keys);  // before the first Config; Error when a mod
 
 const std::vector<ConfigKey>& config_schema();
 const ConfigKey& config_key(const std::string& name_or_alias);  // ConfigError with the nearest name
+// Whether this value of the key is a path: of data, weights, a list.
+bool names_place(const std::string& key, const std::string& value);
 
 struct ConfigValue {
     std::string value;

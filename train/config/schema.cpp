@@ -33,7 +33,9 @@ std::vector<ConfigKey> common_keys() {
         text("data", "", "data set: a directory or data.yaml, or `synthetic` for shapes made in memory", {"data_root"})
             .in_train()
             .decides_outcome(),
-        choice("format", {"detect", "voc", "yolo", "coco", "tiny-imagenet", "folder"}, "of the data set").in_train(),
+        choice("format", {"detect", "voc", "yolo", "coco", "mot", "labelme", "masks", "tiny-imagenet", "folder"},
+               "of the data set")
+            .in_train(),
         choice("model", models(),
                "network: tiny (five conv blocks) or toy (the 24 convolutions of YOLOv1) put out one box, a resnet "
                "classes"),
@@ -118,6 +120,16 @@ std::vector<ConfigKey> common_keys() {
         integer("val_images", 0, 0, 1 << 20, "the same for validation; synthetic 400").in_train(),
         number("val_fraction", 0.2, 0, 0.9, "of a data set without a split: the last ones in byte order of path")
             .in_train(),
+        text("train_list", "", "text file of the names of the pictures to train on, instead of the set's own split")
+            .in_train()
+            .decides_outcome(),
+        text("val_list", "", "the same for validation; with one list the rest is the other part")
+            .in_train()
+            .decides_outcome(),
+        text("val_match", "",
+             "regular expression (ECMAScript): pictures in whose path below the set it is found are for validation")
+            .in_train()
+            .decides_outcome(),
         text("multi_scale", "", "sides of the picture, one drawn for every batch, as 96,112,128; empty: `image`")
             .in_train()
             .of_group("geometry"),
@@ -172,8 +184,13 @@ std::vector<ConfigKey> common_keys() {
             .in_train()
             .decides_nothing(),
         text("thresholds", "", "of the doctor's rules, as D36.norm=5000,D52=off").decides_nothing(),
-        choice("exif_boxes", {"stored", "upright"}, "frame of the labels of pictures with an EXIF orientation")
+        choice("exif_boxes", {"detect", "stored", "upright"},
+               "frame of the labels of pictures with an EXIF orientation; detect: an error where nothing tells")
             .of_group("objects"),
+        choice("yolo_rows", {"detect", "polygons", "keypoints"},
+               "what YOLO rows of more than five numbers are; detect: an error where nothing tells")
+            .of_group("objects"),
+        integer("class_base", 0, 0, 1, "number of the first class in YOLO labels").of_group("objects"),
     };
 }
 

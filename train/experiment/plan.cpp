@@ -122,7 +122,7 @@ private:
             if (own_keys.contains(s.key))
                 throw ConfigError(fmt::format("'{}' is the experiment's own: expected {}", key.Scalar(),
                                               s.key == "seed" ? "`seeds` at the top of the file" : "none"));
-            s.value = s.key == "data" || s.key == "weights" ? place(value) : value;
+            s.value = names_place(s.key, value) ? place(value) : value;
             Config().set(s.key, s.value, "check");
         } catch (const ConfigError& e) {
             fail(key, "{}", e.what());

@@ -90,7 +90,7 @@ PlannedRun planned(const Plan& plan, std::size_t set, std::size_t arm, std::int6
     for (const auto& [key, v] : run.config.all()) {
         if (is_made_up(v.origin)) continue;
         // A run can be made again from any place.
-        const bool place = (key == "data" && v.value != "synthetic") || key == "weights";
+        const bool place = names_place(key, v.value);
         run.words.push_back(key + "=" +
                             (place ? std::filesystem::absolute(v.value).lexically_normal().string() : v.value));
     }

@@ -105,7 +105,7 @@ std::string Contents::of(const Config& config) {
     for (const auto& [key, v] : config.all()) {
         // Only what differs from the default: a key that a later version brings does not orphan what is there.
         if (!decides(key) || v.value == config_key(key).default_value) continue;
-        const bool place = (key == "data" && v.value != "synthetic") || key == "weights";
+        const bool place = names_place(key, v.value);
         text += fmt::format("{}={}\n", key, place ? print_of(v.value) : v.value);
     }
     return text + fmt::format("solobox={}\nkernels={}\n", SOLOBOX_VERSION, solobox::name_of(active_kernels()));

@@ -25,12 +25,27 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
+// Where data and lists lie, whatever directory the run is gone on with from.
+Config with_full_paths(Config config) {
+    for (const auto& [key, v] : config.all()) {
+        const std::string& value = v.value;
+        if (!names_place(key, value)) continue;
+        std::error_code error;
+        const std::string full = std::filesystem::absolute(value, error).lexically_normal().string();
+        if (!error && full != value) config.set(key, full, config.at(key).origin);
+    }
+    return config;
+}
+
 // What a run was begun with is what it goes on with: places, names and threads aside.
 void refuse_other_settings(const std::string& place, const Config& config) {
     refuse_overfit_run(place, "run");
     const Config before = read_config(place + "/args.yaml");
+    const Config now = with_full_paths(config);
     for (const auto& [key, v] : config.all())
-        if (config_key(key).decides != Decides::nothing && key != "classes" && v.value != before.at(key).value)
+        // A run of an older version has its paths as they were written.
+        if (config_key(key).decides != Decides::nothing && key != "classes" && v.value != before.at(key).value &&
+            now.at(key).value != before.at(key).value)
             throw ConfigError(fmt::format("{} holds a run with {}={}, not {}: another directory begins a new run",
                                           place, key, before.at(key).value, v.value));
 }
@@ -93,7 +108,7 @@ RunDirectory begin_run(Learner& learner, const RunDirectory::Place& place, const
                        const Json& parent) {
     RunDirectory run(place);
     run.lock();
-    run.write_inputs(words, learner.config());
+    run.write_inputs(words, with_full_paths(learner.config()));
     run.write_text("events.jsonl", "");
     write_classes(run, learner.class_names());
     if (!parent.is_null()) run.write_text("parent.json", parent.dump(2) + "\n");

@@ -23,14 +23,7 @@ SyntheticPart synthetic_part(const Config& config, bool training);
 
 // train_images, val_images: so many of them, evenly spread over the order of the paths, so that a set that is sorted by
 // class keeps its classes. ConfigError when there are fewer.
-template <class T>
-std::vector<T> limited(std::vector<T> all, const Config& config, const char* key) {
-    const auto n = static_cast<std::size_t>(config.integer(key));
-    if (n == 0 || n == all.size()) return all;
-    check_enough(n, all.size(), key);
-    std::vector<T> some;
-    for (std::size_t i = 0; i < n; ++i) some.push_back(std::move(all[i * all.size() / n]));
-    return some;
-}
+// by_class: from every class its share, so that none is missed where there are as many pictures as classes.
+std::vector<Sample> limited(std::vector<Sample> all, const Config& config, const char* key, bool by_class);
 
 }  // namespace solobox

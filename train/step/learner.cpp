@@ -47,6 +47,17 @@ BatchPlan Learner::plan_of(const Stage& stage) const {
     return plan;
 }
 
+LiftVerdict Learner::judge(double score) const {
+    LiftVerdict v = judge(score, blind_, data_.val->size());
+    // Some pictures may be in both by mistake; where they are many, the score is about what was learned by heart.
+    if (10 * data_.val_in_train > data_.val->size())
+        v = {"WARN", v.facts,
+             fmt::format("{} of the {} validation pictures are training pictures: what it has learned about others is "
+                         "not measured.",
+                         data_.val_in_train, data_.val->size())};
+    return v;
+}
+
 LiftVerdict Learner::judge(double score, const std::vector<Blind>& blind, std::size_t pictures) const {
     constexpr std::size_t few = 8;
     LiftVerdict v = task_->judge(score, blind, pictures);

@@ -69,7 +69,7 @@ public:
     std::vector<std::string> introduction() const;              // of the data, in a few lines
     // What a score on so many pictures says; of fewer than eight only that they are too few.
     LiftVerdict judge(double score, const std::vector<Blind>& blind, std::size_t pictures) const;
-    LiftVerdict judge(double score) const { return judge(score, blind_, data_.val->size()); }  // of validation
+    LiftVerdict judge(double score) const;  // of validation; none when those are training pictures
     std::vector<std::string> class_names() const { return task_->class_names(data_); }
 
 private:

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "data/image/image.h"
+#include "data/sets/parts.h"
 #include "data/sets/synthetic.h"
 #include "data/text.h"
 #include "train/step/data_setup.h"
@@ -138,6 +139,24 @@ std::vector<std::string> notes_of(const std::vector<Tally>& tallies, Need need) 
     return notes;
 }
 
+// A part without a picture to learn from, or to measure on, and why it has none.
+void refuse_empty_parts(const std::string& place, const Task& task, std::size_t train, std::size_t val,
+                        const std::vector<Tally>& tallies) {
+    if (task.needs() == Need::picture_class) return;
+    for (const auto& [name, n] : {std::pair{"training", train}, std::pair{"validation", val}}) {
+        if (n > 0) continue;
+        std::vector<Tally> refused;
+        for (const Tally& t : tallies)
+            if (t.kind == TallyKind::refused) refused.push_back(t);
+        const std::string why = reasons_of(refused, 2);
+        throw DataError(fmt::format("{}: no usable {} picture with a {} in it{}{}", place, name,
+                                    task.needs() == Need::points ? "key point"
+                                    : task.needs() == Need::mask ? "mask"
+                                                                 : "box",
+                                    why.empty() ? "" : ": ", why));
+    }
+}
+
 Extent largest_of(const std::vector<Extent>& sizes) {
     Extent most;
     for (const Extent& s : sizes) most = {std::max(most.height, s.height), std::max(most.width, s.width)};
@@ -169,17 +188,23 @@ Split open_split(const Config& c, const Task& task) {
             throw DataError(fmt::format(
                 "{}: its labels have no key points: a YOLO set names them with kpt_shape in its data.yaml", place));
         const auto some = [&](const std::vector<Sample>& all, const char* key) {
-            return limited(learnable(all, c, task.needs(), tallies), c, key);
+            return limited(learnable(all, c, task.needs(), tallies), c, key, task.needs() == Need::picture_class);
         };
-        d.train = file_store(c, task, some(set.train, "train_images"), true, train_size, tallies);
-        d.val = file_store(c, task, some(set.val, "val_images"), false, val_size, tallies);
+        const std::vector<Sample> train = some(set.train, "train_images"), val = some(set.val, "val_images");
+        refuse_empty_parts(place, task, train.size(), val.size(), tallies);
+        if (!set.split.empty()) d.notes.push_back("split: " + set.split);
+        if (const auto both = pictures_in_both(train, val); !both.empty()) {
+            d.val_in_train = both.size();
+            d.notes.push_back(
+                fmt::format("the same pictures are in training and validation: {} of the {} validation "
+                            "pictures are training pictures (first: {})",
+                            both.size(), val.size(), both.front().second));
+        }
+        d.train = file_store(c, task, train, true, train_size, tallies);
+        d.val = file_store(c, task, val, false, val_size, tallies);
     }
-    if (task.needs() != Need::picture_class)
-        for (const auto& [name, store] : {std::pair{"training", d.train.get()}, std::pair{"validation", d.val.get()}})
-            if (store->size() == 0)
-                throw DataError(fmt::format("{}: no usable {} picture with a {} in it", place, name,
-                                            task.needs() == Need::points ? "key point" : "box"));
-    d.notes = notes_of(tallies, task.needs());
+    refuse_empty_parts(place, task, d.train->size(), d.val->size(), tallies);
+    for (std::string& note : notes_of(tallies, task.needs())) d.notes.push_back(std::move(note));
     task.check_data(d);
     return d;
 }

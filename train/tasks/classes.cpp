@@ -21,6 +21,14 @@ std::array<double, 3> three_numbers(const Config& c, const std::string& key) {
     return {values[0], values[1], values[2]};
 }
 
+// Pictures are in 0..1 here; PyTorch's own numbers are often written for 0..255.
+void refuse_bytes(const Config& c, const std::string& key, const std::array<double, 3>& values, double most) {
+    if (*std::max_element(values.begin(), values.end()) <= most) return;
+    throw ConfigError(
+        fmt::format("{}={}: numbers of the scale 0..255, pictures are in 0..1 here: {}={:.4g},{:.4g},{:.4g}", key,
+                    c.text(key), key, values[0] / 255, values[1] / 255, values[2] / 255));
+}
+
 Recipe crop_recipe(const Config& c) {
     Recipe r;
     const int side = static_cast<int>(c.integer("image"));
@@ -28,6 +36,7 @@ Recipe crop_recipe(const Config& c) {
     r.size = {side, side};
     r.antialias = c.flag("antialias");
     r.mean = three_numbers(c, "mean"), r.deviation = three_numbers(c, "std");
+    refuse_bytes(c, "mean", r.mean, 1), refuse_bytes(c, "std", r.deviation, 8);
     for (const double d : r.deviation)
         if (!(d > 0)) throw ConfigError(fmt::format("std={}: expected numbers above 0", c.text("std")));
     r.augment = common_augmentation(c);

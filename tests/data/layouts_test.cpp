@@ -1,0 +1,678 @@
+// What real people's directories look like: every kind of layout and quirk that was met, in variants made here. Nothing
+// may be read in part without a word.
+#include <cmath>
+
+#include "data/sets/dataset.h"
+#include "data/sets/labelme.h"
+#include "data/sets/lint.h"
+#include "data/sets/mot.h"
+#include "data/sets/parts.h"
+#include "data/sets/yolo.h"
+#include "data/text.h"
+#include "tests/support/fixtures.h"
+
+namespace solobox {
+namespace {
+
+using namespace fixtures;
+
+std::vector<std::uint8_t> picture(int i) { return encode_png(ramp(40 + i, 30)); }
+
+std::string voc_of(const std::string& name, const std::string& thing = "cat") {
+    return "<annotation><filename>" + name + "</filename><object><name>" + thing +
+           "</name><bndbox><xmin>2</xmin><ymin>3</ymin><xmax>20</xmax><ymax>25</ymax></bndbox></object></annotation>";
+}
+
+const char* const a_box = "0 0.5 0.5 0.4 0.4\n";
+
+std::vector<std::string> names_of(const std::vector<Sample>& samples) {
+    std::vector<std::string> out;
+    for (const Sample& s : samples) out.push_back(base_name(s.path));
+    return out;
+}
+
+std::int64_t findings_of(const LintReport& r, const std::string& kind, const std::string& words, bool error) {
+    return std::count_if(r.findings.begin(), r.findings.end(), [&](const Finding& f) {
+        return f.kind == kind && f.error == error && (f.message + " " + f.place).find(words) != std::string::npos;
+    });
+}
+
+using Names = std::vector<std::string>;
+
+// ---- the whole tree is looked at
+
+TEST(Layouts, YearsOfVocAreOneSetEachWithItsOwnLists) {
+    const TemporaryDirectory dir;
+    for (const char* year : {"VOC2007", "VOC2012"}) {
+        const std::string home = std::string("VOCdevkit/") + year + "/";
+        for (int i = 0; i < 3; ++i) {
+            const std::string name = std::string(year) + std::to_string(i);
+            dir.write(home + "JPEGImages/" + name + ".png", picture(i));
+            dir.write(home + "Annotations/" + name + ".xml", voc_of(name + ".png", i == 0 ? "dog" : "cat"));
+        }
+        dir.write(home + "ImageSets/Main/train.txt", std::string(year) + "0\n" + year + "1\n");
+        dir.write(home + "ImageSets/Main/val.txt", std::string(year) + "2\n");
+    }
+    const DataSet set = open_dataset(dir.path());
+    EXPECT_EQ(set.format, "voc");
+    EXPECT_EQ(set.classes, (Names{"cat", "dog"}));
+    EXPECT_EQ(names_of(set.train), (Names{"VOC20070.png", "VOC20071.png", "VOC20120.png", "VOC20121.png"}));
+    EXPECT_EQ(names_of(set.val), (Names{"VOC20072.png", "VOC20122.png"}));
+    EXPECT_EQ(set.train[0].objects.at(0).class_id, 1);
+    // Without a word about years or parts they are two sets.
+    std::filesystem::rename(dir / "VOCdevkit/VOC2007", dir / "VOCdevkit/mine");
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir.path()); }), "several voc sets below"));
+    EXPECT_EQ(open_dataset(dir / "VOCdevkit/mine").train.size(), 2U);
+}
+
+TEST(Layouts, AnnotationsInFoldersOfTheirOwnForEachPart) {
+    const TemporaryDirectory dir;
+    for (const auto& [part, i] : {std::pair{"train", 0}, {"train", 1}, {"val", 2}}) {
+        const std::string name = std::to_string(i);
+        dir.write(std::string("images/") + part + "/" + name + ".png", picture(i));
+        dir.write(std::string("annotations/") + part + "/" + name + ".xml", voc_of(name + ".png"));
+    }
+    const DataSet set = open_dataset(dir.path());
+    EXPECT_EQ(names_of(set.train), (Names{"0.png", "1.png"}));
+    EXPECT_EQ(names_of(set.val), (Names{"2.png"}));
+    EXPECT_TRUE(has(set.split, "by folders"));
+}
+
+TEST(Layouts, TextBesidePicturesInFoldersForEachPart) {
+    const TemporaryDirectory dir;
+    dir.write("classes.txt", "cat\ndog\n");
+    for (const auto& [part, i] : {std::pair{"Training", 0}, {"Training", 1}, {"Validation", 2}, {"Testing", 3}}) {
+        dir.write(fmt::format("{}/p{}.png", part, i), picture(i));
+        dir.write(fmt::format("{}/p{}.txt", part, i), "1 0.5 0.5 0.4 0.4\n");
+    }
+    const DataSet set = open_dataset(dir.path());
+    EXPECT_EQ(set.format, "yolo");
+    EXPECT_EQ(set.classes, (Names{"cat", "dog"}));
+    EXPECT_EQ(set.train.size(), 2U);
+    EXPECT_EQ(names_of(set.val), (Names{"p2.png"}));
+    EXPECT_EQ(set.val[0].objects.at(0).class_id, 1);
+    EXPECT_TRUE(has(set.split, "Testing is a third part"));
+    const LintReport report = lint(dir.path(), {});
+    EXPECT_EQ(report.errors(), 0);
+    ASSERT_FALSE(report.unread.empty());
+    EXPECT_TRUE(has(report.unread[0].what, "a part for testing"));
+    EXPECT_TRUE(report.unread[0].expected);
+}
+
+TEST(Layouts, LooseFoldersOfOneLabellerAreOneSet) {
+    const TemporaryDirectory dir;
+    dir.write("classes.txt", "bird\n");
+    for (int i = 0; i < 4; ++i) {
+        dir.write(fmt::format("day{}/p{}.png", i % 2, i), picture(i));
+        dir.write(fmt::format("day{}/p{}.txt", i % 2, i), a_box);
+    }
+    const DataSet set = open_dataset(dir.path());
+    EXPECT_EQ(set.classes, (Names{"bird"}));
+    EXPECT_EQ(set.train.size() + set.val.size(), 4U);
+    // Texts beside pictures that are no boxes leave class folders what they are.
+    const TemporaryDirectory captions;
+    for (const char* name : {"cat/1", "cat/2", "dog/1"}) {
+        captions.write(std::string(name) + ".png", picture(static_cast<int>(std::string(name).size())));
+        captions.write(std::string(name) + ".txt", "a picture of an animal\n");
+    }
+    EXPECT_EQ(open_dataset(captions.path()).format, "folder");
+    EXPECT_EQ(lint(captions.path(), {}).unread.size(), 2U);  // the texts of each folder
+}
+
+TEST(Layouts, DarknetSetsWhereverTheirPathsBegin) {
+    const TemporaryDirectory dir;
+    for (int i = 0; i < 3; ++i) {
+        dir.write(fmt::format("work/img/air{}.png", i), picture(i));
+        dir.write(fmt::format("work/img/air{}.txt", i), a_box);
+    }
+    dir.write("work/obj.names", "airplane\nbird\n");
+    dir.write("work/obj.data",
+              "# Yolo_mark\nclasses = 2\ntrain  = data/train.txt\nvalid = data/valid.txt\n"
+              "names = data/obj.names\nbackup = backup/\n");
+    dir.write("work/train.txt", "data/img/air0.png\ndata/img/air1.png\n");
+    dir.write("work/valid.txt", "data\\img\\air2.png\r\n");
+    const DataSet set = open_dataset(dir / "work");
+    EXPECT_EQ(set.classes, (Names{"airplane", "bird"}));
+    EXPECT_EQ(names_of(set.train), (Names{"air0.png", "air1.png"}));
+    EXPECT_EQ(names_of(set.val), (Names{"air2.png"}));
+    EXPECT_EQ(tally_of(set.tallies, "taken elsewhere"), 3);  // train, valid, names
+    EXPECT_EQ(open_dataset(dir / "work/obj.data").train.size(), 2U);
+    EXPECT_EQ(open_dataset(dir.path()).train.size(), 2U);  // one folder further up
+    dir.write("work/obj.data", "classes = 3\ntrain = train.txt\nnames = obj.names\n");
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir / "work"); }), "line 3: classes is 3"));
+    dir.write("work/obj.data", "classes = 2\ntrain = nowhere.txt\nnames = obj.names\n");
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir / "work"); }), "line 2: train: nowhere.txt does not exist"));
+}
+
+TEST(Layouts, ListsBesideImagesAndLabelsAreTheSplit) {
+    const TemporaryDirectory dir;
+    for (int i = 0; i < 5; ++i) {
+        dir.write(fmt::format("images/{}.png", i), picture(i));
+        dir.write(fmt::format("labels/{}.txt", i), a_box);
+    }
+    dir.write("train.txt", "./images/4.png\nimages/0.png\n");
+    dir.write("val.txt", "images/2.png\n");
+    const DataSet set = open_dataset(dir.path());
+    EXPECT_EQ(names_of(set.train), (Names{"0.png", "4.png"}));
+    EXPECT_EQ(names_of(set.val), (Names{"2.png"}));
+    // Two pictures are in no list: said.
+    const LintReport report = lint(dir.path(), {});
+    EXPECT_EQ(findings_of(report, "unread", "2 pictures in images/", false), 1);
+}
+
+TEST(Layouts, TwoLayoutsAreAnErrorThatNamesBoth) {
+    const TemporaryDirectory dir;
+    for (int i = 0; i < 2; ++i) {
+        dir.write(fmt::format("images/{}.png", i), picture(i));
+        dir.write(fmt::format("labels/{}.txt", i), a_box);
+        dir.write(fmt::format("annotations/{}.xml", i), voc_of(std::to_string(i) + ".png"));
+    }
+    const std::string both = refusal([&] { open_dataset(dir.path()); });
+    EXPECT_TRUE(has(both, "voc") && has(both, "yolo") && has(both, "format="));
+    OpenOptions options;
+    options.format = "voc";
+    EXPECT_EQ(open_dataset(dir.path(), options).classes, (Names{"cat"}));
+    options.format = "yolo";
+    EXPECT_EQ(open_dataset(dir.path(), options).classes, (Names{"class0"}));
+    const TemporaryDirectory apart;
+    apart.write("a/p.png", picture(0));
+    apart.write("a/p.xml", voc_of("p.png"));
+    apart.write("b/instances.json", R"({"images": [], "annotations": [], "categories": []})");
+    const std::string message = refusal([&] { open_dataset(apart.path()); });
+    EXPECT_TRUE(has(message, "/a (voc)") && has(message, "/b (coco)"));
+}
+
+TEST(Layouts, RoboflowCocoWithThreeParts) {
+    const TemporaryDirectory dir;
+    for (const char* part : {"train", "valid", "test"}) {
+        const std::string home = std::string(part) + "/";
+        dir.write(home + "p.png", picture(part[0]));
+        dir.write(home + "_annotations.coco.json",
+                  R"({"images": [{"id": 0, "file_name": "p.png"}], "categories": [{"id": 0, "name": "x"}],
+                      "annotations": [{"id": 0, "image_id": 0, "category_id": 0, "bbox": [1, 1, 9, 9]}]})");
+    }
+    const LintReport report = lint(dir.path(), {});
+    EXPECT_EQ(report.train.pictures, 1);
+    EXPECT_EQ(report.val.pictures, 1);
+    EXPECT_EQ(report.errors(), 0);
+    EXPECT_TRUE(has(report.unread.at(0).what, "in test/"));
+}
+
+TEST(Layouts, ClassFoldersOneFolderDownAndFoldersThatAreNoClass) {
+    const TemporaryDirectory dir;
+    for (const char* name : {"PetImages/Cat/1.png", "PetImages/Cat/2.png", "PetImages/Dog/1.png"})
+        dir.write(name, picture(static_cast<int>(std::string(name).size())));
+    EXPECT_EQ(open_dataset(dir.path()).classes, (Names{"Cat", "Dog"}));
+    const TemporaryDirectory photos;
+    photos.write("obj_train_data/1.png", picture(1));
+    const std::string message = refusal([&] { open_dataset(photos.path()); });
+    EXPECT_TRUE(has(message, "no known data set") && has(message, "1 .png"));
+}
+
+TEST(Layouts, WhatIsNotReadIsCounted) {
+    const TemporaryDirectory dir;
+    write_small_yolo_set(dir);
+    dir.write("README.md", "words");
+    dir.write("Thumbs.db", "x");
+    for (int i = 0; i < 7; ++i) dir.write(fmt::format("more/{}.png", i), picture(i));
+    dir.write("more/table.csv", "a,b\n1,2\n");
+    LintReport report = lint(dir.path(), {});
+    EXPECT_EQ(findings_of(report, "unread", "7 pictures in more/", true), 1);  // more than the 5 that were read
+    EXPECT_EQ(findings_of(report, "unread", "1 .csv files in more/", false), 1);
+    for (int i = 2; i < 7; ++i) std::filesystem::remove(dir / fmt::format("more/{}.png", i));
+    report = lint(dir.path(), {});
+    EXPECT_EQ(findings_of(report, "unread", "2 pictures in more/", false), 1);
+    EXPECT_EQ(report.errors(), 0);
+}
+
+// ---- two meanings
+
+TEST(Layouts, LongYoloRowsThatCanBeKeyPoints) {
+    const char* const rows[] = {
+        "0 0.5 0.5 0.4 0.4 0.4 0.4 0.6 0.4 0.5 0.6 0.45 0.55 0.55 0.55\n",  // five points of two numbers
+        "0 0.5 0.5 0.4 0.4 0.4 0.4 1 0.6 0.4 1 0.5 0.6 1 0.45 0.5 1\n",     // four with a visibility that could be an x
+    };
+    for (const char* row : rows) {
+        SCOPED_TRACE(row);
+        const TemporaryDirectory dir;
+        dir.write("images/a.png", picture(0));
+        dir.write("images/b.png", picture(1));
+        dir.write("labels/a.txt", row);
+        dir.write("labels/b.txt", row);
+        const std::string message = refusal([&] { open_dataset(dir.path()); });
+        EXPECT_TRUE(has(message, "kpt_shape") && has(message, "yolo_rows=") && has(message, "line 1"));
+        OpenOptions options;
+        options.yolo_rows = YoloRows::keypoints;
+        DataSet set = open_dataset(dir.path(), options);
+        EXPECT_NEAR(set.train.at(0).objects.at(0).x2 - set.train[0].objects[0].x1, 0.4 * set.train[0].width, 1e-9);
+        EXPECT_EQ(set.train[0].objects[0].points.size(), static_cast<std::size_t>(set.points.count));
+        options.yolo_rows = YoloRows::polygons;
+        set = open_dataset(dir.path(), options);
+        EXPECT_GT(set.train.at(0).objects.at(0).x2, 0.59 * set.train[0].width);
+        EXPECT_EQ(tally_of(set.tallies, "polygons"), 2);
+    }
+    // Numbers of corners that differ are those of polygons; a visibility of 2 is of no polygon.
+    const TemporaryDirectory dir;
+    dir.write("images/a.png", picture(0));
+    dir.write("labels/a.txt", "0 0.5 0.5 0.4 0.4 0.45 0.5\n0 0.5 0.5 0.4 0.4 0.45 0.5 0.5 0.55\n");
+    EXPECT_EQ(tally_of(open_dataset(dir.path()).tallies, "polygons"), 2);
+    dir.write("labels/a.txt", "0 0.5 0.5 0.4 0.4 0.4 0.4 2 0.6 0.4 1\n");
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir.path()); }), "kpt_shape: [2, 3]"));
+    dir.write("labels/a.txt", "0 0.5 0.5 0.4 0.4 0.4 0.4 2\n");
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir.path()); }), "kpt_shape: [1, 3]"));
+}
+
+TEST(Layouts, TheFrameOfTurnedPictures) {
+    // YOLO: nothing tells.
+    const TemporaryDirectory yolo;
+    yolo.write("images/a.jpg", turned_jpeg(40, 30, 8));
+    yolo.write("images/b.jpg", turned_jpeg(40, 30, 3));
+    yolo.write("labels/a.txt", "0 0.25 0.5 0.5 1\n");
+    yolo.write("labels/b.txt", "");  // background: no matter
+    EXPECT_TRUE(has(refusal([&] { open_dataset(yolo.path()); }), "exif_boxes=upright"));
+    OpenOptions options;
+    options.exif_boxes = ExifBoxes::upright;
+    DataSet set = open_dataset(yolo.path(), options);
+    EXPECT_EQ(set.train.at(0).objects.at(0).x2, 15);  // of 30 x 40
+    EXPECT_EQ(tally_of(set.tallies, "taken upright"), 1);
+    options.exif_boxes = ExifBoxes::stored;
+    EXPECT_EQ(tally_of(open_dataset(yolo.path(), options).tallies, "taken as stored"), 1);
+    yolo.write("data.yaml", "names: [x]\ntrain: images\nexif_boxes: stored\n");
+    EXPECT_EQ(tally_of(open_dataset(yolo.path()).tallies, "taken as stored"), 1);
+    // VOC without a size: the frame that keeps the boxes inside.
+    const TemporaryDirectory voc;
+    const auto boxed = [](int right, int bottom) {
+        return fmt::format(
+            "<annotation><filename>a.jpg</filename><object><name>x</name><bndbox><xmin>1</xmin>"
+            "<ymin>1</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object></annotation>",
+            right, bottom);
+    };
+    voc.write("a.jpg", turned_jpeg(40, 30, 6));
+    voc.write("a.xml", boxed(38, 20));  // only in 40 x 30
+    EXPECT_EQ(tally_of(open_dataset(voc.path()).tallies, "taken as stored"), 1);
+    voc.write("a.xml", boxed(20, 38));  // only in 30 x 40
+    EXPECT_EQ(tally_of(open_dataset(voc.path()).tallies, "taken upright"), 1);
+    voc.write("a.xml", boxed(20, 20));  // in both
+    EXPECT_TRUE(has(refusal([&] { open_dataset(voc.path()); }), "exif_boxes"));
+}
+
+TEST(Layouts, IdsThatCountFromOne) {
+    const TemporaryDirectory dir;
+    dir.write("classes.txt", "a\nb\nc\n");
+    for (int i = 0; i < 3; ++i) {
+        dir.write(fmt::format("images/{}.png", i), picture(i));
+        dir.write(fmt::format("labels/{}.txt", i), fmt::format("{} 0.5 0.5 0.4 0.4\n", i + 1));
+    }
+    const std::string message = refusal([&] { open_dataset(dir.path()); });
+    EXPECT_TRUE(has(message, "class id 3 is out of range") && has(message, "class_base=1"));
+    OpenOptions options;
+    options.class_base = 1;
+    const DataSet set = open_dataset(dir.path(), options);
+    EXPECT_EQ(set.classes.size(), 3U);
+    EXPECT_EQ(set.train.at(0).objects.at(0).class_id, 0);
+    dir.write("labels/0.txt", a_box);
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir.path(), options); }), "class id 0, but class_base=1"));
+    // Without names they are only suspicious.
+    std::filesystem::remove(dir / "classes.txt");
+    dir.write("labels/0.txt", "1 0.5 0.5 0.4 0.4\n");
+    EXPECT_EQ(
+        findings_of(lint(dir.path(), {}), "class", "class0: no picture has it (do the ids count from one?", false), 1);
+}
+
+// ---- clean although something was lost
+
+TEST(Layouts, PicturesOfKindsThatAreNotReadAreAnError) {
+    const TemporaryDirectory yolo;
+    write_small_yolo_set(yolo);
+    yolo.write("images/train/x.webp", "RIFF");
+    yolo.write("images/train/y.TIF", "II*");
+    const DataSet set = open_dataset(yolo.path());
+    EXPECT_EQ(tally_of(set.tallies, "kinds that are not read"), 2);
+    LintReport report = lint(yolo.path(), {});
+    EXPECT_EQ(findings_of(report, "unusable", "a tif picture", true), 1);
+    EXPECT_EQ(report.errors(), 2);
+    OpenOptions options;
+    options.skip_bad = true;
+    EXPECT_EQ(lint(yolo.path(), options).errors(), 0);
+    // In class folders, below them, and where nothing else is.
+    const TemporaryDirectory folder;
+    for (const char* name : {"a/1.png", "a/2.png", "b/1.png", "b/2.png"})
+        folder.write(name, picture(2 * name[2] + name[0]));
+    folder.write("a/deep/3.gif", "GIF89a");
+    folder.write("c/only.heic", "x");
+    EXPECT_EQ(lint(folder.path(), {}).errors(), 2);
+    // Its label names it.
+    const TemporaryDirectory voc;
+    voc.write("JPEGImages/1.png", picture(1));
+    voc.write("Annotations/1.xml", voc_of("1.png"));
+    voc.write("JPEGImages/2.webp", "RIFF");
+    voc.write("Annotations/2.xml", voc_of("2.webp"));
+    EXPECT_TRUE(has(refusal([&] { open_dataset(voc.path()); }), "2.webp is of a kind that is not read"));
+}
+
+TEST(Layouts, APartWithoutABoxIsAnError) {
+    const TemporaryDirectory dir;
+    write_small_yolo_set(dir);
+    dir.write("labels/val/v.txt", "");
+    EXPECT_EQ(findings_of(lint(dir.path(), {}), "part", "val: no box in any of its 1 pictures", true), 1);
+    // Its labels stand beside where they belong.
+    std::filesystem::rename(dir / "labels/val", dir / "labels/validation");
+    dir.write("labels/validation/v.txt", a_box);
+    const LintReport report = lint(dir.path(), {});
+    EXPECT_EQ(findings_of(report, "unusable", "labels/validation has files of their names: call it val", true), 1);
+    // Classes that nothing has.
+    const TemporaryDirectory unused;
+    write_small_yolo_set(unused);
+    unused.write("data.yaml", "names: [x, y, z]\ntrain: images/train\nval: images/val\n");
+    EXPECT_EQ(findings_of(lint(unused.path(), {}), "class", "class z: no picture has it", false), 1);
+}
+
+TEST(Layouts, ValidationThatIsTrainingIsFoundByFileAndByContent) {
+    const TemporaryDirectory dir;
+    write_small_yolo_set(dir);
+    DataSet set = open_dataset(dir.path());
+    EXPECT_TRUE(pictures_in_both(set.train, set.val).empty());
+    dir.write("images/val/copy.png", read_text(dir / "images/train/2.png"));
+    std::filesystem::create_symlink(dir / "images/train/0.png", dir / "images/val/link.png");
+    for (const char* name : {"copy", "link"}) dir.write(std::string("labels/val/") + name + ".txt", a_box);
+    set = open_dataset(dir.path());
+    const auto both = pictures_in_both(set.train, set.val);
+    ASSERT_EQ(both.size(), 2U);
+    EXPECT_TRUE(has(both[0].first, "2.png") && has(both[0].second, "copy.png"));
+    dir.write("data.yaml", "names: [x, y]\ntrain: images/train\nval: [images/train]\n");
+    set = open_dataset(dir.path());
+    EXPECT_EQ(pictures_in_both(set.train, set.val).size(), 4U);
+    EXPECT_EQ(lint(dir.path(), {}, {}, Look::headers).leaks.size(), 4U);
+}
+
+TEST(Layouts, NearlyEqualPicturesOnBothSides) {
+    const TemporaryDirectory dir;
+    Image scene = ramp(96, 72);
+    for (int i = 0; i < 3; ++i) {
+        // A patch moves over the scene, as in the frames of a video.
+        Image frame = scene;
+        for (int y = 20; y < 28; ++y)
+            for (int x = 10 + 3 * i; x < 18 + 3 * i; ++x)
+                for (int c = 0; c < 3; ++c) frame.rgb[static_cast<std::size_t>((y * 96 + x) * 3 + c)] = 255;
+        dir.write(fmt::format("images/{}/f{}.png", i < 2 ? "train" : "val", i), encode_png(frame));
+        dir.write(fmt::format("labels/{}/f{}.txt", i < 2 ? "train" : "val", i), a_box);
+    }
+    Image other = scene;
+    for (std::size_t i = 0; i < other.rgb.size(); ++i) other.rgb[i] = static_cast<std::uint8_t>(255 - other.rgb[i]);
+    dir.write("images/val/other.png", encode_png(other));
+    dir.write("labels/val/other.txt", a_box);
+    const LintReport report = lint(dir.path(), {});
+    ASSERT_EQ(report.near.size(), 1U);
+    EXPECT_TRUE(has(report.near[0][1], "f2.png"));
+    EXPECT_EQ(report.errors(), 0);
+}
+
+// ---- reasons stay when nothing is left
+
+TEST(Layouts, ReasonsStayWhenNothingIsUsable) {
+    const TemporaryDirectory coco;
+    coco.write("a.json", R"({"images": [
+{"id": 1, "file_name": "gone.png"},
+{"id": 2, "file_name": "../out.png"}],
+"annotations": [], "categories": [{"id": 1, "name": "x"}]})");
+    OpenOptions skip;
+    skip.skip_bad = true;
+    std::string message = refusal([&] { open_dataset(coco.path(), skip); });
+    EXPECT_TRUE(has(message, "a.json: line 2") && has(message, "gone.png"));
+    LintReport report = lint(coco.path(), {});
+    EXPECT_EQ(findings_of(report, "unusable", "a.json:3", true), 1);
+    EXPECT_EQ(report.train.pictures + report.val.pictures, 0);
+    const TemporaryDirectory voc;
+    voc.write("1.png", picture(1));
+    voc.write("1.xml", "<annotation><object></object></annotation>");
+    message = refusal([&] { open_dataset(voc.path(), skip); });
+    EXPECT_TRUE(has(message, "1.xml: line 1") && has(message, "<name>"));
+    const TemporaryDirectory yolo;
+    for (int i = 0; i < 9; ++i) {
+        yolo.write(fmt::format("images/{}.png", i), picture(i));
+        yolo.write(fmt::format("labels/{}.txt", i), "0 1 2\n");
+    }
+    message = refusal([&] { open_dataset(yolo.path(), skip); });
+    EXPECT_TRUE(has(message, "labels/0.txt: line 1") && has(message, "and 6 more"));
+    EXPECT_EQ(lint(yolo.path(), {}).errors(), 9 + 2);  // labels; two parts without a picture
+}
+
+// ---- dialects
+
+TEST(Layouts, WindowsPathsAndIdsOfPandas) {
+    const TemporaryDirectory dir;
+    dir.write("images/sub/a.png", picture(0));
+    dir.write("c.json", R"({"images": [{"id": 1.0, "file_name": ".\\images\\sub\\a.png"}],
+"annotations": [{"id": 5.0, "image_id": 1, "category_id": 2.0, "bbox": [1, 1, 5, 5]}],
+"categories": [{"id": 2, "name": "x"}]})");
+    EXPECT_EQ(open_dataset(dir.path()).train.at(0).objects.size(), 1U);
+    dir.write("c.json", R"({"images": [{"id": 1.5, "file_name": "a.png"}], "annotations": [], "categories": []})");
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir.path()); }), "id is 1.5"));
+    const TemporaryDirectory yolo;
+    write_small_yolo_set(yolo);
+    yolo.write("data.yaml", "names: [x, y]\npath: .\\\ntrain: images\\train\nval: '.\\images\\val'\n");
+    EXPECT_EQ(open_dataset(yolo.path()).val.size(), 1U);
+    yolo.write("data.yaml", "names: [x, y]\ntrain: C:\\data\\images\\nowhere\n");
+    EXPECT_TRUE(has(refusal([&] { open_dataset(yolo.path()); }), "one of another machine"));
+    // Relative to the folder above the file, as from a directory of data sets.
+    const TemporaryDirectory parent;
+    parent.write("set/images/a.png", picture(0));
+    parent.write("set/labels/a.txt", a_box);
+    parent.write("set/data.yaml", "names: [x]\ntrain: set/images\n");
+    const DataSet set = open_dataset(parent / "set");
+    EXPECT_EQ(set.train.size(), 1U);
+    EXPECT_EQ(tally_of(set.tallies, "taken elsewhere"), 1);
+}
+
+TEST(Layouts, StrictReadersOfXml) {
+    const TemporaryDirectory dir;
+    dir.write("1.png", picture(1));
+    const auto refused = [&](const std::string& box) {
+        dir.write("1.xml", "<annotation><object><name>x</name><bndbox>" + box +
+                               "<ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>");
+        return refusal([&] { open_dataset(dir.path()); });
+    };
+    EXPECT_TRUE(has(refused("<xmin>1<b/>2</xmin>"), "<b> inside <xmin>"));
+    EXPECT_TRUE(has(refused("<xmin><v>1</v></xmin>"), "<v> inside <xmin>"));
+    EXPECT_TRUE(has(refused("<xmin a='1' b='2' a='3'>1</xmin>"), "the attribute a stands twice"));
+}
+
+// ---- more formats
+
+TEST(Layouts, CocoBoxesFromSegmentations) {
+    const TemporaryDirectory dir;
+    dir.write("a.png", encode_png(ramp(10, 8)));
+    const auto box = [&](const std::string& rest) {
+        dir.write("c.json", R"({"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "x"}],
+                               "annotations": [{"id": 1, "image_id": 1, "category_id": 1, )" +
+                                rest + "}]}");
+        const Object o = open_dataset(dir.path()).train.at(0).objects.at(0);
+        return std::array<double, 4>{o.x1, o.y1, o.x2, o.y2};
+    };
+    using Box = std::array<double, 4>;
+    EXPECT_EQ(box(R"("segmentation": [[1, 2, 5.5, 2, 5.5, 6, 1, 6]])"), (Box{1, 2, 5.5, 6}));
+    EXPECT_EQ(box(R"("segmentation": [[1, 2, 3, 2, 3, 4], [6, 5, 8, 5, 8, 7]])"), (Box{1, 2, 8, 7}));
+    // 8 rows: two in column 3 from row 2 on, then the same two in column 4.
+    EXPECT_EQ(box(R"("segmentation": {"counts": [26, 2, 6, 2, 44], "size": [8, 10]})"), (Box{3, 2, 5, 4}));
+    EXPECT_EQ(box(R"("segmentation": {"size": [8, 10], "counts": [4, 9, 67]})"), (Box{0, 0, 2, 8}));
+    // The same run lengths as letters: from the fourth on the difference from the one before the last.
+    EXPECT_EQ(box(R"("segmentation": {"counts": "j0260\\1", "size": [8, 10]})"), (Box{3, 2, 5, 4}));
+    EXPECT_EQ(box(R"("bbox": [2, 2, 3, 3], "segmentation": [[1, 2, 5, 2, 5, 6]])"), (Box{2, 2, 5, 5}));
+    EXPECT_EQ(box(R"("bbox": [], "segmentation": [[1, 2, 5, 2, 5, 6]])"), (Box{1, 2, 5, 6}));
+    for (const char* none : {R"("segmentation": [])", R"("segmentation": {"counts": [80], "size": [8, 10]})",
+                             R"("segmentation": {"counts": [5, -3], "size": [8, 10]})", R"("iscrowd": 0)"})
+        EXPECT_TRUE(has(refusal([&] { (void)box(none); }), "without bbox")) << none;
+}
+
+TEST(Layouts, MotSequencesSplitByWholeSequences) {
+    const TemporaryDirectory dir;
+    for (const auto& [name, frames] : {std::pair{"A", 6}, {"B", 2}, {"C", 3}}) {
+        std::string rows;
+        for (int i = 1; i <= frames; ++i) {
+            dir.write(fmt::format("{}/img1/{:06}.png", name, i), picture(name[0] + i));
+            rows += fmt::format("{},1,-4,5,20,20,-1,-1,-1,-1\n", i);
+        }
+        dir.write(std::string(name) + "/gt/gt.txt", rows);
+        dir.write(std::string(name) + "/det/det.txt", rows);
+    }
+    const DataSet set = open_dataset(dir.path());
+    EXPECT_EQ(set.format, "mot");
+    EXPECT_EQ(set.classes, (Names{"pedestrian"}));
+    EXPECT_EQ(set.val.size(), 2U);  // B is nearest to a fifth of 11
+    EXPECT_TRUE(has(set.split, "B for validation"));
+    EXPECT_EQ(set.train.at(0).objects.at(0).x1, 0);
+    EXPECT_EQ(tally_of(set.tallies, "cut at the frame's edge"), 11);
+    // Frames, parts by folders.
+    const TemporaryDirectory parts;
+    for (const char* part : {"train/S1", "test/S2"}) {
+        parts.write(std::string(part) + "/img/frame_0001.png", picture(part[1]));
+        parts.write(std::string(part) + "/gt/gt.txt", "1,1,5,5,9,9,1,1,0.5\n1,2,5,5,9,9,0,1,0.5\n1,3,5,5,9,9,1,7,1\n");
+    }
+    const DataSet two = open_dataset(parts.path());
+    EXPECT_EQ(two.train.size(), 1U);
+    EXPECT_EQ(two.val.size(), 1U);
+    EXPECT_EQ(two.classes, (Names{"pedestrian", "static person"}));
+    EXPECT_EQ(two.train[0].objects.size(), 2U);  // confidence 0 does not count
+}
+
+TEST(Layouts, MotRowsAndTheirFlaws) {
+    EXPECT_EQ(parse_mot("1 2 3 4 5 6\n", "g").at(0).w, 5);
+    EXPECT_EQ(parse_mot("1,2,3,4,5,6,-1\n\n2,2,3,4,5,6,-1\n", "g").size(), 2U);
+    EXPECT_EQ(parse_mot("1,2,3,4,5,6,1,-11773,-14337,0\n", "g").at(0).kind, 0);
+    EXPECT_EQ(parse_mot("1,2,3,4,5,6,1,3,0.7\n", "g").at(0).kind, 3);
+    EXPECT_EQ(parse_mot("1,2,3,4,5,6,1,3.5,0.7\n", "g").at(0).kind, 0);
+    const std::pair<const char*, const char*> flaws[] = {{"1,2,3\n", "3 columns"},
+                                                         {"1,2,3,4,5,6,1\n1,2,3,4,5,6\n", "line 2: 6 columns"},
+                                                         {"x,2,3,4,5,6\n", "\"x\" is not a finite number"},
+                                                         {"1,2,nan,4,5,6\n", "not a finite number"},
+                                                         {"1.5,2,3,4,5,6\n", "frame 1.5"},
+                                                         {"1,2,3,4,5e9,6\n", "out of range"}};
+    for (const auto& [text, words] : flaws) EXPECT_TRUE(has(refusal([&] { parse_mot(text, "g"); }), words)) << text;
+}
+
+TEST(Layouts, Labelme) {
+    const TemporaryDirectory dir;
+    for (int i = 0; i < 5; ++i) {
+        dir.write(fmt::format("p{}.png", i), encode_png(ramp(60 + i, 40)));
+        dir.write(fmt::format("p{}.json", i),
+                  fmt::format(R"({{"version": "5.0.1", "flags": {{}}, "imagePath": "..\\photos\\p{}.png",
+                      "imageHeight": 40, "imageWidth": {}, "imageData": null, "shapes": [
+                      {{"label": "cat", "points": [[30, 20], [10, 5]], "shape_type": "rectangle"}},
+                      {{"label": "ball", "points": [[30, 20], [30, 25]], "shape_type": "circle"}},
+                      {{"label": "eye", "points": [[3, 2]], "shape_type": "point"}},
+                      {{"label": "dog", "points": [[50, 30], [90, 30], [70, 39]], "shape_type": "polygon"}}]}})",
+                              i, 60 + i));
+    }
+    const DataSet set = open_dataset(dir.path());
+    EXPECT_EQ(set.format, "labelme");
+    EXPECT_EQ(set.classes, (Names{"ball", "cat", "dog"}));
+    EXPECT_EQ(set.train.size(), 4U);
+    const std::vector<Object>& o = set.train[0].objects;
+    ASSERT_EQ(o.size(), 3U);
+    EXPECT_EQ(o[0].class_id, 1);
+    EXPECT_EQ(o[0].x1, 10);
+    EXPECT_EQ(o[1].y2, 25);  // a radius of 5 around 20
+    EXPECT_EQ(o[2].x2, 60);  // cut
+    EXPECT_EQ(tally_of(set.tallies, "points and lines"), 5);
+    std::vector<Tally> tallies;
+    const std::pair<const char*, const char*> flaws[] = {
+        {"{", "not JSON"},
+        {"{}", "no list \"shapes\""},
+        {R"({"shapes": [{"points": [[1, 2]]}]})", "shape 1 has no label"},
+        {R"({"shapes": [{"label": "x", "points": [[1, "a"], [2, 3]]}]})", "shape 1: a point"},
+        {R"({"shapes": [{"label": "x", "points": []}]})", "no points"},
+        {R"({"shapes": [], "imageWidth": -3})", "imageWidth"}};
+    for (const auto& [text, words] : flaws)
+        EXPECT_TRUE(has(refusal([&] { parse_labelme(text, "f.json", tallies); }), words)) << text;
+}
+
+TEST(Layouts, PicturesAndMasks) {
+    const TemporaryDirectory dir;
+    Image mask = ramp(30, 20);
+    for (std::size_t i = 0; i < mask.rgb.size(); ++i) mask.rgb[i] = i < 300 ? 255 : 0;
+    for (int i = 0; i < 4; ++i) {
+        dir.write(fmt::format("Images/{}.jpg", i), encode_jpeg(ramp(60, 40 + (i == 3 ? 1 : 0))));
+        dir.write(fmt::format("Ground_Truth/{}.png", i), encode_png(mask));
+    }
+    const LintReport report = lint(dir.path(), {});
+    EXPECT_EQ(report.set.format, "masks");
+    EXPECT_EQ(report.train.masks + report.val.masks, 4);
+    EXPECT_EQ(report.errors(), 0);
+    EXPECT_EQ(report.unread.size(), 0U);
+    // Another shape, no mask, no picture, grey everywhere, nothing in it.
+    dir.write("Images/9.jpg", encode_jpeg(ramp(60, 90)));
+    dir.write("Ground_Truth/9.png", encode_png(mask));
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir.path()); }), "another shape"));
+    dir.write("Images/9.jpg", encode_jpeg(ramp(60, 40)));
+    dir.write("Images/lonely.jpg", encode_jpeg(ramp(61, 40)));
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir.path()); }), "no mask of this name"));
+    dir.write("Ground_Truth/lonely_mask.png", encode_png(ramp(61, 40)));
+    dir.write("Ground_Truth/nobody.png", encode_png(mask));
+    dir.write("Ground_Truth/9.png", encode_png({30, 20, std::vector<std::uint8_t>(1800, 0)}));
+    const LintReport bad = lint(dir.path(), {});
+    EXPECT_EQ(findings_of(bad, "picture", "neither black nor white", true), 1);
+    EXPECT_EQ(findings_of(bad, "picture", "the mask is empty", true), 1);
+    EXPECT_EQ(findings_of(bad, "label", "nobody.png", true), 1);
+    // Parts of it.
+    const TemporaryDirectory parts;
+    for (const char* part : {"Train", "Test"}) {
+        parts.write(std::string(part) + "/Image/1.jpg", encode_jpeg(ramp(60, 40)));
+        parts.write(std::string(part) + "/GT_Object/1.png", encode_png(mask));
+    }
+    EXPECT_EQ(open_dataset(parts.path()).val.size(), 1U);
+}
+
+// ---- splits that are said
+
+TEST(Layouts, SplitsByListsAndByExpression) {
+    const TemporaryDirectory dir;
+    for (int i = 0; i < 6; ++i) {
+        const std::string name = fmt::format("video{}#t={}.mp4.png", i % 3, i);
+        dir.write("images/" + name, picture(i));
+        dir.write("labels/" + file_stem(name) + ".txt", a_box);
+    }
+    OpenOptions options;
+    options.val_match = "video[12]#";
+    DataSet set = open_dataset(dir.path(), options);
+    EXPECT_EQ(set.train.size(), 2U);
+    EXPECT_EQ(set.val.size(), 4U);
+    EXPECT_TRUE(has(set.split, "val_match"));
+    options.val_match = "nothing";
+    EXPECT_THROW(open_dataset(dir.path(), options), ConfigError);
+    options.val_match = "video[";
+    EXPECT_THROW(open_dataset(dir.path(), options), ConfigError);
+    options.val_match = "";
+    // Bare names, names without ending, paths; CRLF; the rest is the other part.
+    options.val_list = dir.write("lists/val.lst", "video0#t=0.mp4.png\r\nvideo1#t=1.mp4\nimages/video2#t=2.mp4.png\n");
+    set = open_dataset(dir / "images/..", options);
+    EXPECT_EQ(set.val.size(), 3U);
+    EXPECT_EQ(set.train.size(), 3U);
+    options.train_list = dir.write("lists/train.lst", "video0#t=3.mp4.png\n");
+    set = open_dataset(dir.path(), options);
+    EXPECT_EQ(set.train.size(), 1U);
+    EXPECT_EQ(tally_of(set.tallies, "in neither list"), 2);
+    dir.write("lists/train.lst", "video0#t=0.mp4.png\n");
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir.path(), options); }), "stands in both lists"));
+    dir.write("lists/train.lst", "video0#t=3.mp4.png\nno such.png\n");
+    EXPECT_TRUE(has(refusal([&] { open_dataset(dir.path(), options); }), "train.lst: line 2: \"no such.png\""));
+    options.skip_bad = true;
+    EXPECT_EQ(open_dataset(dir.path(), options).train.size(), 1U);
+    options.val_match = "x";
+    EXPECT_THROW(open_dataset(dir.path(), options), ConfigError);
+}
+
+TEST(Layouts, TheSaidSplitTakesAllPartsOfTheSet) {
+    const TemporaryDirectory dir;
+    for (const auto& [part, i] : {std::pair{"train", 0}, {"train", 1}, {"valid", 2}, {"test", 3}}) {
+        dir.write(fmt::format("{}/v{}.png", part, i), picture(i));
+        dir.write(fmt::format("{}/v{}.xml", part, i), voc_of(fmt::format("v{}.png", i)));
+    }
+    OpenOptions options;
+    options.val_match = "v[03]";
+    const DataSet set = open_dataset(dir.path(), options);
+    EXPECT_EQ(names_of(set.val), (Names{"v3.png", "v0.png"}));  // in byte order of path
+    EXPECT_EQ(names_of(set.train), (Names{"v1.png", "v2.png"}));
+}
+
+}  // namespace
+}  // namespace solobox
