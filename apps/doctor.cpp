@@ -304,12 +304,15 @@ ExitCode examine_and_say(const DoctorArguments& a) {
         throw ConfigError(
             "--overfit tries a configuration's model: expected CONFIG.yaml or key=value words, without --no-probes");
     Patient p = look_at(a);
+    std::string log_words;
     if (!a.log.empty()) {
         Log log = doctor::read_log(a.log, a.columns);
         if (log.used.empty())
             throw DataError(
                 fmt::format("{}: no column is known ({}): name them with --columns FACT=COLUMN, as metric=mAP50",
                             printable(a.log, 300), fmt::join(log.unused, ", ")));
+        log_words = fmt::format("Known: {}; not used: {}", fmt::join(log.used, ", "),
+                                log.unused.empty() ? "none" : fmt::format("{}", fmt::join(log.unused, ", ")));
         p.facts.merge(log.facts);
         for (const char* phase : {"R", "L"})
             if (p.phases.find(phase) == std::string::npos) p.phases += phase;
@@ -334,6 +337,14 @@ ExitCode examine_and_say(const DoctorArguments& a) {
     for (const std::string& id : which)  // asked for by name, and no question here
         if (std::none_of(verdicts.begin(), verdicts.end(), [&](const Verdict& v) { return v.id == id; }))
             verdicts.push_back({id, Severity::skip, {}, "not looked at here", ""});
+
+    // A log of which no rule could say anything is not clean, it was not read.
+    if (p.phases == "CRLP" && a.words.empty() && which.empty() &&
+        std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) { return v.severity == Severity::skip; }))
+        throw DataError(
+            fmt::format("{}: nothing could be judged. {}; name more of its columns with --columns "
+                        "FACT=COLUMN, as metric=mAP50 (docs/doctor.md lists the facts)",
+                        printable(a.log, 300), log_words));
 
     int count[5] = {};
     for (const Verdict& v : verdicts)

@@ -1,180 +1,92 @@
-// Logs of any program, as CSV or JSON.
+// Logs of any program: what their columns mean. What their cells are: log_table.cpp.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "data/text.h"
 #include "train/config/names.h"
+#include "train/doctor/log_table.h"
 #include "train/doctor/sources.h"
 
 namespace solobox::doctor {
 namespace {
 
-using Json = nlohmann::ordered_json;
 constexpr std::size_t largest_log = std::size_t{256} << 20;  // bytes
 
-struct RawTable {
-    std::vector<std::string> names;
-    std::vector<Series> columns;  // NaN: no cell
-    std::vector<bool> numeric;    // some cell is a number
-
-    std::size_t column(const std::string& name) {
-        const auto found = std::find(names.begin(), names.end(), name);
-        if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-        names.push_back(name), columns.emplace_back(), numeric.push_back(false);
-        return names.size() - 1;
-    }
-    void put(std::size_t column, std::size_t row, double value) {
-        columns[column].resize(std::max(columns[column].size(), row + 1), NAN);
-        columns[column][row] = value;
-        numeric[column] = numeric[column] || !std::isnan(value);
-    }
-};
-
-// A value that is not finite counts as one, whatever its spelling; text is no number.
-double number_of(std::string_view cell) {
-    const std::string text = lower(trim(cell));
-    for (const char* word : {"nan", "inf", "infinity", "-nan"})
-        if (text == word || text == std::string("-") + word || text == std::string("+") + word) return INFINITY;
-    const auto value = parse_double(text);
-    if (!value) return NAN;
-    return std::isfinite(*value) ? *value : INFINITY;
-}
-
-// Cells of one line; a quoted cell may hold commas.
-std::vector<std::string> cells_of(std::string_view line, char comma) {
-    std::vector<std::string> cells(1);
-    bool quoted = false;
-    for (const char c : line) {
-        if (c == '"')
-            quoted = !quoted;
-        else if (c == comma && !quoted)
-            cells.emplace_back();
-        else
-            cells.back() += c;
-    }
-    for (std::string& cell : cells) cell = std::string(trim(cell));
-    return cells;
-}
-
-RawTable read_csv(std::string_view text, const std::string& path) {
-    RawTable table;
-    LineReader lines(text);
-    std::string_view line;
-    std::vector<std::string> header;
-    char comma = ',';
-    std::size_t row = 0;
-    while (lines.next(line)) {
-        if (trim(line).empty()) continue;
-        if (header.empty() && line.find(',') == std::string_view::npos)
-            comma = line.find('\t') != std::string_view::npos  ? '\t'
-                    : line.find(';') != std::string_view::npos ? ';'
-                                                               : ',';
-        const std::vector<std::string> cells = cells_of(line, comma);
-        if (header.empty()) {
-            header = cells;
-            if (header.front().empty()) header.front() = "#";  // the row numbers of a data frame
-            for (const std::string& name : header) {
-                if (name.empty() || std::count(header.begin(), header.end(), name) > 1)
-                    fail_line(path, lines.number(), "column '{}' has no name of its own", printable(name));
-                (void)table.column(name);
-            }
-            continue;
-        }
-        if (cells.size() > header.size())
-            fail_line(path, lines.number(), "{} cells, the header has {}", cells.size(), header.size());
-        for (std::size_t i = 0; i < cells.size(); ++i) table.put(i, row, number_of(cells[i]));
-        ++row;
-    }
-    if (header.empty()) fail_data(path, "holds no table");
-    for (Series& s : table.columns) s.resize(row, NAN);
-    return table;
-}
-
-double json_number(const Json& v) {
-    if (v.is_number()) return std::isfinite(v.get<double>()) ? v.get<double>() : INFINITY;
-    if (v.is_string()) return number_of(v.get<std::string>());
-    return NAN;
-}
-
-void add_row(RawTable& table, std::size_t row, const Json& object, const std::string& prefix) {
-    for (const auto& [key, value] : object.items()) {
-        const std::string name = prefix.empty() ? key : prefix + "/" + key;
-        if (value.is_object() && prefix.size() < 200)
-            add_row(table, row, value, name);
-        else if (!value.is_null())
-            table.put(table.column(name), row, json_number(value));
-    }
-}
-
-RawTable from_rows(const Json& rows, const std::string& path) {
-    RawTable table;
-    std::size_t n = 0;
-    for (const Json& row : rows) {
-        if (!row.is_object()) fail_data(path, "row {} is no object", n + 1);
-        add_row(table, n++, row, "");
-    }
-    for (Series& s : table.columns) s.resize(n, NAN);
-    return table;
-}
-
-// NaN and Infinity as Python writes them, which JSON does not know: as texts.
-std::string with_quoted_nan(std::string_view text) {
-    std::string out;
-    bool quoted = false;
-    for (std::size_t i = 0; i < text.size();) {
-        if (text[i] == '"' && (i == 0 || text[i - 1] != '\\')) quoted = !quoted;
-        std::string_view word;
-        if (!quoted)
-            for (const std::string_view w : {"-Infinity", "Infinity", "NaN"})
-                if (text.substr(i).starts_with(w)) word = w;
-        if (word.empty()) {
-            out += text[i++];
-            continue;
-        }
-        out += "\"nan\"";
-        i += word.size();
-    }
+// Names as programs differ in them: "Val Loss", "val-loss", "val/loss" and, of W&B, "warm-dawn-12 - val/loss" are one.
+std::string canonical(const std::string& name) {
+    std::string out = lower(trim(name));
+    if (const std::size_t at = out.rfind(" - "); at != std::string::npos) out = out.substr(at + 3);
+    for (char& c : out)
+        if (c == ' ' || c == '-' || c == '/') c = '_';
     return out;
 }
 
-RawTable read_json(std::string_view raw, const std::string& path) {
-    const std::string text = with_quoted_nan(raw);
-    Json whole = Json::parse(text, nullptr, false);
-    if (whole.is_discarded()) {  // JSON lines?
-        Json rows = Json::array();
-        LineReader lines(text);
-        std::string_view line;
-        while (lines.next(line)) {
-            if (trim(line).empty()) continue;
-            Json row = Json::parse(line, nullptr, false);
-            if (row.is_discarded()) {
-                // The last line of a log that is being written may be cut.
-                if (!rows.empty() && !lines.next(line)) break;
-                fail_line(path, lines.number(), "is no JSON");
-            }
-            rows.push_back(std::move(row));
-        }
-        return from_rows(rows, path);
-    }
-    if (whole.is_array()) return from_rows(whole, path);
-    if (!whole.is_object()) fail_data(path, "expected rows or columns of numbers");
-    for (const char* key : {"history", "log_history", "epochs", "log", "logs"})
-        if (whole.contains(key) && whole[key].is_array() && !whole[key].empty() && whole[key][0].is_object())
-            return from_rows(whole[key], path);
-    RawTable table;
+// W&B adds the ends of what it thinned out.
+bool is_band(const std::string& name) {
+    const std::string low = lower(name);
+    return low.ends_with("__min") || low.ends_with("__max");
+}
+
+// TensorBoard exports one curve a file: "Wall time,Step,Value", its name in the file's: run-..-tag-Loss_val.csv.
+void name_value_column(RawTable& table, const std::string& path) {
+    const std::string stem = file_stem(path);
+    const std::size_t at = stem.rfind("tag-");
+    for (std::string& name : table.names)
+        if (lower(name) == "value" && at != std::string::npos) name = stem.substr(at + 4);
+}
+
+// Whether the values are seconds since a start: they grow, and by more than a half.
+bool is_clock(const Series& values) {
+    double first = NAN, last = NAN, before = -INFINITY;
     std::size_t n = 0;
-    for (const auto& [key, value] : whole.items()) {
-        if (!value.is_array()) continue;
-        const std::size_t c = table.column(key);
-        for (std::size_t i = 0; i < value.size(); ++i) table.put(c, i, json_number(value[i]));
-        n = std::max(n, value.size());
+    for (const double v : values) {
+        if (std::isnan(v)) continue;
+        if (v < before) return false;
+        if (std::isnan(first)) first = v;
+        before = last = v, ++n;
     }
-    for (Series& s : table.columns) s.resize(n, NAN);
-    return table;
+    return n < 3 || last - first > std::min(0.5 * std::abs(first), 0.5);
+}
+
+// The rows of the last run in the file, and where epochs (or steps) fall back.
+void take_last_run(Facts& facts) {
+    const char* counted = facts.has("epoch") ? "epoch" : "step";
+    const Series* places = facts.series(counted);
+    if (!places) return;
+    const std::size_t rows = places->size();
+    double start = INFINITY, before = -INFINITY;
+    for (const double v : *places)
+        if (std::isfinite(v)) start = std::min(start, v);
+    Texts restarts;
+    std::size_t begin = 0, runs = 1;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const double v = (*places)[i];
+        if (!std::isfinite(v)) continue;
+        if (v < before) {
+            const bool again = v <= start + 1e-9;
+            restarts.push_back(fmt::format("{} {:g} comes again in row {}, after {:g}", counted, v, i + 1, before));
+            if (again) begin = i, ++runs;
+        }
+        before = v;
+    }
+    facts.set("restarts", restarts);
+    facts.set("runs_in_log", static_cast<double>(runs));
+    if (begin == 0) return;
+    for (const FactInfo& info : fact_catalogue()) {
+        const auto cut = [&](const std::string& name) {
+            if (const Series* s = facts.series(name); s && s->size() == rows)
+                facts.set(name, Series(s->begin() + static_cast<std::ptrdiff_t>(begin), s->end()));
+        };
+        if (!info.name.ends_with('.')) {
+            cut(info.name);
+            continue;
+        }
+        std::vector<std::string> members;
+        for (const auto& [name, values] : facts.family(info.name)) members.push_back(info.name + name);
+        for (const std::string& name : members) cut(name);
+    }
 }
 
 std::string without(const std::string& text, const std::string& ending) {
@@ -232,17 +144,29 @@ void scale(Facts& facts, std::initializer_list<const char*> names, bool percent)
         }
 }
 
+// Why a column was not taken, where its name is not the reason.
+std::string reason_not_used(const RawTable& table, std::size_t i, const std::vector<std::string>& ambiguous) {
+    if (table.numbers[i] == 0 && !table.odd[i].empty())
+        return fmt::format(" (\"{}\" is no number)", printable(table.odd[i], 20));
+    if (table.numbers[i] == 0) return " (empty)";
+    if (table.numbers[i] == 1 && table.rows >= 3) return " (one value)";
+    const std::string own = canonical(table.names[i]);
+    for (const std::string& name : ambiguous)
+        if (canonical(name) == own) return " (several columns of this meaning: --columns says which)";
+    return "";
+}
+
 }  // namespace
 
 Log read_log(const std::string& path, const std::vector<std::string>& columns) {
     const std::string text = read_whole(path, largest_log);
     require_text(text, printable(path, 300));
-    const std::string_view body = trim(strip_bom(text));
-    if (body.empty()) fail_data(printable(path, 300), "is empty");
-    RawTable table =
-        body.front() == '{' || body.front() == '[' ? read_json(body, path) : read_csv(strip_bom(text), path);
+    if (trim(strip_bom(text)).empty()) fail_data(printable(path, 300), "is empty");
+    RawTable table = read_table(strip_bom(text), printable(path, 300));
+    name_value_column(table, path);
 
     Log log;
+    std::vector<std::string> ambiguous;
     std::vector<bool> taken(table.names.size(), false);
     const auto take = [&](const std::string& fact, std::size_t column) {
         log.facts.set(fact, table.columns[column]);
@@ -266,45 +190,75 @@ Log read_log(const std::string& path, const std::vector<std::string>& columns) {
         take(info.name.ends_with('.') ? lower(word.substr(0, equals)) : info.name,
              static_cast<std::size_t>(found - table.names.begin()));
     }
+    // A column with one value in a long log is a summary: taken only where no series means the same.
+    bool summaries = false;
+    const auto is_series = [&](std::size_t i) {
+        return !taken[i] && table.numbers[i] > 0 && (summaries || table.numbers[i] > 1 || table.rows < 3) &&
+               !is_band(table.names[i]);
+    };
     const auto column = [&](const std::string& name) {
+        const std::string wanted = canonical(name);
+        std::size_t found = table.names.size();
         for (std::size_t i = 0; i < table.names.size(); ++i)
-            if (!taken[i] && table.numeric[i] && lower(table.names[i]) == name) return i;
-        return table.names.size();
-    };
-    for (const FactInfo& info : fact_catalogue()) {
-        if (info.kind != FactKind::series || log.facts.has(info.name)) continue;
-        if (info.name.ends_with('.')) {
-            for (std::size_t i = 0; i < table.names.size(); ++i)
-                if (!taken[i] && lower(table.names[i]).starts_with(info.name)) take(lower(table.names[i]), i);
-            continue;
-        }
-        std::vector<std::string> names{info.name};
-        // "accuracy" beside "val_accuracy" is the training's (Keras): the aliases come first.
-        names.insert(info.name == "accuracy" ? names.begin() : names.end(), info.aliases.begin(), info.aliases.end());
-        for (const std::string& name : names)
-            if (const std::size_t i = column(name); i < table.names.size()) {
-                take(info.name, i);
-                break;
+            if (is_series(i) && lower(table.names[i]) == name) return i;
+        for (std::size_t i = 0; i < table.names.size(); ++i) {
+            if (!is_series(i) || canonical(table.names[i]) != wanted) continue;
+            // Of several runs' columns of one name none is taken unasked.
+            if (found < table.names.size()) {
+                ambiguous.push_back(name);
+                return table.names.size();
             }
-    }
-    for (const char* plain : {"accuracy", "acc", "acc1"})
-        if (const std::size_t i = column(plain); i < table.names.size() && !log.facts.has("train_accuracy"))
-            take("train_accuracy", i);
-    // "loss" and "lr" belong to what a row is: an epoch or a step. Validated rows without a step are epochs.
-    const bool epochs =
-        log.facts.has("epoch") ||
-        (!log.facts.has("step") && (log.facts.has("val_loss") || log.facts.has("metric") || log.facts.has("accuracy")));
-    const auto take_free = [&](const char* name, const char* fact) {
-        if (const std::size_t i = column(name); i < table.names.size() && !log.facts.has(fact)) take(fact, i);
+            found = i;
+        }
+        return found;
     };
-    take_free("loss", epochs ? "train_loss" : "step_loss");
-    for (const char* name : {"lr", "learning_rate"}) take_free(name, epochs ? "epoch_lr" : "step_lr");
-    for (std::size_t i = 0; i < table.names.size(); ++i) {
-        const std::string term = term_of(table.names[i]);
-        if (!taken[i] && table.numeric[i] && !term.empty() && !log.facts.has(term)) take(term, i);
-    }
+    const auto take_known = [&] {
+        for (const FactInfo& info : fact_catalogue()) {
+            if (info.kind != FactKind::series || log.facts.has(info.name)) continue;
+            if (info.name.ends_with('.')) {
+                for (std::size_t i = 0; i < table.names.size(); ++i)
+                    if (is_series(i) && lower(table.names[i]).starts_with(info.name) &&
+                        !log.facts.has(lower(table.names[i])))
+                        take(lower(table.names[i]), i);
+                continue;
+            }
+            std::vector<std::string> names{info.name};
+            // "accuracy" beside "val_accuracy" is the training's (Keras): the aliases come first.
+            names.insert(info.name == "accuracy" ? names.begin() : names.end(), info.aliases.begin(),
+                         info.aliases.end());
+            for (const std::string& name : names)
+                if (const std::size_t i = column(name); i < table.names.size()) {
+                    // What is called time may be the seconds of each row.
+                    if (info.name == "elapsed_seconds" && !is_clock(table.columns[i])) continue;
+                    take(info.name, i);
+                    break;
+                }
+        }
+        for (const char* plain :
+             {"accuracy", "acc", "acc1", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"})
+            if (const std::size_t i = column(plain); i < table.names.size() && !log.facts.has("train_accuracy"))
+                take("train_accuracy", i);
+        // "loss" and "lr" belong to what a row is: an epoch or a step. Validated rows without a step are epochs.
+        const bool epochs = log.facts.has("epoch") ||
+                            (!log.facts.has("step") &&
+                             (log.facts.has("val_loss") || log.facts.has("metric") || log.facts.has("accuracy")));
+        const auto take_free = [&](const char* name, const char* fact) {
+            if (const std::size_t i = column(name); i < table.names.size() && !log.facts.has(fact)) take(fact, i);
+        };
+        for (const char* name : {"loss", "total_loss"}) take_free(name, epochs ? "train_loss" : "step_loss");
+        if (epochs) take_free("time", "epoch_seconds");
+        for (const char* name : {"lr", "learning_rate"}) take_free(name, epochs ? "epoch_lr" : "step_lr");
+        for (std::size_t i = 0; i < table.names.size(); ++i) {
+            const std::string term = term_of(table.names[i]);
+            if (is_series(i) && !term.empty() && !log.facts.has(term)) take(term, i);
+        }
+    };
+    take_known();
+    summaries = true;
+    take_known();
     for (std::size_t i = 0; i < table.names.size(); ++i)
-        if (!taken[i]) log.unused.push_back(printable(table.names[i], 60));
+        if (!taken[i]) log.unused.push_back(printable(table.names[i], 60) + reason_not_used(table, i, ambiguous));
+    take_last_run(log.facts);
     count_from_one(log.facts);
     // A log without a total: the sum of its terms.
     for (const char* part : {"train", "val"}) {

@@ -5,9 +5,12 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "train/doctor/sources.h"
+#include "train/run/causes.h"
 #include "train/run/table.h"
 #include "train/run/task_info.h"
 
@@ -97,6 +100,25 @@ void read_layers(const RunDirectory& run, Facts& facts) {
     Series means;
     for (const auto& [at, sum] : sums) means.push_back(sum.first / sum.second);
     if (!means.empty()) facts.set("mean_grad", std::move(means));
+    if (!t.has("update_ratio") || !t.has("weight_norm")) return;
+    const Series ratio = t.numbers("update_ratio"), weight = t.numbers("weight_norm");
+    const std::size_t named = t.column("name");
+    std::map<std::string, UpdateRatios> tensors;
+    std::set<std::string> zero;  // at the start: whatever moves is all of it
+    for (std::size_t i = 0; i < step.size(); ++i) {
+        const std::string& name = t.rows[i][named];
+        if (!name.ends_with(".weight")) continue;
+        if (!tensors.contains(name) && !(weight[i] > 0)) zero.insert(name);
+        UpdateRatios& r = tensors[name];
+        r.name = name, r.step.push_back(step[i]), r.ratio.push_back(ratio[i]);
+    }
+    std::vector<UpdateRatios> some;
+    for (auto& [name, r] : tensors)
+        if (!zero.contains(name)) some.push_back(std::move(r));
+    if (const StepSizes sizes = step_sizes(some); sizes.known) {
+        facts.set("largest_update", sizes.largest), facts.set("largest_update_step", sizes.at);
+        facts.set("largest_update_tensor", sizes.where), facts.set("weights_moved", sizes.moved);
+    }
 }
 
 // What the run itself measured and said: {"event": "facts", ...}, one number, text or list each; the last counts.

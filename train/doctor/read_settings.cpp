@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "data/sets/dataset.h"
+#include "data/sets/parts.h"
 #include "data/sets/synthetic.h"
 #include "nn/safetensors.h"
 #include "optim/schedule.h"
@@ -165,6 +166,7 @@ Facts read_data_facts(const Config& c) {
         return facts;
     }
     const DataSet set = open_dataset(place, open_options(c));
+    facts.set("val_in_train", static_cast<double>(pictures_in_both(set.train, set.val).size()));
     if (!task_of(c).picture_classes) {
         std::size_t train = 0, val = 0;
         for (const Sample& s : set.train) train += !s.objects.empty();

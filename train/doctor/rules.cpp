@@ -32,7 +32,7 @@ const std::vector<Rule>& rule_table() {
         std::vector<Rule> all;
         add_setting_rules(all), add_data_rules(all), add_model_rules(all), add_schedule_rules(all),
             add_probe_rules(all), add_preflight_tests(all);
-        add_run_rules(all), add_metric_rules(all), add_curve_rules(all), add_log_rules(all);
+        add_run_rules(all), add_metric_rules(all), add_curve_rules(all), add_log_rules(all), add_story_rules(all);
         std::sort(all.begin(), all.end(), [](const Rule& a, const Rule& b) { return a.id < b.id; });
         return all;
     }();
@@ -192,13 +192,16 @@ std::vector<Verdict> examine(const Facts& facts, const std::string& phases, cons
     }
     std::stable_sort(out.begin(), out.end(),
                      [](const Verdict& a, const Verdict& b) { return a.severity > b.severity; });
-    // An average that still holds the initial weights makes every validation score meaningless: it is read first.
-    const auto at = [&](const char* id) {
-        return std::find_if(out.begin(), out.end(), [&](const Verdict& v) { return v.id == id; });
-    };
-    const auto average = at("D41"), rate = at("D02");
-    if (average != out.end() && rate != out.end() && rate < average && average->severity >= Severity::warn)
-        std::rotate(rate, average, average + 1);
+    // A cause is read before what follows from it, however grave that looks.
+    for (const Rule& r : rule_table()) {
+        if (r.explains.empty()) continue;
+        const auto own = std::find_if(out.begin(), out.end(), [&](const Verdict& v) { return v.id == r.id; });
+        if (own == out.end() || own->severity < Severity::warn) continue;
+        const auto first = std::find_if(out.begin(), own, [&](const Verdict& v) {
+            return std::find(r.explains.begin(), r.explains.end(), v.id) != r.explains.end();
+        });
+        std::rotate(first, own, own + 1);
+    }
     return out;
 }
 

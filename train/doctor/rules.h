@@ -100,8 +100,9 @@ struct Rule {
     std::vector<Threshold> thresholds = {};
     std::string severity;  // "FAIL", "WARN/FAIL"
     std::string cause = {}, key = {}, fix = {};
-    std::string report = {};  // whose mistake it was: "checklist", "exits, collapse" (docs/reports.md)
-    std::string note = {};    // where arithmetic corrects the report's own explanation
+    std::string report = {};                 // whose mistake it was: "checklist", "exits, collapse" (docs/reports.md)
+    std::string note = {};                   // where arithmetic corrects the report's own explanation
+    std::vector<std::string> explains = {};  // rules whose findings follow from this one's: it is read before them
     Example example;
     std::function<Verdict(const Chart&)> judge;
 };
@@ -110,7 +111,7 @@ const std::vector<Rule>& rule_table();
 const Rule& rule(const std::string& id);  // ConfigError with the nearest id
 
 // Rules of these phases ("CPRL") on what is known, in the order in which they should be read: what explains others
-// comes first (D41 before D02). `which`: ids to look at; empty: all.
+// comes first. `which`: ids to look at; empty: all.
 std::vector<Verdict> examine(const Facts& facts, const std::string& phases, const Overrides& overrides = {},
                              const std::vector<std::string>& which = {});
 
@@ -130,6 +131,7 @@ void add_run_rules(std::vector<Rule>& table);
 void add_metric_rules(std::vector<Rule>& table);
 void add_curve_rules(std::vector<Rule>& table);
 void add_log_rules(std::vector<Rule>& table);
+void add_story_rules(std::vector<Rule>& table);
 
 // The loss that a run began with: the median of its first five steps, for one batch may be a lucky one; the first of
 // those that only rise.

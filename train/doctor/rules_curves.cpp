@@ -6,13 +6,13 @@
 #include <map>
 #include <set>
 
+#include "train/doctor/curve.h"
 #include "train/doctor/rules.h"
 
 namespace solobox::doctor {
 namespace {
 
 using Kind = Example::Kind;
-using Rows = std::vector<std::pair<double, double>>;
 
 Verdict deeper_worse(const Chart& c) {
     const auto exits = c.facts().family("exit_loss.");
@@ -47,23 +47,26 @@ Verdict overfitting(const Chart& c) {
     }
     const Rows val = c.by_epoch("val_loss"), train = c.by_epoch("train_loss");
     if (val.size() < 3 || train.size() < 2) throw Chart::Missing{"3 validations"};
+    // Both curves with their noise: a validation loss that wavers is not rising, nor a training loss falling.
+    const Rows smooth = smoothed(val);
     std::size_t best = 0, rises = 0;
     for (std::size_t i = 1; i < val.size(); ++i) {
-        if (val[i].second < val[best].second) best = i;
+        if (smooth[i].second < smooth[best].second) best = i;
         rises = val[i].second > val[i - 1].second ? rises + 1 : 0;
     }
-    const double ratio = val.back().second / val[best].second;
+    const double late = level_at_end(val), ratio = late / smooth[best].second;
     // Training loss since the best validation: falling means that the two part.
     double then = train.front().second;
-    for (const auto& [epoch, v] : train)
-        if (epoch <= val[best].first) then = v;
-    const bool falls = train.back().second < then;
-    const bool rising = rises >= static_cast<std::size_t>(c.limit("rises"));
-    if (!falls || !(val[best].second > 0) || (!rising && ratio <= c.limit("ratio"))) return c.pass(ratio);
+    for (const auto& [epoch, v] : smoothed(train))
+        if (epoch <= smooth[best].first) then = v;
+    const bool falls = then - level_at_end(train) > 2 * noise_of(train);
+    const bool apart = late - smooth[best].second > 2 * noise_of(val);
+    const bool rising = rises >= static_cast<std::size_t>(c.limit("rises")) && ratio > 1;
+    if (!falls || !apart || !(smooth[best].second > 0) || (!rising && ratio <= c.limit("ratio"))) return c.pass(ratio);
     return c.fire(Severity::warn, ratio,
                   fmt::format("the validation loss was {:.4f} in epoch {:g} and is {:.4f} ({:.4f} times that) while "
-                              "the training loss fell to {:.4f}",
-                              val[best].second, val[best].first, val.back().second, ratio, train.back().second));
+                              "the training loss fell from {:.4f} to {:.4f}",
+                              smooth[best].second, smooth[best].first, late, ratio, then, level_at_end(train)));
 }
 
 Verdict best_epoch(const Chart& c) {
@@ -248,8 +251,8 @@ void add_curve_rules(std::vector<Rule>& t) {
         {.id = "D46",
          .phases = "L",
          .name = "overfitting",
-         .signal = "validation loss rising 3 times in a row at the end, or above 1.02 of its best, while the training "
-                   "loss falls; or the metric 0.15 higher in training",
+         .signal = "validation loss rising 3 times in a row at the end, or above 1.02 of its best, by more than its "
+                   "noise, while the training loss falls by more than its own; or the metric 0.15 higher in training",
          .thresholds = {{"rises", 3, "in a row"}, {"ratio", 1.02, "of the best"}, {"gap", 0.15, "of the metric"}},
          .severity = "WARN",
          .cause = "the pictures are learned by heart",

@@ -87,6 +87,13 @@ Verdict little_data(const Chart& c) {
             : fmt::format("{:g} training pictures for {:.3g} parameters", n, parameters));
 }
 
+Verdict validates_training(const Chart& c) {
+    const double both = c.number("val_in_train"), share = both / std::max(1.0, c.number("val_images"));
+    if (both == 0) return c.pass(0);
+    return c.fire(share > c.limit("share") ? Severity::fail : Severity::warn, share,
+                  fmt::format("{:g} of {:g} validation pictures are training pictures", both, c.number("val_images")));
+}
+
 }  // namespace
 
 void add_data_rules(std::vector<Rule>& t) {
@@ -160,6 +167,19 @@ void add_data_rules(std::vector<Rule>& t) {
                  .example = {Kind::config, "model=resnet18 image=32 data=synthetic batch=16 classes=92",
                              "model=resnet18 image=32 data=synthetic batch=16 classes=0"},
                  .judge = class_counts});
+    t.push_back({.id = "D73",
+                 .phases = "CRL",
+                 .name = "validated on training pictures",
+                 .signal = "pictures that stand in both parts, by file or by content; FAIL above a tenth of validation",
+                 .thresholds = {{"share", 0.1, "of the validation pictures"}},
+                 .severity = "WARN/FAIL",
+                 .cause = "val names the same folder as train, or a copy of it",
+                 .key = "data, val_list, val_match",
+                 .fix = "another split (val_list=, val_match=); `solobox data check` names the pictures",
+                 .report = "field",
+                 .example = {Kind::log, "epoch,metric\n1,0.1\n", "epoch,metric\n1,0.1\n",
+                             "val_images=12 val_in_train=12|val_images=12 val_in_train=0"},
+                 .judge = validates_training});
     t.push_back({.id = "D62",
                  .phases = "C",
                  .name = "little data for the model",

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/doctor/curve.h"
 #include "train/doctor/rules.h"
 
 namespace solobox::doctor {
 namespace {
 
 using Kind = Example::Kind;
-using Rows = std::vector<std::pair<double, double>>;
 
 double best_metric(const Chart& c) {
     double best = -INFINITY;
@@ -31,20 +31,13 @@ Verdict too_few_epochs(const Chart& c) {
         }
         throw Chart::Missing{fmt::format("{} validations", n)};
     }
-    // The median of the slopes between all pairs of the last n (Theil and Sen), in shares of their mean: one low value
-    // at their beginning is no rise at their end.
-    double mean = 0;
-    std::vector<double> slopes;
-    for (auto r = rows.end() - static_cast<std::ptrdiff_t>(n); r != rows.end(); ++r) {
-        mean += r->second / static_cast<double>(n);
-        for (auto later = r + 1; later != rows.end(); ++later)
-            slopes.push_back((later->second - r->second) / (later->first - r->first));
-    }
-    std::sort(slopes.begin(), slopes.end());
-    const std::size_t half = slopes.size() / 2;
-    const double middle = slopes.empty() ? 0 : (slopes[half] + slopes[(slopes.size() - 1) / 2]) / 2;
-    const double slope = mean > 0 ? middle / mean : 0;
-    if (slope <= c.limit("slope")) return c.pass(slope);
+    // In shares of their mean. One low value at their beginning is no rise at their end, nor is one behind a fall.
+    const Rows last(rows.end() - static_cast<std::ptrdiff_t>(n), rows.end());
+    double mean = 0, highest = -INFINITY;
+    for (const auto& [epoch, v] : last) mean += v / static_cast<double>(n), highest = std::max(highest, v);
+    const double slope = mean > 0 ? slope_of(last) / mean : 0;
+    const bool falls = highest - last.back().second > std::max(noise_of(rows), 0.02 * std::abs(highest));
+    if (slope <= c.limit("slope") || falls) return c.pass(slope);
     return c.fire(Severity::info, slope,
                   fmt::format("the metric still rises by {:.1f} % an epoch at the end", 100 * slope));
 }
@@ -107,6 +100,7 @@ Verdict above_start(const Chart& c) {
     const double heads = 1 + c.number_or("aux_heads", 0) * c.number_or("aux_weight", 0);
     const double start = classes ? heads * std::log(c.number("classes"))
                                  : c.number_or("loss_start", by_step ? usual_start(loss) : loss.front());
+    if (!(start > 0)) throw Chart::Missing{"a loss above 0 at the start"};
     const double limit = c.limit("times") * start;
     // What came back to near where it began has not diverged, it stumbled.
     const std::size_t tail = std::min<std::size_t>(loss.size(), std::max<std::size_t>(n, loss.size() / 4));
@@ -138,7 +132,12 @@ Verdict validation_apart(const Chart& c) {
         if (epoch <= 1) v = x;
     if (std::isnan(t) || std::isnan(v) || t <= 0) throw Chart::Missing{"losses of epoch 1"};
     if (!(v / t > c.limit("ratio"))) return c.pass(v / t);
-    const double memory = std::pow(0.9, c.number_or("steps_per_epoch", 0));
+    double steps = c.number_or("steps_per_epoch", 0);
+    // A log that counts both tells how many steps the first epoch had.
+    if (const Series* at = c.facts().series("step"), *epochs = c.facts().series("epoch"); steps == 0 && at && epochs)
+        for (std::size_t i = 0; i < at->size() && i < epochs->size(); ++i)
+            if ((*epochs)[i] <= 1 && std::isfinite((*at)[i])) steps = std::max(steps, (*at)[i]);
+    const double memory = std::pow(0.9, steps);
     if (c.text_or("norm", "batch") != "batch") return c.pass(v / t, "no BatchNorm");
     if (memory <= c.limit("memory")) return c.pass(v / t, "BatchNorm's statistics are warm");
     return c.fire(

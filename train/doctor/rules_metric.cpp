@@ -3,14 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
+#include "train/doctor/curve.h"
 #include "train/doctor/rules.h"
 
 namespace solobox::doctor {
 namespace {
 
 using Kind = Example::Kind;
-using Rows = std::vector<std::pair<double, double>>;
 
 Verdict early_drop(const Chart& c) {
     const Rows rows = c.by_epoch("metric");
@@ -32,25 +33,68 @@ Verdict early_drop(const Chart& c) {
                   fmt::format("the metric was {:.4g} in epoch 1 and is {}", first, changes));
 }
 
+// Whether the training loss came down by a tenth, whatever validation says; nothing when no loss is known.
+std::optional<bool> training_falls(const Chart& c) {
+    const char* fact = c.facts().series("train_loss") ? "train_loss" : "step_loss";
+    if (!c.facts().series(fact)) return std::nullopt;
+    const Rows rows = c.by_epoch(fact);
+    if (rows.size() < 3) return std::nullopt;
+    const Rows smooth = smoothed(rows);
+    const double first = rows.front().second, last = level_at_end(rows);
+    return first - last > std::max(0.1 * std::abs(first), 2 * noise_of(smooth));
+}
+
+// A gain counts when it is more than a share of what was there or of what was left to gain, and more than noise.
 Verdict stuck(const Chart& c) {
     const Rows rows = c.by_epoch("metric");
-    const double last = rows.back().first, window = c.limit("epochs"), first = rows.front().second;
-    if (last < window || rows.front().first != 1) throw Chart::Missing{fmt::format("{:g} epochs", window)};
-    double best = -INFINITY;
-    for (const auto& [epoch, v] : rows)
-        if (epoch > std::max(1.0, last - window)) best = std::max(best, v);
-    if (std::isinf(best)) throw Chart::Missing{"validations of the last epochs"};
+    const double window = c.limit("epochs"), first = rows.front().second;
+    if (rows.back().first < window || rows.front().first != 1) throw Chart::Missing{fmt::format("{:g} epochs", window)};
+    if (rows.size() < 2) throw Chart::Missing{"validations behind epoch 1"};
+    const Rows smooth = smoothed(rows);
+    const auto best = std::max_element(smooth.begin() + 1, smooth.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    const double gain = best->second - first, share = c.limit("gain") - 1;
     if (first <= 0) {
-        if (best > 0) return c.pass(best);
-        return c.fire(Severity::warn, best,
-                      fmt::format("the metric is {:.4g} in epoch 1 and no better in the last {:g}", first, window));
+        if (best->second > 0) return c.pass(best->second);
+        return c.fire(
+            Severity::warn, best->second,
+            fmt::format("the metric is {:.4g} in epoch 1 and no better in all {:g}", first, rows.back().first));
     }
-    // Close to what can be reached at all there is no 5 % left to gain.
-    if (first <= 1 && c.limit("gain") * first > 1 && best > 0.98 * first) return c.pass(best / first);
-    if (best >= c.limit("gain") * first) return c.pass(best / first);
-    return c.fire(Severity::warn, best / first,
-                  fmt::format("best metric of the last {:g} epochs {:.4g}, in epoch 1 {:.4g}: nothing was learned",
-                              window, best, first));
+    const bool bounded = first <= 1;
+    const double least = bounded ? std::min(share * first, share * (1 - first)) : share * first;
+    if (gain >= std::max(least, 2 * noise_of(rows))) return c.pass(best->second / first);
+    // Fine-tuning begins where others end: there is little to gain, and what falls is learning still.
+    const double chance = c.has("classes") ? 1 / std::max(1.0, c.number("classes")) : 0;
+    if (bounded && first > c.limit("high") && first > 1.5 * chance && training_falls(c).value_or(true))
+        return c.pass(best->second / first, "it began high, and keeps it");
+    return c.fire(Severity::warn, best->second / first,
+                  fmt::format("best metric {:.4g} (epoch {:g}), in epoch 1 {:.4g}: nothing was learned", best->second,
+                              best->first, first));
+}
+
+// Rows in which most of what had been gained since the first is lost again, three and more of them. begin == end: none.
+struct Fall {
+    std::size_t begin = 0, end = 0;
+    double best = 0, level = 0;
+};
+
+Fall find_fall(const Chart& c, const Rows& rows) {
+    const double first = rows.front().second, noise = noise_of(rows);
+    Fall found;
+    double best = first;
+    for (std::size_t i = 1; i < rows.size(); ++i) {
+        const double gain = best - first;
+        const bool gained = gain > std::max(c.limit("before"), 4 * noise);
+        const auto low = [&](std::size_t k) { return best - rows[k].second > c.limit("lost") * gain; };
+        if (gained && low(i)) {
+            std::size_t end = i;
+            std::vector<double> values;
+            while (end < rows.size() && low(end)) values.push_back(rows[end++].second);
+            if (values.size() >= 3) return {i, end, best, median_of(values)};
+        }
+        best = std::max(best, rows[i].second);
+    }
+    return found;
 }
 
 Verdict collapse(const Chart& c) {
@@ -85,7 +129,17 @@ Verdict collapse(const Chart& c) {
         return c.pass();
     }
     double best = 0;
-    for (const auto& [epoch, v] : c.by_epoch("metric")) {
+    const Rows rows = c.by_epoch("metric");
+    if (const Fall fall = find_fall(c, rows); fall.end > fall.begin) {
+        const bool lasts = fall.end == rows.size();
+        return c.fire(
+            lasts ? Severity::fail : Severity::warn, fall.level,
+            fmt::format("the metric was {:.4g} and is {:.4g} in epochs {:g} to {:g}: what it had gained since "
+                        "epoch {:g} ({:.4g}) is lost{}",
+                        fall.best, fall.level, rows[fall.begin].first, rows[fall.end - 1].first, rows.front().first,
+                        rows.front().second, lasts ? "" : "; then it came back"));
+    }
+    for (const auto& [epoch, v] : rows) {
         if (v <= c.limit("zero") && best > c.limit("before"))
             return c.fire(Severity::fail, v,
                           fmt::format("the metric was {:.4g} and is {:.4g} in epoch {:g}", best, v, epoch));
@@ -162,8 +216,13 @@ void add_metric_rules(std::vector<Rule>& t) {
     t.push_back({.id = "D39",
                  .phases = "RL",
                  .name = "stuck",
-                 .signal = "best of the last 10 epochs below 1.05 of epoch 1's",
-                 .thresholds = {{"epochs", 10, ""}, {"gain", 1.05, "of epoch 1"}},
+                 .signal =
+                     "10 epochs and more, and the best of them (smoothed) gained neither 5 % of epoch 1's nor 5 % "
+                     "of what was left to gain, or no more than noise; a metric that begins above 0.75 with a "
+                     "training loss that falls is fine-tuning",
+                 .thresholds = {{"epochs", 10, ""},
+                                {"gain", 1.05, "of epoch 1, or the same share of what is left"},
+                                {"high", 0.75, "metric of epoch 1: fine-tuning"}},
                  .severity = "WARN",
                  .cause = "rate against batch, capacity, or no way for the gradient",
                  .key = "lr0, batch, model",
@@ -175,21 +234,24 @@ void add_metric_rules(std::vector<Rule>& t) {
     t.push_back({.id = "D40",
                  .phases = "RL",
                  .name = "collapse",
-                 .signal = "metric 0 after it was above 0.05; all predictions positive or none; predictions of "
-                           "different pictures vary less than 5 % of the truth in 3 validations",
+                 .signal =
+                     "metric 0 after it was above 0.05; four fifths of what was gained lost again in 3 validations "
+                     "and more (WARN when it came back); all predictions positive or none; predictions of "
+                     "different pictures vary less than 5 % of the truth in 3 validations",
                  .thresholds = {{"zero", 1e-4, "metric"},
                                 {"before", 0.05, "metric"},
+                                {"lost", 0.8, "of the gain"},
                                 {"none", 1e-4, "share of positive predictions"},
                                 {"spread", 0.05, "of the truth's deviation"},
                                 {"rows", 3, "validations"},
                                 {"growth", 1.25, "of the spread over them: not a collapse"}},
-                 .severity = "FAIL",
+                 .severity = "WARN/FAIL",
                  .cause = "the mean answer, or weights that left the region where they work",
                  .key = "lr0, norm, decode",
                  .fix = "stop, go on from the best checkpoint with a lower rate; norm=group",
                  .report = "collapse, checklist",
-                 .example = {Kind::log, rows_of("epoch,metric\n", {.1094, .0188, .1106, 0}),
-                             rows_of("epoch,metric\n", {.1094, .2, .3, .4})},
+                 .example = {Kind::log, rows_of("epoch,metric\n", {.53, .71, .83, .91, .97, .5, .5, .5}),
+                             rows_of("epoch,metric\n", {.53, .71, .83, .91, .97, .97, .96, .97})},
                  .judge = collapse});
     t.push_back(
         {.id = "D41",
@@ -209,6 +271,7 @@ void add_metric_rules(std::vector<Rule>& t) {
          .note = "A second explanation of the collapse that the report does not see: with 46 updates per epoch at "
                  "0.9999 validation saw 99.5 % initial weights after epoch 1 and 87.1 % after epoch 30, with live "
                  "BatchNorm statistics. It is read before D02.",
+         .explains = {"D02"},
          .example = {Kind::config, "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=0 epochs=20",
                      "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=100 epochs=20"},
          .judge = average_behind});

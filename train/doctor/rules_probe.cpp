@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "train/doctor/rules.h"
+#include "train/run/causes.h"
 
 namespace solobox::doctor {
 namespace {
@@ -143,11 +144,11 @@ void add_probe_rules(std::vector<Rule>& t) {
          .phases = "PR",
          .name = "gradient blocked in front of the loss",
          .signal = "output numbers that are off target and receive a gradient of exactly 0, above 5 %",
-         .thresholds = {{"share", 0.05, "of output numbers"}},
+         .thresholds = {{"share", cause("clamped").limit, "of output numbers"}},
          .severity = "FAIL",
          .cause = "the loss is computed on clamped outputs",
          .key = "clamp_before_loss",
-         .fix = "compute the loss on raw outputs, clamp for metrics only",
+         .fix = cause("clamped").cure,
          .report = "checklist",
          .example = {Kind::config, "decode=identity clamp_before_loss=true", "decode=identity clamp_before_loss=false"},
          .judge = blocked});
@@ -197,7 +198,7 @@ void add_probe_rules(std::vector<Rule>& t) {
                  .severity = "FAIL",
                  .cause = "the graph is cut in front of it, or what follows is zero",
                  .key = "model",
-                 .fix = "look for a detach, a dead unit or a zero weight behind it",
+                 .fix = cause("detached").cure,
                  .report = "exits, checklist",
                  .note = "One batch is not enough to tell: a residual block whose last norm starts at 0 "
                          "(zero_init_residual) gives its convolutions a gradient from the second step on.",

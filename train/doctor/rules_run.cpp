@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/doctor/curve.h"
 #include "train/doctor/rules.h"
+#include "train/run/causes.h"
 
 namespace solobox::doctor {
 namespace {
 
 using Kind = Example::Kind;
-using Rows = std::vector<std::pair<double, double>>;
 
 double median(Series values) {
     values.erase(std::remove_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); }),
@@ -181,7 +182,7 @@ void add_run_rules(std::vector<Rule>& t) {
                  .severity = "FAIL",
                  .cause = "rate, initialisation, or a missing norm",
                  .key = "clip, lr0, norm",
-                 .fix = "clip=5, a lower rate, norm=group",
+                 .fix = cause("vanishing-gradient").cure,
                  .report = "collapse",
                  .example = {Kind::config, "lambda_coord=100000", "lambda_coord=5"},
                  .judge = gradient_size});

@@ -27,9 +27,9 @@ std::uint32_t bits_of(const Tensor& t) {
 
 // What a run leaves for `doctor RUN`: it has no model and no data at hand then.
 const char* const lasting_numbers[] = {
-    "train_images",    "val_images",   "steps_per_epoch",    "own_stages",     "classes",
-    "data_classes",    "head_outputs", "parameters",         "convolutions",   "smallest_map",
-    "gmacs_per_image", "group_ratio",  "weight_decay_built", "decoded_outside"};
+    "train_images", "val_images",      "val_in_train", "steps_per_epoch",    "own_stages",
+    "classes",      "data_classes",    "head_outputs", "parameters",         "convolutions",
+    "smallest_map", "gmacs_per_image", "group_ratio",  "weight_decay_built", "decoded_outside"};
 const char* const lasting_texts[] = {"optimizer_built", "norm"};
 
 }  // namespace
@@ -43,6 +43,7 @@ void RunWatch::begin(bool resumed) {
     Facts known;
     known.set("train_images", static_cast<double>(learner_.data().train->size()));
     known.set("val_images", static_cast<double>(learner_.data().val->size()));
+    known.set("val_in_train", static_cast<double>(learner_.data().val_in_train));
     known.set("steps_per_epoch", static_cast<double>(parts_.stages.updates().in(0)));
     if (own_stages()) known.set("own_stages", 1.0);
     if (const auto names = learner_.class_names(); !names.empty())

@@ -4,14 +4,15 @@
 #include <cmath>
 
 #include "nn/model.h"
+#include "train/run/causes.h"
 
 namespace solobox {
 inline namespace SOLOBOX_PRECISION {
 namespace {
 
 // Thresholds, all in one place.
-constexpr double no_signal_spread = 1e-4;   // pictures that differ by less look alike to a float network
-constexpr double vanished_gradient = 1e-7;  // of the largest gradient norm in the network
+constexpr double no_signal_spread = 1e-4;  // pictures that differ by less look alike to a float network
+const double vanished_gradient = cause("vanishing-gradient").limit;  // of the largest gradient norm in the network
 constexpr double many_dead = 0.5;
 constexpr double off_target = 1e-3;  // of a box coordinate
 constexpr double flat_gradient = 1e-4;
@@ -87,7 +88,7 @@ void gradient_missing(const Measurements& m, Findings& out) {
                      listed(missing),
                      first_with.empty() ? "before the loss"
                                         : fmt::format("in front of {} (gradient norm {:.3g})", first_with, its_norm)),
-         "Look for a detach, a value copied out of the graph, or a frozen trunk at that place."});
+         cause("detached").sentence()});
 }
 
 void zero_weights(const Measurements& m, Findings& out) {
@@ -107,7 +108,8 @@ void zero_weights(const Measurements& m, Findings& out) {
 
 void blocked_outputs(const Measurements& m, Findings& out) {
     const OutputSignal& o = m.outputs;
-    if (o.blocked == 0 || 10 * o.blocked < o.numbers) return;
+    if (o.blocked == 0 || static_cast<double>(o.blocked) <= cause("clamped").limit * static_cast<double>(o.numbers))
+        return;
     const double share = 100.0 * static_cast<double>(o.blocked) / static_cast<double>(o.numbers);
     if (2 * o.outside >= o.blocked)
         out.push_back(
@@ -115,7 +117,7 @@ void blocked_outputs(const Measurements& m, Findings& out) {
              fmt::format("{} of {} output numbers ({:.0f} %) are off target and receive a gradient of exactly 0, {} of "
                          "them where the box coordinate has left 0..1: a clamp in front of the loss blocks them.",
                          o.blocked, o.numbers, share, o.outside),
-             "Give the loss unclamped boxes (clamp_before_loss=false) and squash the output (decode=sigmoid)."});
+             cause("clamped").sentence()});
     else
         out.push_back({"FAIL", "blocked-outputs",
                        fmt::format("{} of {} output numbers ({:.0f} %) are off target and receive a gradient of "
@@ -190,6 +192,34 @@ void saturation(const Measurements& m, Findings& out) {
          "Lower the learning rate, start the head near the data (head_bias=prior)."});
 }
 
+StepSizes sizes_of(const Measurements& m) {
+    std::vector<UpdateRatios> tensors;
+    for (const auto& f : m.flows) {
+        if (!is_weight(f) || f.samples.empty() || f.samples.front().weight_norm == 0) continue;
+        UpdateRatios r{f.name, {}, {}};
+        for (const FlowSample& s : f.samples)
+            r.step.push_back(static_cast<double>(s.step)), r.ratio.push_back(s.update_ratio());
+        tensors.push_back(std::move(r));
+    }
+    return step_sizes(tensors);
+}
+
+// What follows from a step that threw the weights away looks like many things: dead units, gradients of zero, a cut
+// graph. It is told first.
+void leaped(const Measurements& m, Findings& out) {
+    const StepSizes s = sizes_of(m);
+    if (s.largest <= cause("rate-too-high").limit || m.losses.empty()) return;
+    const auto n = static_cast<std::ptrdiff_t>(std::max<std::size_t>(m.losses.size() / 4, 1));
+    double late = 0;
+    for (auto l = m.losses.end() - n; l != m.losses.end(); ++l) late += *l / static_cast<double>(n);
+    if (late < m.losses.front()) return;
+    out.push_back({"FAIL", "rate-too-high",
+                   fmt::format("Step {:g} changed {} by {:.3g} times its own norm, at a learning rate of {:.3g}: the "
+                               "weights were thrown away, and the loss went from {:.4g} to {:.4g}.",
+                               s.at, s.where, s.largest, m.largest_lr, m.losses.front(), late),
+                   cause("rate-too-high").sentence()});
+}
+
 void slow_or_unstable(const Measurements& m, Findings& out) {
     const std::size_t n = m.losses.size();
     if (n < 4) {
@@ -206,13 +236,24 @@ void slow_or_unstable(const Measurements& m, Findings& out) {
     const std::string trend =
         fmt::format("mean loss {:.4g} in the first quarter, {:.4g} in the third, {:.4g} in the last; {}", early, before,
                     late, m.scores);
+    // Still falling: more than a tenth from the third quarter to the last, or by more than its noise.
+    double jump = 0;
+    for (std::size_t i = n / 2 + 1; i < n; ++i) jump += std::abs(m.losses[i] - m.losses[i - 1]);
+    const double noise = jump / static_cast<double>(n - n / 2 - 1) / std::sqrt(static_cast<double>(n) / 4);
+    const bool falls = late < 0.9 * before || (late < 0.99 * before && before - late > 2 * noise);
     if (late > early)
         out.push_back({"WARN", "loss-rises", "The loss rises: " + trend + ".",
                        "Lower the learning rate (lr0) by a factor of 10."});
-    else if (late < 0.9 * before)
+    else if (const StepSizes s = sizes_of(m); s.known && s.moved < cause("rate-too-small").limit && late > 0.5 * early)
+        out.push_back({"WARN", "rate-too-small",
+                       fmt::format("All {} steps together moved the weights by {:.2g} of their norm: the learning rate "
+                                   "({:.3g} at most) is too small for so few steps; {}.",
+                                   n, s.moved, m.largest_lr, trend),
+                       cause("rate-too-small").sentence()});
+    else if (falls)
         out.push_back({"INFO", "still-learning",
                        "Gradients and signals flow, and the loss is still falling: " + trend + ".",
-                       "Allow more steps (--steps), or raise lr0."});
+                       cause("still-learning").sentence()});
     else
         out.push_back({"INFO", "plateau",
                        "Gradients and signals flow, but the loss has stopped falling: " + trend + ".",
@@ -301,6 +342,7 @@ bool everything_moved(const std::vector<ParameterFlow>& flows, const std::vector
 std::vector<ReportFinding> diagnose(const Measurements& m) {
     Findings out;
     nothing_moves(m, out);
+    leaped(m, out);
     gradient_missing(m, out);
     zero_weights(m, out);
     no_image_signal(m, out);
