@@ -70,7 +70,7 @@ Var resample(const char* op, const Var& x, const AxisMap& rows, const AxisMap& c
                              static_cast<Real>(r.weight * c.weight));
     };
     Tensor y = Tensor::zeros(out);
-    const Tensor input = x.value();  // made here when it is pending: never by two threads at once
+    const Tensor& input = x.value();  // made here when it is pending: never by two threads at once
     parallel_for(out[0], [&](std::int64_t image) {
         const Real* from = input.data();
         Real* to = y.mutable_data();

@@ -15,7 +15,7 @@ namespace {
 using namespace fixtures;
 namespace fs = std::filesystem;
 
-Answer own(std::vector<std::string> words) { return run_program(words, SOLOBOX_OWN_TASK); }
+Answer own(const std::vector<std::string>& words) { return run_program(words, SOLOBOX_OWN_TASK); }
 
 // A bright square on noise; its key point is its upper left corner.
 void write_points(const TemporaryDirectory& dir, int train, int val, const std::string& shape = "kpt_shape: [1, 3]\n") {

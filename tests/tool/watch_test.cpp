@@ -24,7 +24,7 @@ protected:
     // What was said while it ran.
     std::set<std::string> said(const Config& config, SessionOptions options = {}) {
         const auto learner = make_learner(config);
-        return said(config, *learner, options);
+        return said(config, *learner, std::move(options));
     }
     std::set<std::string> said(const Config& config, Learner& learner, SessionOptions options = {}) {
         place_ = dir_ / fmt::format("run{}", runs_++);

@@ -80,7 +80,7 @@ void correct(const std::vector<Estimate*>& family) {
     for (std::size_t i = 0; i < family.size(); ++i) family[i]->holm = corrected[i], family[i]->family = family.size();
 }
 
-void correct_set(std::vector<TableRow*> rows) {
+void correct_set(const std::vector<TableRow*>& rows) {
     std::vector<Estimate*> differences, lifts, interactions, claims;
     for (TableRow* r : rows) {
         if (r->control.p) differences.push_back(&r->control);

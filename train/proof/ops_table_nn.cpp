@@ -61,7 +61,7 @@ static std::pair<DecodeSpec, BoxLossSpec> occupancy_head(std::int64_t cells, Iou
 }
 
 void add_losses(Table& t) {
-    const auto pair_loss = [&](const std::string& name, std::function<Var(const Var&, const Var&)> f) {
+    const auto pair_loss = [&](const std::string& name, const std::function<Var(const Var&, const Var&)>& f) {
         t.add("loss", name, [f](Maker& m) {
             return std::vector<OpCase>{
                 make_case({m.tensor({3, 4}), m.tensor({3, 4})}, [f](const auto& x) { return f(x[0], x[1]); })};

@@ -38,7 +38,7 @@ private:
 using Inputs = std::vector<Tensor>;
 using Function = std::function<Var(const std::vector<Var>&)>;
 
-inline OpCase make_case(const Inputs& inputs, Function f) {
+inline OpCase make_case(const Inputs& inputs, const Function& f) {
     OpCase c;
     for (const Tensor& t : inputs) {
         c.inputs.push_back(std::make_shared<Parameter>(t));
@@ -56,7 +56,8 @@ class Table {
 public:
     std::vector<OpRow> rows;
 
-    void add(const std::string& group, const std::string& name, std::function<std::vector<OpCase>(Maker&)> cases) {
+    void add(const std::string& group, const std::string& name,
+             const std::function<std::vector<OpCase>(Maker&)>& cases) {
         // By name: a new row gives no other one new inputs.
         rows.push_back({name, group, [cases, stream = checksum(name)](std::uint64_t seed) {
                             Maker maker(seed, stream);
@@ -64,7 +65,7 @@ public:
                         }});
     }
     // One input of several shapes, values in [lo, hi].
-    void unary(const std::string& name, std::function<Var(const Var&)> f, double lo = -2, double hi = 2) {
+    void unary(const std::string& name, const std::function<Var(const Var&)>& f, double lo = -2, double hi = 2) {
         add("op", name, [=](Maker& m) {
             std::vector<OpCase> cases;
             for (const Shape& s : {Shape{}, Shape{7}, Shape{3, 4, 5}})
@@ -73,7 +74,8 @@ public:
         });
     }
     // Two inputs under broadcasting.
-    void binary(const std::string& name, std::function<Var(const Var&, const Var&)> f, double lo = -2, double hi = 2) {
+    void binary(const std::string& name, const std::function<Var(const Var&, const Var&)>& f, double lo = -2,
+                double hi = 2) {
         add("op", name, [=](Maker& m) {
             std::vector<OpCase> cases;
             const std::pair<Shape, Shape> shapes[] = {
@@ -85,7 +87,7 @@ public:
         });
     }
     // One input of one shape.
-    void shaped(const std::string& name, std::vector<std::pair<Shape, std::function<Var(const Var&)>>> list) {
+    void shaped(const std::string& name, const std::vector<std::pair<Shape, std::function<Var(const Var&)>>>& list) {
         add("op", name, [list](Maker& m) {
             std::vector<OpCase> cases;
             for (const auto& [s, f] : list)
