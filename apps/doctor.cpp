@@ -338,9 +338,9 @@ ExitCode examine_and_say(const DoctorArguments& a) {
         if (std::none_of(verdicts.begin(), verdicts.end(), [&](const Verdict& v) { return v.id == id; }))
             verdicts.push_back({id, Severity::skip, {}, "not looked at here", ""});
 
-    // A log of which no rule could say anything is not clean, it was not read.
-    if (p.phases == "CRLP" && a.words.empty() && which.empty() &&
-        std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) { return v.severity == Severity::skip; }))
+    // A log of which nothing can be said is not clean, it was not read.
+    if (p.phases == "CRLP" && a.words.empty() && which.empty() && !doctor::says_something(p.facts) &&
+        std::none_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) { return v.severity >= Severity::info; }))
         throw DataError(
             fmt::format("{}: nothing could be judged. {}; name more of its columns with --columns "
                         "FACT=COLUMN, as metric=mAP50 (docs/doctor.md lists the facts)",

@@ -55,6 +55,10 @@ ExitCode val(const ValArguments& a) {
                         a.run));
     Config config = read_config(run.file("args.yaml"));
     if (!a.data.empty()) config.set("data", a.data, "command line");
+    if (std::error_code error;
+        config.text("data") != "synthetic" && !std::filesystem::exists(config.text("data"), error))
+        throw DataError(
+            fmt::format("{}: the data set is not there: --data DIRECTORY says where it is", config.text("data")));
     if (a.skip_bad) config.set("skip_bad", "true", "--skip-bad");
     // Whether the classes are the run's is told by their names.
     if (config.at("classes").origin == "data set") config.set("classes", "0", "run");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 namespace solobox {
 namespace {
@@ -131,6 +132,14 @@ UnitBox best_constant_box(const std::vector<UnitBox>& boxes) {
         if (found.score > best.score) best = found;
     }
     return from_corners(best.box);
+}
+
+Spread spread_of(std::vector<double> values) {
+    if (values.empty()) return {};
+    std::sort(values.begin(), values.end());
+    const std::size_t n = values.size();
+    return {values.front(), (values[(n - 1) / 2] + values[n / 2]) / 2,
+            std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(n), values.back()};
 }
 
 }  // namespace solobox

@@ -19,4 +19,9 @@ UnitBox median_box(const std::vector<UnitBox>& boxes);  // likewise; mean of the
 // few of the boxes themselves, steps shrinking to 1e-6. Never below mean_box and median_box.
 UnitBox best_constant_box(const std::vector<UnitBox>& boxes);
 
+struct Spread {
+    double min = 0, median = 0, mean = 0, max = 0;
+};
+Spread spread_of(std::vector<double> values);  // zeros for none
+
 }  // namespace solobox

@@ -79,6 +79,7 @@ struct DataSet {
     std::string format;                // voc | yolo | coco | mot | labelme | masks | tiny-imagenet | folder | synthetic
     std::string root;                  // as the user gave it
     std::vector<std::string> classes;  // index = class_id
+    bool classes_named = true;         // false: class0, class1, .. for want of a list
     PointLayout points;
     std::vector<Sample> train, val;  // each in byte order of path
     std::vector<Tally> tallies;

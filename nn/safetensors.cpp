@@ -65,11 +65,11 @@ Json parse_header(const std::byte* begin, std::size_t size, const std::string& n
     const char* text = reinterpret_cast<const char*>(begin);
     // The parser takes a NUL for the end of its input and would not look at what follows.
     if (std::memchr(text, 0, size)) fail(name, "the header is not valid JSON: it holds a NUL byte");
-    // The parser would skip a byte-order mark, and blanks.
-    if (*text != '{')
-        fail(name, std::string_view(text, size).starts_with("\xEF\xBB\xBF")
-                       ? "the header begins with a byte-order mark, expected {"
-                       : "the header is not valid JSON: it does not begin with { (damaged, or not a safetensors file)");
+    // The parser would skip both.
+    if (std::string_view(text, size).starts_with("\xEF\xBB\xBF"))
+        fail(name, "the header is not valid JSON: it begins with a byte-order mark");
+    if (*text == ' ' || *text == '\t' || *text == '\n' || *text == '\r')
+        fail(name, "the header is not valid JSON as the format has it: it begins with a blank");
     try {
         return Json::parse(text, text + size, watch);
     } catch (const DataError&) {
@@ -94,6 +94,7 @@ struct Extent {
 Extent read_entry(const std::string& full_name, const Json& entry, std::uint64_t data_size, RawTensor& out,
                   const std::string& name) {
     const std::string tensor = shown(full_name);
+    if (!entry.is_object()) fail(name, fmt::format("tensor '{}': the header entry is not an object", tensor));
     if (full_name.empty()) fail(name, "a tensor without a name");
     if (full_name.size() > max_name)
         fail(name, fmt::format("tensor '{}': a name of {} letters, at most {} are taken", tensor, full_name.size(),
@@ -101,7 +102,6 @@ Extent read_entry(const std::string& full_name, const Json& entry, std::uint64_t
     if (std::any_of(full_name.begin(), full_name.end(),
                     [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }))
         fail(name, fmt::format("tensor '{}': a control character in its name", tensor));
-    if (!entry.is_object()) fail(name, fmt::format("tensor '{}': the header entry is not an object", tensor));
     for (const char* key : {"dtype", "shape", "data_offsets"})
         if (!entry.contains(key)) fail(name, fmt::format("tensor '{}': {} is missing", tensor, key));
     if (!entry["dtype"].is_string() || dtype_size(entry["dtype"].get<std::string>()) == 0)
@@ -260,7 +260,8 @@ SafetensorsFile parse_safetensors(const std::vector<std::byte>& bytes, const std
 
 SafetensorsFile read_safetensors(const std::string& path) {
     std::error_code error;
-    if (std::filesystem::is_directory(path, error)) fail(path, "is a directory, expected a safetensors file");
+    if (std::filesystem::is_directory(path, error))
+        fail(path, "is a directory, expected a safetensors file (of a run: weights/best.safetensors)");
     if (std::filesystem::is_other(path, error))
         fail(path, "is a pipe or a device, expected a safetensors file");  // opening a pipe could wait for ever
     std::ifstream in(path, std::ios::binary);

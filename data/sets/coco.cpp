@@ -45,6 +45,29 @@ bool place(const CocoObject& in, int width, int height, const std::string& file,
     return true;
 }
 
+std::vector<Object> boxes_of(const std::vector<const CocoObject*>& objects) {
+    std::vector<Object> boxes;
+    for (const CocoObject* o : objects) boxes.push_back({0, o->x, o->y, o->x + o->w, o->y + o->h, false});
+    return boxes;
+}
+
+// Two corners where left, top, width and height belong: most boxes leave their pictures, and all fit as corners.
+void refuse_corners(const CocoFile& coco, const std::string& file) {
+    std::size_t sized = 0, out = 0, corners = 0;
+    for (const CocoObject& o : coco.objects) {
+        const CocoImage& image = coco.images[o.image];
+        if (image.width == 0 || o.from_mask) continue;
+        ++sized;
+        out += o.x + o.w > image.width + 1 || o.y + o.h > image.height + 1;
+        corners += o.w > o.x && o.h > o.y && o.w <= image.width + 1 && o.h <= image.height + 1;
+    }
+    if (sized >= 4 && 2 * out > sized && corners == sized)
+        fail_line(
+            file, coco.objects.front().line,
+            "most boxes stick out of their pictures, and all of them fit as corners x1, y1, x2, y2: a bbox of COCO "
+            "is left, top, width, height. Write the file again");
+}
+
 Sample read_sample(const CocoImage& image, const std::vector<const CocoObject*>& objects, const std::string& file,
                    const CocoPictures& pictures, const OpenOptions& options, std::vector<Tally>& tallies) {
     Sample sample;
@@ -58,11 +81,7 @@ Sample read_sample(const CocoImage& image, const std::vector<const CocoObject*>&
     OpenOptions told = options;
     if (told.exif_boxes == ExifBoxes::detect) told.exif_boxes = image.exif_boxes;
     Frame frame = frame_of(image.width, image.height, info, told);
-    if (frame == Frame::unknown) {
-        std::vector<Object> boxes;
-        for (const CocoObject* o : objects) boxes.push_back({0, o->x, o->y, o->x + o->w, o->y + o->h, false});
-        frame = frame_by_boxes(boxes, info);
-    }
+    if (frame == Frame::unknown) frame = frame_by_boxes(boxes_of(objects), info);
     if (!objects.empty()) tell_frame(frame, sample.path, info, tallies);
     const bool stored = frame == Frame::stored;
     const int width = stored ? info.stored_width : info.width, height = stored ? info.stored_height : info.height;
@@ -79,6 +98,7 @@ Sample read_sample(const CocoImage& image, const std::vector<const CocoObject*>&
         if (stored) box = orient_object(box, info.orientation, info.stored_width, info.stored_height);
         sample.objects.push_back(box);
     }
+    if (image.width != 0) tell_scale(image.width, image.height, width, height, boxes_of(objects), where, tallies);
     if (sample.objects.empty() && objects.empty()) count(tallies, "images without annotations (background)", where);
     return sample;
 }
@@ -89,9 +109,10 @@ bool is_json(const std::string& name) { return lower(name).ends_with(".json"); }
 bool begins_like_coco(const std::string& path) {
     const std::string head = read_prefix(path, 1 << 16);
     if (!trim(strip_bom(head)).starts_with("{")) return false;
-    for (const char* key : {"\"images\"", "\"annotations\"", "\"categories\""})
+    for (const char* key : {"\"images\"", "\"annotations\""})
         if (head.find(key) != std::string::npos) return true;
-    return false;
+    // Categories alone are a list of classes (label-studio's notes.json), unless the rest is yet to come.
+    return head.size() == 1 << 16 && head.find("\"categories\"") != std::string::npos;
 }
 
 struct CocoLayout {
@@ -134,8 +155,14 @@ CocoLayout find_coco_layout(const std::string& dir) {
         if (lower(name) == "annotations") folders.insert(folders.begin(), join_path(dir, name));
     for (const std::string& folder : folders) {
         std::vector<std::string> names;
+        int others = 0;  // a folder of many JSON files that are none of COCO's has no more of them
         for (const std::string& name : list_directory(folder).files)
-            if (is_json(name) && begins_like_coco(join_path(folder, name))) names.push_back(name);
+            if (is_json(name) && (others < 50 || !names.empty())) {
+                if (begins_like_coco(join_path(folder, name)))
+                    names.push_back(name);
+                else
+                    ++others;
+            }
         if (const CocoLayout layout = by_name(folder, names); !layout.train.empty()) return layout;
     }
     return {};
@@ -166,6 +193,7 @@ std::vector<Sample> read_part(const std::string& json, const std::string& root, 
 std::vector<Sample> coco_samples(const CocoFile& coco, const std::string& path, const CocoPictures& pictures,
                                  const OpenOptions& options, std::vector<Tally>& tallies) {
     const std::string file = printable(path, 300);
+    refuse_corners(coco, file);
     std::vector<std::vector<const CocoObject*>> objects(coco.images.size());
     for (const CocoObject& object : coco.objects) objects[object.image].push_back(&object);
     std::vector<Sample> out;
@@ -196,10 +224,20 @@ CocoPictures find_coco_pictures(const std::string& json, const std::string& root
         for (const std::string& folder :
              {join_path(home, "images/" + split), join_path(home, split), join_path(home, "images"), home})
             if (is_directory(folder)) folders.push_back(folder);
-    return [folders](const std::string& file_name) -> std::string {
+    // Elsewhere below (FiftyOne's data/) only where a single folder has it.
+    std::vector<std::string> others;
+    for (const std::string& home : homes)
+        for (const std::string& name : list_directory(home).folders) others.push_back(join_path(home, name));
+    return [folders, others](const std::string& file_name) -> std::string {
         for (const std::string& folder : folders)
             if (std::string path = join_path(folder, file_name); is_file(path)) return path;
-        return "";
+        std::string found;
+        for (const std::string& folder : others)
+            if (std::string path = join_path(folder, file_name); is_file(path)) {
+                if (!found.empty() && found != path) return "";
+                found = std::move(path);
+            }
+        return found;
     };
 }
 
@@ -222,6 +260,11 @@ DataSet open_coco(const std::string& path, const OpenOptions& options) {
         if (lower(root.substr(root.rfind('/') + 1)) == "annotations") root = parent_path(root);
     }
     auto train = read_part(layout.train, root, options, set);
+    if (options.split_is_told() && is_directory(path))
+        if (const std::string test = roboflow_file(path, "test"); !test.empty() && test != layout.val) {
+            auto third = read_part(test, root, options, set);
+            std::move(third.begin(), third.end(), std::back_inserter(train));
+        }
     if (layout.val.empty()) {
         split_by_order(std::move(train), options.val_fraction, set);
         return set;

@@ -287,7 +287,8 @@ private:
         // Windows writes \\ between folders, and no name of a picture has one.
         if (row_.file_name) *row_.file_name = with_slashes(*row_.file_name);
         if (!row_.flawed && !stays_below(*row_.file_name))
-            flaw(row_.line, "file_name \"{}\" is a path out of the data set, or none", printable(*row_.file_name));
+            flaw(row_.line, "file_name \"{}\" is a path out of the data set, or none: write it below the set",
+                 printable(*row_.file_name));
         if (!row_.id) return;
         if (!images_.emplace(*row_.id, out_.images.size()).second)
             fail_line(file_, row_.line, "image id {} stands twice (duplicate id)", row_.id->shown());

@@ -42,11 +42,12 @@ void CocoOutline::unpack() {
 
 std::vector<double> CocoOutline::box() {
     if (runs.empty()) unpack();
-    if (size.size() == 2 && size[0] >= 1 && !runs.empty()) {
+    constexpr double most = 1e6;  // pixels a side
+    if (size.size() == 2 && size[0] >= 1 && size[0] <= most && size[1] >= 1 && size[1] <= most && !runs.empty()) {
         const auto height = static_cast<std::int64_t>(size[0]);
         std::int64_t at = 0;
         for (std::size_t i = 0; i < runs.size(); ++i) {
-            if (!(runs[i] >= 0 && runs[i] <= 1e12)) return {};
+            if (!(runs[i] >= 0 && runs[i] <= size[0] * size[1] - static_cast<double>(at))) return {};
             const std::int64_t end = at + static_cast<std::int64_t>(runs[i]);
             if (i % 2 == 1 && end > at) {
                 const bool one = at / height == (end - 1) / height;  // within one column

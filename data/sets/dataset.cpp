@@ -131,7 +131,8 @@ void tell_unread_kind(const std::string& path, DataSet& set) {
     set.files.push_back(path);
     const std::string shown = printable(path, 300);
     count(set.tallies, "pictures of kinds that are not read (convert them to PNG or JPEG)", shown, 1,
-          fmt::format("{}: a {} picture, which is not read: convert it to PNG or JPEG", shown, ending.substr(1)),
+          fmt::format("{}: a {} picture, which is not read: convert it to PNG or JPEG (mogrify -format png FILE)",
+                      shown, ending.substr(1)),
           TallyKind::refused);
 }
 

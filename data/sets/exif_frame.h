@@ -28,6 +28,11 @@ inline Frame frame_of(int width, int height, const ImageInfo& info, const OpenOp
 // Boxes in pixels, when neither size nor option tell: the frame that keeps more of them inside; unknown on a draw.
 Frame frame_by_boxes(const std::vector<Object>& boxes, const ImageInfo& info);
 
+// Labels that give another size than the picture's, of the same shape, whose boxes all lie within that size: were the
+// pictures resized behind the labelling? Counted as an error of the set; the picture's own size counts.
+void tell_scale(int label_width, int label_height, int width, int height, const std::vector<Object>& boxes,
+                const std::string& place, std::vector<Tally>& tallies);
+
 // Says which frame was taken (a tally), or that nothing tells: a DataError naming the picture and the key that decides.
 void tell_frame(Frame frame, const std::string& picture, const ImageInfo& info, std::vector<Tally>& tallies);
 

@@ -28,23 +28,29 @@ void add_samples(std::vector<Sample>& to, std::vector<Sample> from) {
     std::move(from.begin(), from.end(), std::back_inserter(to));
 }
 
-// The folder with class folders that is the validation part; "" when there is none.
-std::string validation_folder(const std::string& dir) {
-    for (const Role role : {Role::val, Role::test})
-        if (const std::string part = part_below(dir, role); !part.empty() && !class_folders(part).empty()) return part;
-    return "";
-}
-
-std::string training_folder(const std::string& dir) {
-    const std::string part = part_below(dir, Role::train);
-    return part.empty() || class_folders(part).empty() ? "" : part;
-}
-
-// A single folder of one of these names is where some other layout keeps its pictures, and no class.
+// Folders of these names are where some other layout keeps its pictures and labels, and no classes.
 bool is_no_class(const std::string& name) {
     const std::string low = lower(name);
-    for (const char* home : {"images", "image", "img", "img1", "imgs", "jpegimages", "pictures", "photos", "data",
-                             "obj_train_data", "obj_train_images", "labels", "annotations", "masks"})
+    for (const char* home : {"images",
+                             "image",
+                             "img",
+                             "img1",
+                             "imgs",
+                             "jpegimages",
+                             "pictures",
+                             "photos",
+                             "data",
+                             "obj_train_data",
+                             "obj_train_images",
+                             "labels",
+                             "annotations",
+                             "annots",
+                             "masks",
+                             "mask",
+                             "gt",
+                             "img_dir",
+                             "ann_dir",
+                             "segmentationclass"})
         if (low == home) return true;
     return role_of(name) != Role::whole;
 }
@@ -70,13 +76,36 @@ std::vector<Sample> read_class(const std::string& dir, int class_id, DataSet& se
     return out;
 }
 
+bool has_classes(const std::string& dir) {
+    const std::vector<std::string> classes = class_folders(dir);
+    return !std::all_of(classes.begin(), classes.end(), is_no_class);
+}
+
+// A part may lie in a folder of its own name once more, as archives unpack.
+std::string unwrapped(std::string part) {
+    for (int depth = 0; depth < 3 && !part.empty(); ++depth) {
+        const Listing listing = list_directory(part);
+        if (listing.folders.size() != 1 || !class_folders(part).empty()) break;
+        part = join_path(part, listing.folders[0]);
+    }
+    return part;
+}
+
+// The folder with class folders that is the validation part; "" when there is none.
+std::string validation_folder(const std::string& dir) {
+    for (const Role role : {Role::val, Role::test})
+        if (const std::string part = unwrapped(part_below(dir, role)); !part.empty() && has_classes(part)) return part;
+    return "";
+}
+
+std::string training_folder(const std::string& dir) {
+    const std::string part = unwrapped(part_below(dir, Role::train));
+    return part.empty() || !has_classes(part) ? "" : part;
+}
+
 }  // namespace
 
-bool looks_like_image_folder(const std::string& dir) {
-    if (!training_folder(dir).empty()) return true;
-    const std::vector<std::string> classes = class_folders(dir);
-    return classes.size() > 1 || (classes.size() == 1 && !is_no_class(classes[0]));
-}
+bool looks_like_image_folder(const std::string& dir) { return !training_folder(dir).empty() || has_classes(dir); }
 
 DataSet open_image_folder(const std::string& dir, const OpenOptions& options) {
     DataSet set;
@@ -103,8 +132,9 @@ DataSet open_image_folder(const std::string& dir, const OpenOptions& options) {
         for (const std::string& name : list_directory(val).folders) {
             const auto it = std::find(set.classes.begin(), set.classes.end(), name);
             if (it == set.classes.end())
-                fail_data(printable(join_path(val, name), 300), "class {} is not among the training classes",
-                          printable(name));
+                fail_data(printable(join_path(val, name), 300),
+                          "class {} is not among the training classes: take it out, or add an empty folder {}",
+                          printable(name), printable(join_path(home, name), 200));
             add_samples(set.val, read_class(join_path(val, name), static_cast<int>(it - set.classes.begin()), set));
         }
     }

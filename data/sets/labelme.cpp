@@ -115,21 +115,27 @@ DataSet open_labelme(const std::string& dir, const OpenOptions& options) {
     std::vector<std::vector<std::string>> names;
     std::set<std::string> classes, seen;
     const std::string parent = parent_path(dir);
-    std::map<std::string, std::string>
+    std::map<std::string, std::string> by_name,
         by_stem;  // of pictures beside the files, or in a folder of pictures beside theirs
     for (const std::string& home : {dir, join_path(parent, "images"), join_path(parent, "JPEGImages")}) {
         if (!is_directory(home)) continue;
         for (const std::string& name : list_directory(home).files)
-            if (has_picture_ending(name)) by_stem.emplace(file_stem(name), join_path(home, name));
+            if (has_picture_ending(name)) {
+                by_name.emplace(name, join_path(home, name));
+                by_stem.emplace(file_stem(name), join_path(home, name));
+            }
     }
     for (const std::string& name : list_directory(dir).files) {
         const std::string path = join_path(dir, name), file = printable(path, 300);
-        if (ending_of(name) != ".json" || !begins_like_labelme(path)) continue;
-        set.files.push_back(path);
+        if (ending_of(name) != ".json") continue;
         try {
-            const LabelmeFile labels = parse_labelme(read_whole(path, max_labelme_bytes), file, set.tallies);
+            const std::string text = read_whole(path, max_labelme_bytes);
+            if (text.find("\"shapes\"") == std::string::npos) continue;  // another kind of JSON
+            set.files.push_back(path);
+            const LabelmeFile labels = parse_labelme(text, file, set.tallies);
             Sample sample;
             // The bare name first: the folders of imagePath are often those of another machine.
+            if (const auto at = by_name.find(base_name(labels.picture)); at != by_name.end()) sample.path = at->second;
             for (const std::string& stem : {file_stem(labels.picture), file_stem(name)})
                 if (const auto at = by_stem.find(stem); at != by_stem.end() && sample.path.empty())
                     sample.path = at->second;
@@ -176,7 +182,7 @@ DataSet open_labelme(const std::string& dir, const OpenOptions& options) {
     for (std::size_t i = 0; i < all.size(); ++i)
         for (std::size_t k = 0; k < names[i].size(); ++k)
             all[i].objects[k].class_id = static_cast<int>(std::distance(classes.begin(), classes.find(names[i][k])));
-    for (const auto& [stem, path] : by_stem)
+    for (const auto& [picture, path] : by_name)
         if (!seen.contains(path) && parent_path(path) == dir) {
             count(set.tallies, "pictures without a label file left out", printable(path, 300));
             set.files.push_back(path);

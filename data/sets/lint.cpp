@@ -82,7 +82,7 @@ private:
             for (const std::string& note : tally.notes) {
                 if (refused) {
                     out_.findings.push_back(from_message(note, error, "unusable"));
-                    if (out_.set.format == "yolo") other_lines(out_.findings.back());
+                    if (out_.set.format == "yolo" && tally.what.starts_with("pictures or labels")) other_lines();
                 } else {
                     out_.findings.push_back({error, box ? "box" : "label", note, tally.what});
                 }
@@ -91,7 +91,8 @@ private:
     }
 
     // A reader stops at the first bad line of a label file; here are the others.
-    void other_lines(const Finding first) {
+    void other_lines() {
+        const Finding first = out_.findings.back();
         const std::size_t colon = first.place.rfind(':');
         const std::string file = first.place.substr(0, colon);
         if (colon == std::string::npos || !file.ends_with(".txt") || !is_file(file)) return;
@@ -99,15 +100,14 @@ private:
         const std::string text = read_whole(file, std::size_t{64} << 20);
         const std::string_view body = strip_bom(text);
         if (find_control(body) != std::string_view::npos || find_bad_utf8(body) != std::string_view::npos) return;
-        const bool named = !is_directory(out_.set.root) || !find_yolo_yaml(out_.set.root).empty();
-        const int classes = named ? static_cast<int>(out_.set.classes.size()) : -1;
+        const int classes = out_.set.classes_named ? static_cast<int>(out_.set.classes.size()) : -1;
         LineReader lines(body);
         int found = 0;
         for (std::string_view line; lines.next(line) && found < 1000;) {
             if (lines.number() <= begin) continue;
             std::vector<Tally> unused;
             try {
-                parse_yolo(line, file, Strictness::lenient, unused, classes);
+                parse_yolo(line, file, Strictness::lenient, unused, classes, out_.set.points, options_.class_base);
             } catch (const DataError& error) {
                 Finding finding = from_message(error.what(), first.error, first.kind);
                 finding.place = fmt::format("{}:{}", file, lines.number());
@@ -251,9 +251,10 @@ private:
         for (const Unread& u : out_.unread) {
             if (u.expected) continue;
             const bool kind = of_unread_kind(u), error = kind || (u.pictures && most);
-            out_.findings.push_back({error && !lenient_, "unread", printable(u.example, 300),
-                                     kind ? fmt::format("{} {}: convert them to PNG or JPEG", u.count, u.what)
-                                          : fmt::format("{} {} that nothing of the set refers to", u.count, u.what)});
+            out_.findings.push_back(
+                {error && !lenient_, "unread", printable(u.example, 300),
+                 kind ? fmt::format("{} {}: convert them to PNG or JPEG (mogrify -format png FILES)", u.count, u.what)
+                      : fmt::format("{} {} that nothing of the set refers to", u.count, u.what)});
         }
     }
 
@@ -276,17 +277,34 @@ private:
     }
 
     void unused_classes() {
-        if (out_.set.format == "masks") return;
         const auto& classes = out_.set.classes;
+        if (out_.set.format == "masks" || classes.empty()) return;
+        std::vector<std::string> unused;
+        const auto warn = [&](const std::string& text) {
+            out_.findings.push_back({false, "class", printable(out_.set.root, 300), text});
+        };
         for (std::size_t i = 0; i < classes.size(); ++i) {
-            const std::int64_t train = out_.train.pictures_of_class[i], val = out_.val.pictures_of_class[i];
-            if (train > 0) continue;
-            const bool first = i == 0 && out_.set.format == "yolo" && options_.class_base == 0 && val == 0;
-            out_.findings.push_back(
-                {false, "class", printable(out_.set.root, 300),
-                 fmt::format("class {}: no {}picture has it{}", printable(classes[i], 60), val > 0 ? "training " : "",
-                             first ? " (do the ids count from one? class_base=1)" : "")});
+            if (out_.train.pictures_of_class[i] > 0) continue;
+            if (out_.val.pictures_of_class[i] > 0)
+                warn(fmt::format("class {}: no training picture has it", printable(classes[i], 60)));
+            else
+                unused.push_back(printable(classes[i], 60));
         }
+        // Only the first is never used, and nothing was wrong with the labels: ids that count from one.
+        const bool from_one =
+            unused.size() == 1 && classes.size() > 1 && unused[0] == printable(classes[0], 60) &&
+            out_.set.format == "yolo" && options_.class_base == 0 &&
+            std::none_of(out_.findings.begin(), out_.findings.end(), [](const Finding& f) { return f.error; });
+        constexpr std::size_t most = 5;
+        for (std::size_t i = 0; i < std::min(unused.size(), most); ++i)
+            warn(fmt::format("class {}: no picture has it{}", unused[i],
+                             from_one ? " (do the ids count from one? class_base=1)" : ""));
+        if (unused.size() > most) warn(fmt::format("{} more classes that no picture has", unused.size() - most));
+        std::map<std::string, std::string> plain;
+        for (const std::string& name : classes)
+            if (const auto [same, fresh] = plain.emplace(lower(trim(name)), name); !fresh)
+                warn(fmt::format("classes \"{}\" and \"{}\" differ in case or blanks only", printable(same->second, 60),
+                                 printable(name, 60)));
     }
 
     void equal_files() {
@@ -304,15 +322,7 @@ private:
         for (const auto& [train, val] : out_.leaks) leaked.insert(val);
         std::vector<std::size_t> train, val;
         for (std::size_t i = 0; i < known_.size(); ++i) (known_[i].first ? train : val).push_back(i);
-        std::vector<std::size_t> twin(val.size(), SIZE_MAX);
-        parallel_for(std::ssize(val), [&](std::int64_t tile) {
-            const auto v = static_cast<std::size_t>(tile);
-            for (const std::size_t t : train)
-                if (nearly_equal(known_glances_[t], known_glances_[val[v]])) {
-                    twin[v] = t;
-                    break;
-                }
-        });
+        const std::vector<std::size_t> twin = nearly_equal_pairs(known_glances_, train, val);
         for (std::size_t v = 0; v < val.size(); ++v) {
             const std::string& path = known_[val[v]].second;
             if (twin[v] == SIZE_MAX || leaked.contains(path)) continue;
@@ -344,14 +354,6 @@ private:
         }
     }
 
-    static Spread spread(std::vector<double> values) {
-        if (values.empty()) return {};
-        std::sort(values.begin(), values.end());
-        const std::size_t n = values.size();
-        return {values.front(), (values[(n - 1) / 2] + values[n / 2]) / 2,
-                std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(n), values.back()};
-    }
-
     void measure_boxes() {
         std::vector<double> w, h, area, w_pixels, h_pixels;
         for (const auto* samples : {&out_.set.train, &out_.set.val})
@@ -363,11 +365,11 @@ private:
                     h.push_back((o.y2 - o.y1) / sample.height);
                     area.push_back(w.back() * h.back());
                 }
-        out_.box_width = spread(std::move(w));
-        out_.box_height = spread(std::move(h));
-        out_.box_area = spread(std::move(area));
-        out_.box_width_pixels = spread(std::move(w_pixels));
-        out_.box_height_pixels = spread(std::move(h_pixels));
+        out_.box_width = spread_of(std::move(w));
+        out_.box_height = spread_of(std::move(h));
+        out_.box_area = spread_of(std::move(area));
+        out_.box_width_pixels = spread_of(std::move(w_pixels));
+        out_.box_height_pixels = spread_of(std::move(h_pixels));
     }
 
     void measure_baseline() {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "data/baseline.h"
 #include "data/sets/dataset.h"
 #include "data/sets/unread.h"
 
@@ -18,10 +19,6 @@ struct Finding {
     std::string kind;     // one word or two: "leak", "label", "box", ..
     std::string place;    // file or file:line
     std::string message;  // one line
-};
-
-struct Spread {
-    double min = 0, median = 0, mean = 0, max = 0;
 };
 
 struct SplitCounts {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "data/text.h"
+#include "tensor/kernels/parallel.h"
 
 namespace solobox {
 
@@ -71,6 +72,20 @@ bool nearly_equal(const Glance& a, const Glance& b) {
     for (std::size_t i = 0; i < 256; ++i) deviation += std::abs(int{a.cells[i]} - mean / 256);
     // Pictures without much in them are all alike to a glance: they must agree the better.
     return apart <= most_grey * 256 && contrast * apart <= deviation;
+}
+
+std::vector<std::size_t> nearly_equal_pairs(const std::vector<Glance>& all, const std::vector<std::size_t>& train,
+                                            const std::vector<std::size_t>& val) {
+    std::vector<std::size_t> twin(val.size(), SIZE_MAX);
+    parallel_for(std::ssize(val), [&](std::int64_t tile) {
+        const auto v = static_cast<std::size_t>(tile);
+        for (const std::size_t t : train)
+            if (nearly_equal(all[t], all[val[v]])) {
+                twin[v] = t;
+                break;
+            }
+    });
+    return twin;
 }
 
 std::string flaw_of_mask(const std::string& path, const ImageLimits& limits) {

@@ -27,6 +27,10 @@ Glance glance(const Image& image);
 // and within a third of the picture's own deviation.
 bool nearly_equal(const Glance& a, const Glance& b);
 
+// For each of `val` (places in `all`) the first of `train` that is nearly equal to it; SIZE_MAX: none is.
+std::vector<std::size_t> nearly_equal_pairs(const std::vector<Glance>& all, const std::vector<std::size_t>& train,
+                                            const std::vector<std::size_t>& val);
+
 // A mask is black or white, and not black everywhere; "" when nothing is wrong with it. DataError as read_image.
 std::string flaw_of_mask(const std::string& path, const ImageLimits& limits);
 

@@ -14,6 +14,7 @@ namespace {
 
 struct MaskLayout {
     std::string images, masks;
+    Role role = Role::whole;
 };
 
 std::string letters_of(const std::string& folder) {
@@ -25,8 +26,9 @@ std::string letters_of(const std::string& folder) {
 
 bool is_mask_folder(const std::string& folder) {
     const std::string name = letters_of(folder);
-    for (const char* word : {"mask", "masks", "gt", "groundtruth", "gtobject", "gtmask", "segmentation",
-                             "segmentations", "segmentationclass", "trimaps", "mattes", "alpha"})
+    for (const char* word :
+         {"mask", "masks", "gt", "groundtruth", "gtobject", "gtmask", "segmentation", "segmentations",
+          "segmentationclass", "trimaps", "mattes", "alpha", "annotations", "anndir", "labels"})
         if (name == word) return true;
     return name.ends_with("masks") || name.ends_with("mask") || name.ends_with("groundtruth");
 }
@@ -45,36 +47,51 @@ std::string mask_of(const std::string& stem, const std::map<std::string, std::st
     return "";
 }
 
-MaskLayout find_mask_layout(const std::string& dir) {
-    const std::vector<std::string> folders = list_directory(dir).folders;
+// The pair of folders among these whose pictures have the same names, one of them called as masks are.
+MaskLayout pair_among(const std::vector<std::string>& folders) {
     for (const std::string& folder : folders) {
-        if (!is_mask_folder(folder)) continue;
-        const auto masks = pictures_by_stem(join_path(dir, folder));
+        if (!is_mask_folder(base_name(folder))) continue;
+        const auto masks = pictures_by_stem(folder);
         std::size_t best = 0;
         MaskLayout found;
         for (const std::string& other : folders) {
-            if (other == folder || is_mask_folder(other)) continue;
+            if (other == folder || is_mask_folder(base_name(other))) continue;
             std::size_t common = 0;
-            for (const auto& [stem, path] : pictures_by_stem(join_path(dir, other)))
-                common += !mask_of(stem, masks).empty();
-            if (common > best) best = common, found = {join_path(dir, other), join_path(dir, folder)};
+            for (const auto& [stem, path] : pictures_by_stem(other)) common += !mask_of(stem, masks).empty();
+            if (common > best) best = common, found = {other, folder};
         }
         if (2 * best >= masks.size() && best > 0) return found;
     }
     return {};
 }
 
-}  // namespace
+// images/ + masks/, or images/train + masks/train and so on. Empty when there is no pair.
+std::vector<MaskLayout> find_mask_layouts(const std::string& dir) {
+    std::vector<std::string> folders;
+    for (const std::string& name : list_directory(dir).folders) folders.push_back(join_path(dir, name));
+    if (const MaskLayout pair = pair_among(folders); !pair.images.empty()) return {pair};
+    std::vector<MaskLayout> parts;
+    for (const std::string& masks : folders) {
+        if (!is_mask_folder(base_name(masks))) continue;
+        for (const std::string& images : folders)
+            for (const std::string& part : list_directory(images).folders) {
+                const std::string own = join_path(images, part), its = join_path(masks, part);
+                if (images == masks || is_mask_folder(base_name(images)) || role_of(part) == Role::whole ||
+                    !is_directory(its))
+                    continue;
+                const auto names = pictures_by_stem(its);
+                const auto pictures = pictures_by_stem(own);
+                if (std::any_of(pictures.begin(), pictures.end(),
+                                [&](const auto& p) { return !mask_of(p.first, names).empty(); }))
+                    parts.push_back({own, its, role_of(part)});
+            }
+    }
+    return parts;
+}
 
-bool looks_like_masks(const std::string& dir) { return !find_mask_layout(dir).images.empty(); }
-
-DataSet open_masks(const std::string& dir, const OpenOptions& options) {
-    const MaskLayout layout = find_mask_layout(dir);
-    if (layout.images.empty())
-        fail_data(printable(dir, 300), "no pictures with masks: expected images/ and masks/ with the same names");
+DataSet read_pairs(const MaskLayout& layout, const OpenOptions& options) {
     DataSet set;
     set.format = "masks";
-    set.root = dir;
     set.classes = {"foreground"};
     const auto masks = pictures_by_stem(layout.masks);
     std::set<std::string> used;
@@ -111,6 +128,28 @@ DataSet open_masks(const std::string& dir, const OpenOptions& options) {
             count(set.tallies, TallyKind::absent, "masks without their picture", printable(path, 300));
         }
     split_by_order(std::move(all), options.val_fraction, set);
+    return set;
+}
+
+}  // namespace
+
+bool looks_like_masks(const std::string& dir) { return !find_mask_layouts(dir).empty(); }
+
+DataSet open_masks(const std::string& dir, const OpenOptions& options) {
+    const std::vector<MaskLayout> layouts = find_mask_layouts(dir);
+    if (layouts.empty())
+        fail_data(printable(dir, 300), "no pictures with masks: expected images/ and masks/ with the same names");
+    if (layouts.size() == 1) {
+        DataSet set = read_pairs(layouts[0], options);
+        set.root = dir;
+        return set;
+    }
+    OpenOptions whole = options;
+    whole.val_fraction = 0;
+    std::vector<Part> parts;
+    for (const MaskLayout& l : layouts) parts.push_back({read_pairs(l, whole), l.role, printable(base_name(l.images))});
+    DataSet set = join_parts(std::move(parts), options, false);
+    set.root = dir;
     return set;
 }
 

@@ -18,6 +18,7 @@ constexpr const char* kinds[] = {"pedestrian", "person on vehicle",      "car", 
                                  "occluder",   "occluder on the ground", "occluder full", "reflection",
                                  "crowd"};
 constexpr int kind_count = static_cast<int>(std::size(kinds));
+constexpr double max_kinds = 10'000;
 
 std::string frames_below(const std::string& dir) {
     const Listing here = list_directory(dir);
@@ -90,11 +91,38 @@ std::vector<MotRow> parse_mot(std::string_view text, const std::string& file) {
         rows.push_back(row);
     }
     const bool named = !eighth.empty() && std::all_of(eighth.begin(), eighth.end(), [](double v) {
-        return v == std::floor(v) && v >= 1 && v <= kind_count;
+        return v == std::floor(v) && v >= 0 && v <= max_kinds;
     });
     for (std::size_t i = 0; named && i < rows.size(); ++i) rows[i].kind = static_cast<int>(eighth[i]);
     return rows;
 }
+
+namespace {
+
+// By kind + 1, so that "none" has a place.
+std::vector<std::string> kind_names(const std::string& dir, const std::map<int, int>& ids, DataSet& set) {
+    const int highest = ids.empty() ? 0 : ids.rbegin()->first;
+    std::vector<std::string> names{"pedestrian"};
+    for (int k = 0; k <= highest; ++k) names.push_back(fmt::format("class{}", k));
+    const std::string list = join_path(dir, "gt/labels.txt");
+    if (is_file(list)) {
+        const std::string text = read_whole(list, std::size_t{1} << 20);
+        require_text(strip_bom(text), printable(list, 300));
+        set.files.push_back(list);
+        LineReader lines(strip_bom(text));
+        std::size_t kind = 1;  // CVAT counts from 1
+        for (std::string_view line; lines.next(line); ++kind)
+            if (!trim(line).empty() && kind + 1 < names.size()) names[kind + 1] = std::string(trim(line));
+        return names;
+    }
+    const bool of_mot16 = std::all_of(ids.begin(), ids.end(), [](const auto& id) {
+        return id.first == -1 || (id.first >= 1 && id.first <= kind_count);
+    });
+    for (int k = 1; of_mot16 && k <= highest; ++k) names[static_cast<std::size_t>(k) + 1] = kinds[k - 1];
+    return names;
+}
+
+}  // namespace
 
 bool looks_like_mot(const std::string& dir) {
     if (!is_file(truth_of(dir))) return false;
@@ -116,9 +144,10 @@ DataSet open_mot(const std::string& dir, const OpenOptions& options) {
         by_frame[row.frame].push_back(&row);
         if (row.confidence != 0) ids[row.kind] = 0;
     }
+    const std::vector<std::string> names = kind_names(dir, ids, set);
     for (auto& [kind, id] : ids) {
         id = static_cast<int>(set.classes.size());
-        set.classes.emplace_back(kinds[std::max(kind, 1) - 1]);
+        set.classes.push_back(names.at(static_cast<std::size_t>(kind + 1)));
     }
     std::map<std::int64_t, std::string> pictures;
     for (const std::string& name : list_directory(folder).files) {
@@ -127,6 +156,19 @@ DataSet open_mot(const std::string& dir, const OpenOptions& options) {
         if (number < 0) fail_data(printable(join_path(folder, name), 300), "a frame without a number in its name");
         if (!pictures.emplace(number, name).second)
             fail_data(printable(join_path(folder, name), 300), "a second picture of frame {}", number);
+    }
+    if (!pictures.empty() && pictures.begin()->first == 0 && !by_frame.empty() && !by_frame.contains(0)) {
+        // The rows of MOT count from 1.
+        const std::int64_t last = pictures.rbegin()->first;
+        if (!by_frame.contains(last + 1))
+            fail_data(printable(folder, 300),
+                      "pictures are numbered from 0 and the rows of {} from {}: nothing tells whether frame 1 is the "
+                      "first picture or the second. Number the pictures from 1",
+                      file, by_frame.begin()->first);
+        std::map<std::int64_t, std::string> moved;
+        for (auto& [number, name] : pictures) moved.emplace(number + 1, std::move(name));
+        pictures = std::move(moved);
+        count(set.tallies, "sequences whose pictures count from 0 and rows from 1 (moved by one)", file);
     }
     std::vector<Sample> all;
     for (const auto& [number, name] : pictures) {

@@ -9,7 +9,9 @@
 #include <map>
 #include <regex>
 #include <set>
+#include <unordered_map>
 
+#include "data/sets/dataset.h"
 #include "data/text.h"
 
 namespace solobox {
@@ -91,8 +93,9 @@ std::vector<bool> parts_held_out(const std::vector<Part>& parts, double fraction
 }  // namespace
 
 Role role_of(std::string_view folder) {
-    const std::string word = first_word(folder);
-    if (word == "train" || word == "training") return Role::train;
+    std::string word = first_word(folder);
+    if (word.starts_with("voc") && word.size() > 3) word.erase(0, 3);  // VOCtrainval2007, VOCtest2007
+    if (word == "train" || word == "training" || word == "trainval") return Role::train;
     if (word == "val" || word == "valid" || word == "validation" || word == "dev") return Role::val;
     if (word == "test" || word == "testing") return Role::test;
     return Role::whole;
@@ -152,8 +155,9 @@ DataSet join_parts(std::vector<Part> parts, const OpenOptions& options, bool by_
         }
     }
     if (roles) {
-        out.split = fmt::format("by folders: {} to train on, {} for validation", names_of(parts, Role::train),
-                                names_of(parts, held));
+        const std::string rest = names_of(parts, Role::whole);
+        out.split = fmt::format("by folders: {}{}{} to train on, {} for validation", names_of(parts, Role::train),
+                                rest.empty() ? "" : ", ", rest, names_of(parts, held));
         if (held == Role::val && has(Role::test))
             out.split += fmt::format("; {} is a third part and left out", names_of(parts, Role::test));
     } else if (out.val.empty()) {
@@ -185,11 +189,16 @@ public:
             whole_[path].push_back(i);
             base_[base_name(path)].push_back(i);
             stem_[file_stem(path)].push_back(i);
+            folders_.insert(base_name(parent_path(path)));
             paths_.push_back(path);
         }
     }
 
-    static std::string relative(const std::string& path, const std::string& root) {
+    // Folders of pictures that could not be used: a name in one of them is no name of another picture.
+    void know_folder_of(const std::string& path) { folders_.insert(base_name(parent_path(path))); }
+
+    static std::string relative(const std::string& path, const std::string& set) {
+        const std::string root = is_directory(set) ? set : parent_path(set);  // of a data.yaml, or a COCO file
         const std::string home = root.ends_with('/') || root.empty() ? root : root + "/";
         return path.starts_with(home) ? path.substr(home.size()) : path;
     }
@@ -204,6 +213,7 @@ public:
                 if (paths_[i].ends_with("/" + name)) found.push_back(i);
             if (!found.empty()) return found;
         }
+        if (name.find('/') != std::string::npos && folders_.contains(base_name(parent_path(name)))) return found;
         if (ends != base_.end()) return ends->second;
         const auto stem = stem_.find(has_picture_ending(name) ? file_stem(name) : base_name(name));
         return stem == stem_.end() ? found : stem->second;
@@ -211,6 +221,7 @@ public:
 
 private:
     std::map<std::string, std::vector<std::size_t>> whole_, base_, stem_;
+    std::set<std::string> folders_;
     std::vector<std::string> paths_;
 };
 
@@ -239,7 +250,10 @@ std::vector<std::size_t> read_list(const std::string& path, const Names& names, 
               fmt::format("{}: line {}: \"{}\": {}", file, lines.number(), printable(name, 100), why),
               TallyKind::refused);
     }
-    if (out.empty()) fail_data(file, "names no picture of the set");
+    if (out.empty()) {
+        const std::string why = reasons_of(set.tallies, 1);
+        fail_data(file, "names no picture of the set{}{}", why.empty() ? "" : ": ", why);
+    }
     return out;
 }
 
@@ -256,7 +270,8 @@ void split_as_told(DataSet& set, const OpenOptions& options) {
     set.train.clear(), set.val.clear();
     std::vector<int> side(all.size(), 0);  // 1: train, 2: val
     if (lists) {
-        const Names names(all, set.root);
+        Names names(all, set.root);
+        for (const std::string& file : set.files) names.know_folder_of(file);
         for (const auto& [path, mark] : {std::pair{options.train_list, 1}, std::pair{options.val_list, 2}}) {
             if (path.empty()) continue;
             for (const std::size_t i : read_list(path, names, options, set)) {
@@ -318,20 +333,21 @@ std::vector<std::pair<std::string, std::string>> pictures_in_both(const std::vec
         by_number.emplace(std::pair{f.device, f.number}, s.path);
         by_size.emplace(f.size, s.path);
     }
-    // Only files of equal size are read, each once.
-    std::map<std::string, std::string> known;
+    // Of files whose size stands on both sides each is read once.
     constexpr std::size_t most = std::size_t{128} << 20;
     const auto contents = [&](const std::string& path) {
-        if (const auto at = known.find(path); at != known.end()) return at->second;
-        std::string mark;
         try {
             const std::string bytes = read_whole(path, most);
-            mark = fmt::format("{:08x}{:08x}{}", checksum(bytes), checksum(bytes, 0x5EED), bytes.size());
+            return fmt::format("{:08x}{:08x}{}", checksum(bytes), checksum(bytes, 0x5EED), bytes.size());
         } catch (const DataError&) {
-            mark = path;  // like nothing else; whoever decodes it says why
+            return path;  // like nothing else; whoever decodes it says why
         }
-        return known.emplace(path, mark).first->second;
     };
+    std::set<off_t> shared;
+    for (const Sample& s : val) shared.insert(look(s.path).size);
+    std::unordered_map<std::string, std::string> by_contents;
+    for (const auto& [size, path] : by_size)
+        if (shared.contains(size)) by_contents.emplace(contents(path), path);
     std::vector<std::pair<std::string, std::string>> both;
     for (const Sample& s : val) {
         const File f = look(s.path);
@@ -340,10 +356,9 @@ std::vector<std::pair<std::string, std::string>> pictures_in_both(const std::vec
             both.emplace_back(same->second, s.path);
             continue;
         }
-        const auto [from, to] = by_size.equal_range(f.size);
-        const auto twin = std::find_if(
-            from, to, [&](const auto& candidate) { return contents(candidate.second) == contents(s.path); });
-        if (twin != to) both.emplace_back(twin->second, s.path);
+        if (!by_size.contains(f.size)) continue;
+        if (const auto twin = by_contents.find(contents(s.path)); twin != by_contents.end())
+            both.emplace_back(twin->second, s.path);
     }
     return both;
 }

@@ -87,7 +87,15 @@ private:
         if (!enter(dir)) return;
         const Listing listing = list_directory(dir);
         if (const std::string format = format_at(dir, listing); !format.empty()) {
-            places_.push_back({format, dir, role, is_loose(format, dir)});
+            const bool loose = is_loose(format, dir);
+            // Labels that lie about beside folders of parts are no set of their own: the parts are.
+            if (loose && depth < deepest) {
+                const std::size_t before = places_.size();
+                for (const std::string& name : listing.folders)
+                    if (const Role own = role_of(name); own != Role::whole) look(join_path(dir, name), own, depth + 1);
+                if (places_.size() > before) return;
+            }
+            places_.push_back({format, dir, role, loose});
             return;
         }
         if (depth == deepest) return;

@@ -227,8 +227,10 @@ struct Pictures {
             if (const auto it = by_stem.find(base); it != by_stem.end()) return join_path(folder, it->second);
         if (const auto it = by_stem.find(stem); it != by_stem.end()) return join_path(folder, it->second);
         if (const auto it = unread.find(stem); it != unread.end())
-            fail_data(file, "its picture {} is of a kind that is not read: convert it to PNG or JPEG",
-                      printable(it->second));
+            fail_data(
+                file,
+                "its picture {} is of a kind that is not read: convert it to PNG or JPEG (mogrify -format png FILE)",
+                printable(it->second));
         fail_data(file, "its picture \"{}\" is not in {} (nor {}.jpg, .jpeg, .png, .bmp): add it or use --skip-bad",
                   printable(base), printable(folder, 200), printable(stem));
     }
@@ -257,7 +259,9 @@ Sample read_sample(const std::string& path, const Pictures& pictures, const Open
     const std::string file = printable(path, 300);
     const std::string text = read_whole(path, max_voc_bytes);
     std::vector<Tally> unused;
-    const VocFile head = parse_voc(text, file, Strictness::lenient, unused);
+    // As written, cut by no size: what tells the frame and the scale.
+    constexpr int everywhere = static_cast<int>(max_voc_coordinate);
+    const VocFile head = parse_voc(text, file, Strictness::lenient, unused, everywhere, everywhere);
     Sample sample;
     sample.path = pictures.find(head.filename, file_stem(path), file);
     const ImageInfo info = image_info(sample.path, options.limits);
@@ -266,11 +270,9 @@ Sample read_sample(const std::string& path, const Pictures& pictures, const Open
     OpenOptions told = options;
     if (told.exif_boxes == ExifBoxes::detect) told.exif_boxes = head.exif_boxes;
     Frame frame = frame_of(head.width, head.height, info, told);
-    if (frame == Frame::unknown) {
-        std::vector<Object> boxes;
-        for (const VocObject& box : head.objects) boxes.push_back({0, box.x1, box.y1, box.x2, box.y2, false});
-        frame = frame_by_boxes(boxes, info);
-    }
+    std::vector<Object> boxes;
+    for (const VocObject& box : head.objects) boxes.push_back({0, box.x1, box.y1, box.x2, box.y2, false});
+    if (frame == Frame::unknown) frame = frame_by_boxes(boxes, info);
     if (!head.objects.empty()) tell_frame(frame, sample.path, info, set.tallies);
     const bool stored = frame == Frame::stored;
     const int width = stored ? info.stored_width : info.width, height = stored ? info.stored_height : info.height;
@@ -279,6 +281,7 @@ Sample read_sample(const std::string& path, const Pictures& pictures, const Open
         count(set.tallies, "label files without a size (the picture decides)", file);
     else if (head.width != width || head.height != height)
         count(set.tallies, "label files whose size differs from the picture's (the picture decides)", file);
+    if (head.width != 0) tell_scale(head.width, head.height, width, height, boxes, file, set.tallies);
     for (const VocObject& box : labels.objects) {
         Object object{0, box.x1, box.y1, box.x2, box.y2, false};
         if (stored) object = orient_object(object, info.orientation, info.stored_width, info.stored_height);

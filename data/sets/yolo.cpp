@@ -85,8 +85,11 @@ private:
                 fail("a box and {} key points with their visibility? kpt_shape: [{}, 3] in data.yaml says so",
                      (n - 5) / 3, (n - 5) / 3);
             if (!from_polygon(out.box)) return;
-        } else if (!from_box(out.box)) {
-            return;
+        } else {
+            out.may_be_corners = numbers_[2] > numbers_[0] && numbers_[3] > numbers_[1];
+            out.sticks_out = numbers_[0] - numbers_[2] / 2 < -1e-9 || numbers_[0] + numbers_[2] / 2 > 1 + 1e-9 ||
+                             numbers_[1] - numbers_[3] / 2 < -1e-9 || numbers_[1] + numbers_[3] / 2 > 1 + 1e-9;
+            if (!from_box(out.box)) return;
         }
         if (pointed) read_points(out);
         const auto key = std::tuple(out.class_id, out.box.cx, out.box.cy, out.box.w, out.box.h);

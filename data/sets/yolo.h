@@ -16,9 +16,10 @@ struct YoloBox {
     UnitBox box;                        // within the picture
     std::vector<KeyPoint> points = {};  // in fractions, as many as the set has; none in a row without them
     std::int64_t line = 0;
-    int numbers = 4;             // behind the class
-    bool polygon = false;        // the box is the one around a polygon of `numbers` / 2 corners
-    bool may_be_points = false;  // the same numbers are a box and key points within it as well
+    int numbers = 4;                                  // behind the class
+    bool polygon = false;                             // the box is the one around a polygon of `numbers` / 2 corners
+    bool sticks_out = false, may_be_corners = false;  // as written: cut at the edge; x1 y1 x2 y2 within the picture
+    bool may_be_points = false;                       // the same numbers are a box and key points within it as well
 };
 
 // Parses one label file; empty text = background. class_count < 0: unknown, any id below 100000 will do.
@@ -39,19 +40,35 @@ std::string find_darknet_data(const std::string& dir);
 struct YoloDescription {
     std::string file, base;  // the file as messages name it; what its places are relative to
     std::vector<std::string> classes;
-    PointLayout points;                        // kpt_shape, flip_idx
-    std::vector<std::string> train, val;       // directories or list files, resolved
-    ExifBoxes exif_boxes = ExifBoxes::detect;  // `exif_boxes`, a key of this program's own
-    std::vector<std::string> files;            // what else was read: the list of names
-    std::vector<std::string> notes;            // places that are not where the file says, in words
+    PointLayout points;                         // kpt_shape, flip_idx
+    std::vector<std::string> train, val, test;  // directories or list files, resolved
+    ExifBoxes exif_boxes = ExifBoxes::detect;   // `exif_boxes`, a key of this program's own
+    std::vector<std::string> files;             // what else was read: the list of names
+    std::vector<std::string> notes;             // places that are not where the file says, in words
 };
 
 // A data.yaml, or Darknet's obj.data, whose places exist. DataError with the line otherwise. Places are relative to the
 // file's `path`, its folder, that folder's parent or the working directory: the first where they are; \ stands for /.
 YoloDescription read_yolo_description(const std::string& path);
 
-// Where the paths of a list are, as places above. "" when it is nowhere; list: the file that names it.
-std::string find_listed(const std::string& name, const std::string& list, const std::string& base);
+// The pictures that a list of paths names, relative to its own folder, `base` and the other places above. What is cut
+// from their beginnings (Darknet's data/) is found with the first of them and the same for all, never all of their
+// folders; where they are elsewhere than written is noted. Pictures that are nowhere stay as they are written.
+std::vector<std::string> read_picture_list(const std::string& list, const std::string& base,
+                                           std::vector<std::string>& notes);
+
+struct YoloParts {
+    std::vector<std::string> train, val;  // folders of pictures, or lists of them
+    std::vector<std::string> test;        // likewise; for splits that the user says
+    std::string base;                     // what lists are relative to, besides their own folder
+    std::string split;                    // how they were told apart
+};
+
+// images/ with labels/, in any case, each with or without train/ and val/ below or above it; lists beside them split.
+// Without training pictures: no such set.
+YoloParts plain_yolo_parts(const std::string& dir);
+// train.txt and val.txt (valid.txt, test.txt) that name pictures.
+YoloParts listed_yolo_parts(const std::string& dir);
 
 // The label file of a picture: .../images/.../a.jpg -> .../labels/.../a.txt (the last "images" counts), otherwise
 // beside the picture; beside it too when only there a file is.

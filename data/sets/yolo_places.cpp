@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
+#include "data/sets/parts.h"
 #include "data/sets/yaml_guard.h"
 #include "data/sets/yolo.h"
 #include "data/text.h"
@@ -88,7 +90,9 @@ public:
                       printable(written, 200), printable(fmt::format("{}", fmt::join(shown_homes(), ", ")), 300),
                       windows ? "; a path with a drive letter is one of another machine" : "");
         }
-        if (!written.starts_with("/") && place != join_path(homes_.front(), with_slashes(written)))
+        const std::string plain = with_slashes(written);
+        const bool roboflow = plain.starts_with("../") && place == join_path(homes_.front(), plain.substr(3));
+        if (!plain.starts_with("/") && !roboflow && place != join_path(homes_.front(), plain))
             in_.notes.push_back(
                 fmt::format("{}: {}: {} taken as {}", in_.file, key, printable(written, 100), printable(place, 200)));
         return place;
@@ -219,16 +223,63 @@ YoloDescription read_yolo_description(const std::string& path) {
         // `path: datasets/x` is often meant from elsewhere; the file's own folder then serves as well.
         const std::string named = find_below(homes_of(folder, path), scalar(base, out.file, "path"));
         if (is_directory(named)) out.base = named;
+        const std::string written = with_slashes(base.Scalar());
+        if (!is_directory(named) ||
+            (!written.starts_with("/") && written != "." && named != join_path(folder, written)))
+            out.notes.push_back(
+                fmt::format("{}: path: {} taken as {}", out.file, printable(written, 100), printable(out.base, 200)));
     }
     Places places(out, path);
     out.train = read_places(root["train"], out, places, "train");
     out.val = read_places(root["val"] ? root["val"] : root["valid"], out, places, "val");
+    if (const YAML::Node test = root["test"]; test && !test.IsNull()) {
+        try {
+            out.test = read_places(test, out, places, "test");
+        } catch (const DataError&) {
+            // Many sets name one that is not shipped; nobody asked for it.
+        }
+    }
     if (out.train.empty()) fail_data(out.file, "no `train`: expected the directory of the training pictures");
     return out;
 }
 
-std::string find_listed(const std::string& name, const std::string& list, const std::string& base) {
-    return find_below(homes_of(parent_path(list), base.empty() ? list : join_path(base, "x")), name);
+std::vector<std::string> read_picture_list(const std::string& list, const std::string& base,
+                                           std::vector<std::string>& notes) {
+    const std::string text = read_whole(list, std::size_t{64} << 20), file = printable(list, 300);
+    require_text(strip_bom(text), file);
+    std::vector<std::string> out;
+    std::optional<std::pair<std::string, std::size_t>> from;  // the home, and folders cut from the beginning
+    const auto without = [](const std::string& path, std::size_t folders) -> std::string {
+        std::size_t at = 0;
+        for (; folders > 0 && at != std::string::npos; --folders) {
+            at = path.find('/', at);
+            at = at == std::string::npos ? at : at + 1;
+        }
+        return at == std::string::npos ? "" : path.substr(at);
+    };
+    LineReader lines(strip_bom(text));
+    for (std::string_view line; lines.next(line);) {
+        const std::string name = with_slashes(std::string(trim(line)));
+        if (name.empty()) continue;
+        if (name.starts_with("/")) {
+            out.push_back(name);
+            continue;
+        }
+        const auto depth = static_cast<std::size_t>(std::count(name.begin(), name.end(), '/'));
+        for (std::size_t cut = 0; !from && cut < std::max<std::size_t>(depth, 1); ++cut)
+            for (const std::string& home : homes_of(parent_path(list), base.empty() ? list : join_path(base, "x")))
+                if (!from && is_file(join_path(home, without(name, cut)))) from = {home, cut};
+        if (!from) {
+            out.push_back(join_path(parent_path(list), name));
+            continue;
+        }
+        const std::string place = join_path(from->first, without(name, from->second));
+        if (out.empty() && place != join_path(parent_path(list), name) && place != join_path(base, name))
+            notes.push_back(
+                fmt::format("{}: {} taken as {}, and so on", file, printable(name, 100), printable(place, 200)));
+        out.push_back(place);
+    }
+    return out;
 }
 
 std::string find_yolo_yaml(const std::string& dir) {
@@ -260,6 +311,89 @@ std::string find_darknet_data(const std::string& dir) {
         found = join_path(dir, name);
     }
     return found;
+}
+
+namespace {
+
+bool has_label_files(const std::string& dir, int depth = 0) {
+    const Listing listing = list_directory(dir);
+    if (std::any_of(listing.files.begin(), listing.files.end(), [](const auto& f) { return ending_of(f) == ".txt"; }))
+        return true;
+    return depth < 3 && std::any_of(listing.folders.begin(), listing.folders.end(), [&](const std::string& f) {
+               return has_label_files(join_path(dir, f), depth + 1);
+           });
+}
+
+// The folder of that name in any case; "" when there is none.
+std::string folder_called(const std::string& dir, std::string_view name) {
+    for (const std::string& folder : list_directory(dir).folders)
+        if (lower(folder) == name) return join_path(dir, folder);
+    return "";
+}
+
+// The third part beside the one for validation.
+std::vector<std::string> test_besides(const std::string& dir, const std::string& val, const std::string& below) {
+    const std::string test = part_below(dir, Role::test);
+    if (test.empty() || test == val || !is_directory(test + below)) return {};
+    return {test + below};
+}
+
+}  // namespace
+
+// train.txt and val.txt (valid.txt, test.txt) that name pictures.
+YoloParts listed_yolo_parts(const std::string& dir) {
+    const auto list = [&](std::initializer_list<const char*> names) -> std::string {
+        for (const char* name : names) {
+            const std::string path = join_path(dir, name);
+            if (!is_file(path)) continue;
+            const std::string head = read_prefix(path, 4096);
+            LineReader lines(strip_bom(head));
+            for (std::string_view line; lines.next(line);)
+                if (!trim(line).empty()) {
+                    if (has_picture_ending(trim(line))) return path;
+                    break;
+                }
+        }
+        return "";
+    };
+    const std::string train = list({"train.txt"}), val = list({"val.txt", "valid.txt", "test.txt"});
+    if (train.empty() || val.empty()) return {};
+    return {{train}, {val}, {}, dir, fmt::format("by lists: {} and {}", base_name(train), base_name(val))};
+}
+
+// images/ with labels/, each with or without train/ and val/ below or above it.
+YoloParts plain_yolo_parts(const std::string& dir) {
+    const std::string images = folder_called(dir, "images"), labels = folder_called(dir, "labels");
+    if (!images.empty() && !labels.empty() && has_label_files(labels)) {
+        const std::string train = part_below(images, Role::train);
+        if (train.empty()) {
+            YoloParts listed = listed_yolo_parts(dir);
+            return listed.train.empty() ? YoloParts{{images}, {}, {}, dir, ""} : listed;
+        }
+        for (const Role role : {Role::val, Role::test})
+            if (const std::string val = part_below(images, role); !val.empty())
+                return {{train},
+                        {val},
+                        test_besides(images, val, ""),
+                        dir,
+                        fmt::format("by folders: {} to train on, {} for validation", printable(base_name(train)),
+                                    printable(base_name(val)))};
+        return {{train}, {}, {}, dir, ""};
+    }
+    const std::string train = part_below(dir, Role::train);
+    const auto has = [](const std::string& part) {
+        return is_directory(join_path(part, "images")) && is_directory(join_path(part, "labels"));
+    };
+    if (train.empty() || !has(train)) return {};
+    for (const Role role : {Role::val, Role::test})
+        if (const std::string val = part_below(dir, role); !val.empty() && is_directory(join_path(val, "images")))
+            return {{join_path(train, "images")},
+                    {join_path(val, "images")},
+                    test_besides(dir, val, "/images"),
+                    dir,
+                    fmt::format("by folders: {} to train on, {} for validation", printable(base_name(train)),
+                                printable(base_name(val)))};
+    return {{join_path(train, "images")}, {}, {}, dir, ""};
 }
 
 }  // namespace solobox

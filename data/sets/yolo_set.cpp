@@ -1,6 +1,7 @@
 // The pictures and label files of a YOLO data set. Where its parts are: yolo_places.cpp. See yolo.h.
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -12,7 +13,7 @@
 namespace solobox {
 namespace {
 
-constexpr std::size_t max_yolo_list_bytes = std::size_t{64} << 20, max_yolo_label_bytes = max_yolo_list_bytes;
+constexpr std::size_t max_yolo_label_bytes = std::size_t{64} << 20;
 
 // All pictures below a folder. Links are followed, but no folder is entered twice: links may form circles.
 void collect(const std::string& dir, std::vector<std::string>& out, std::set<std::string>& entered, int depth = 0) {
@@ -25,12 +26,6 @@ void collect(const std::string& dir, std::vector<std::string>& out, std::set<std
         if (depth < 8) collect(join_path(dir, name), out, entered, depth + 1);
 }
 
-struct YoloParts {
-    std::vector<std::string> train, val;  // folders of pictures, or lists of them
-    std::string base;                     // what lists are relative to, besides their own folder
-    std::string split;                    // how they were told apart
-};
-
 std::vector<std::string> pictures_of(const std::string& place, const std::string& base, DataSet& set) {
     std::vector<std::string> out;
     if (is_directory(place)) {
@@ -38,19 +33,10 @@ std::vector<std::string> pictures_of(const std::string& place, const std::string
         collect(place, out, entered);
         return out;
     }
-    const std::string text = read_whole(place, max_yolo_list_bytes);
-    require_text(strip_bom(text), place);
     set.files.push_back(place);
-    LineReader lines(strip_bom(text));
-    for (std::string_view line; lines.next(line);)
-        if (const std::string name(trim(line)); !name.empty()) {
-            const std::string found = find_listed(name, place, base);
-            // Where it is not, whoever opens it says so by the name that the list has.
-            const std::string as_written = with_slashes(name);
-            out.push_back(!found.empty()                ? found
-                          : as_written.starts_with("/") ? as_written
-                                                        : join_path(parent_path(place), as_written));
-        }
+    std::vector<std::string> notes;
+    out = read_picture_list(place, base, notes);
+    for (const std::string& note : notes) count(set.tallies, "places taken elsewhere than written", note);
     return out;
 }
 
@@ -90,12 +76,17 @@ public:
             }
         }
         if (labelled_ == 0 && !expected.empty()) look_beside(pictures, expected);
+        if (labelled_ > 0) folders_without_labels(pictures);
     }
 
     int largest_class() const { return largest_class_; }
 
     // What only all rows together can tell.
     void check_rows() const {
+        if (boxes_ >= 4 && 2 * sticking_out_ > boxes_ && like_corners_ == boxes_)
+            fail_data(corner_example_,
+                      "most boxes stick out of their pictures, and all of them fit as corners x1 y1 x2 y2: YOLO's rows "
+                      "are class, centre x, centre y, width, height. Write the labels again");
         if (options_.yolo_rows != YoloRows::detect || set_.points.count > 0 || long_rows_ == 0) return;
         const bool uniform = smallest_row_ == largest_row_;
         if (!uniform || static_cast<double>(like_points_) < 0.8 * static_cast<double>(long_rows_)) return;
@@ -141,7 +132,12 @@ private:
             if (stored) object = orient_object(object, info.orientation, info.stored_width, info.stored_height);
             largest_class_ = std::max(largest_class_, row.class_id);
             out.objects.push_back(object);
-            if (!row.polygon) continue;
+            if (!row.polygon) {
+                if (boxes_++ == 0) corner_example_ = fmt::format("{}: line {}", file, row.line);
+                sticking_out_ += row.sticks_out;
+                like_corners_ += row.may_be_corners;
+                continue;
+            }
             if (long_rows_++ == 0) long_example_ = fmt::format("{}: line {}", file, row.line);
             like_points_ += row.may_be_points;
             smallest_row_ = std::min(smallest_row_, row.numbers);
@@ -203,6 +199,19 @@ private:
         return {lowest, highest};
     }
 
+    // A folder of a part in which nothing is labelled may be one whose labels were lost.
+    void folders_without_labels(const std::vector<std::string>& pictures) {
+        std::map<std::string, std::pair<std::size_t, std::size_t>> folders;  // pictures, label files
+        for (const std::string& picture : pictures) {
+            auto& [all, with_file] = folders[parent_path(picture)];
+            ++all, with_file += is_file(label_of(picture));
+        }
+        for (const auto& [folder, n] : folders)
+            if (n.second == 0)
+                count(set_.tallies, "folders of which no picture has a label file (their labels lost?)",
+                      fmt::format("{}: {} pictures", printable(folder, 300), n.first));
+    }
+
     // No picture of this part has a label file: perhaps they lie in a folder of another name.
     void look_beside(const std::vector<std::string>& pictures, const std::string& expected) {
         std::set<std::string> stems;
@@ -231,73 +240,10 @@ private:
     const OpenOptions& options_;
     int class_count_;
     int largest_class_ = -1, smallest_row_ = INT32_MAX, largest_row_ = 0;
-    std::int64_t labelled_ = 0, long_rows_ = 0, like_points_ = 0;
-    std::string long_example_;
+    std::int64_t labelled_ = 0, long_rows_ = 0, like_points_ = 0, boxes_ = 0, sticking_out_ = 0, like_corners_ = 0;
+    std::string long_example_, corner_example_;
     std::optional<std::pair<std::int64_t, std::int64_t>> ids_;
 };
-
-bool has_label_files(const std::string& dir, int depth = 0) {
-    const Listing listing = list_directory(dir);
-    if (std::any_of(listing.files.begin(), listing.files.end(), [](const auto& f) { return ending_of(f) == ".txt"; }))
-        return true;
-    return depth < 3 && std::any_of(listing.folders.begin(), listing.folders.end(), [&](const std::string& f) {
-               return has_label_files(join_path(dir, f), depth + 1);
-           });
-}
-
-// train.txt and val.txt (valid.txt, test.txt) that name pictures.
-YoloParts listed_parts(const std::string& dir) {
-    const auto list = [&](std::initializer_list<const char*> names) -> std::string {
-        for (const char* name : names) {
-            const std::string path = join_path(dir, name);
-            if (!is_file(path)) continue;
-            const std::string head = read_prefix(path, 4096);
-            LineReader lines(strip_bom(head));
-            for (std::string_view line; lines.next(line);)
-                if (!trim(line).empty()) {
-                    if (has_picture_ending(trim(line))) return path;
-                    break;
-                }
-        }
-        return "";
-    };
-    const std::string train = list({"train.txt"}), val = list({"val.txt", "valid.txt", "test.txt"});
-    if (train.empty() || val.empty()) return {};
-    return {{train}, {val}, dir, fmt::format("by lists: {} and {}", base_name(train), base_name(val))};
-}
-
-// images/ with labels/, each with or without train/ and val/ below or above it.
-YoloParts plain_parts(const std::string& dir) {
-    const std::string images = join_path(dir, "images"), labels = join_path(dir, "labels");
-    if (is_directory(images) && is_directory(labels) && has_label_files(labels)) {
-        const std::string train = part_below(images, Role::train);
-        if (train.empty()) {
-            YoloParts listed = listed_parts(dir);
-            return listed.train.empty() ? YoloParts{{images}, {}, dir, ""} : listed;
-        }
-        for (const Role role : {Role::val, Role::test})
-            if (const std::string val = part_below(images, role); !val.empty())
-                return {{train},
-                        {val},
-                        dir,
-                        fmt::format("by folders: {} to train on, {} for validation", printable(base_name(train)),
-                                    printable(base_name(val)))};
-        return {{train}, {}, dir, ""};
-    }
-    const std::string train = part_below(dir, Role::train);
-    const auto has = [](const std::string& part) {
-        return is_directory(join_path(part, "images")) && is_directory(join_path(part, "labels"));
-    };
-    if (train.empty() || !has(train)) return {};
-    for (const Role role : {Role::val, Role::test})
-        if (const std::string val = part_below(dir, role); !val.empty() && is_directory(join_path(val, "images")))
-            return {{join_path(train, "images")},
-                    {join_path(val, "images")},
-                    dir,
-                    fmt::format("by folders: {} to train on, {} for validation", printable(base_name(train)),
-                                printable(base_name(val)))};
-    return {{join_path(train, "images")}, {}, dir, ""};
-}
 
 // From the folder of the labels up to the set's own.
 std::vector<std::string> read_class_list(const std::string& dir, const std::string& home, DataSet& set) {
@@ -328,8 +274,9 @@ std::vector<std::string> read_class_list(const std::string& dir, const std::stri
 
 std::string yolo_label_path(const std::string& picture) {
     std::string path = picture;
-    const std::string padded = "/" + path;
-    if (const std::size_t at = padded.rfind("/images/"); at != std::string::npos) path.replace(at, 6, "labels");
+    const std::string padded = "/" + lower(path);
+    if (const std::size_t at = padded.rfind("/images/"); at != std::string::npos)
+        path.replace(at, 6, path[at] == 'I' ? (path[at + 1] == 'M' ? "LABELS" : "Labels") : "labels");
     const std::size_t dot = path.rfind('.');
     return path.substr(0, dot) + ".txt";
 }
@@ -361,7 +308,7 @@ bool has_labels_beside(const std::string& dir) {
 }
 
 bool looks_like_yolo(const std::string& dir) {
-    return !find_yolo_yaml(dir).empty() || !find_darknet_data(dir).empty() || !plain_parts(dir).train.empty() ||
+    return !find_yolo_yaml(dir).empty() || !find_darknet_data(dir).empty() || !plain_yolo_parts(dir).train.empty() ||
            has_labels_beside(dir);
 }
 
@@ -382,27 +329,29 @@ DataSet open_yolo(const std::string& path, const OpenOptions& given, const std::
         set.classes = std::move(description.classes);
         set.points = description.points;
         if (options.exif_boxes == ExifBoxes::detect) options.exif_boxes = description.exif_boxes;
-        parts = {std::move(description.train), std::move(description.val), description.base,
-                 fmt::format("as {} says", printable(base_name(described)))};
+        parts = {std::move(description.train), std::move(description.val), std::move(description.test),
+                 description.base, fmt::format("as {} says", printable(base_name(described)))};
         set.files.push_back(described);
         set.files.insert(set.files.end(), description.files.begin(), description.files.end());
         for (const std::string& note : description.notes)
             count(set.tallies, "places taken elsewhere than written", note);
     } else {
-        parts = plain_parts(path);
+        parts = plain_yolo_parts(path);
         if (parts.train.empty() && has_labels_beside(path)) {
-            parts = listed_parts(path);
-            if (parts.train.empty()) parts = {{path}, {}, path, ""};
+            parts = listed_yolo_parts(path);
+            if (parts.train.empty()) parts = {{path}, {}, {}, path, ""};
         }
         if (parts.train.empty())
             fail_data(printable(path, 300),
                       "no YOLO set: expected data.yaml, obj.data, images/ and labels/, or .txt files beside pictures");
         set.classes = read_class_list(path, home, set);
-        named = !set.classes.empty();
+        named = set.classes_named = !set.classes.empty();
     }
     SetReader reader(set, options, named ? static_cast<int>(set.classes.size()) : -1);
-    if (parts.val.empty()) {
+    if (parts.val.empty() || options.split_is_told()) {
         std::vector<Sample> all;
+        for (auto* more : {&parts.val, &parts.test})
+            if (options.split_is_told()) parts.train.insert(parts.train.end(), more->begin(), more->end());
         reader.read(parts, false, all);
         split_by_order(std::move(all), options.val_fraction, set);
     } else {

@@ -129,7 +129,7 @@ TEST(EngineSafetensors, AWrongShapeOrTypeIsNamed) {
     permuted.tensors["model.fc.weight"].shape = {6, 5};
     const std::string text = load_refusal(permuted);
     EXPECT_TRUE(has(text, "6x5") && has(text, "5x6")) << text;
-    for (const char* dtype : {"I32", "F16", "BF16", "I64"}) {
+    for (const char* dtype : {"I32", "U8", "BOOL", "I64"}) {
         SafetensorsFile typed = good;
         typed.tensors["model.fc.bias"] = raw(dtype, {5});
         const std::string said = load_refusal(typed);

@@ -149,9 +149,9 @@ TEST(DoctorProbes, OnResNet18) {
 
 TEST(DoctorTable, IsWholeAndOrdered) {
     const auto& table = doctor::rule_table();
-    ASSERT_EQ(table.size(), 79U + 5U);
-    for (std::size_t i = 0; i < 79; ++i) EXPECT_EQ(table[i].id, fmt::format("D{:02}", i + 1));
-    for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(table[79 + i].id, fmt::format("T{}", i + 1));
+    ASSERT_EQ(table.size(), 80U + 5U);
+    for (std::size_t i = 0; i < 80; ++i) EXPECT_EQ(table[i].id, fmt::format("D{:02}", i + 1));
+    for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(table[80 + i].id, fmt::format("T{}", i + 1));
     for (const Rule& r : table) {
         EXPECT_FALSE(r.signal.empty() || r.fix.empty() || r.report.empty() || r.severity.empty()) << r.id;
         EXPECT_EQ(r.phases.find_first_not_of("CPRL"), std::string::npos) << r.id;

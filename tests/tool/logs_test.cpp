@@ -291,6 +291,96 @@ TEST_F(Logs, TheStoryOfALog) {
     EXPECT_FALSE(found("n.csv", "epoch,loss\n1,4\n2,-9\n3,-20\n", Severity::warn).contains("D77"));
 }
 
+TEST_F(Logs, LossesThatAreGivenBack) {
+    std::string back = "epoch,train_loss,val_loss\n", jump = "epoch,train_loss\n", good = jump;
+    for (int i = 0; i < 30; ++i) {
+        back += fmt::format("{},{},{}\n", i + 1, i < 12 ? 2 - .1 * i : .9 + .05 * (i - 12),
+                            i < 12 ? 2 - .09 * i : 1 + .06 * (i - 12));
+        jump += fmt::format("{},{}\n", i + 1, i < 20 ? falling(i, 20, 2, .4, .01) : 1.7 + noise(i, .02));
+        good += fmt::format("{},{}\n", i + 1, falling(i, 30, 2, .4, .05));
+    }
+    EXPECT_TRUE(found("b.csv", back, Severity::warn).contains("D80"));
+    EXPECT_TRUE(found("j.csv", jump, Severity::warn).contains("D80"));
+    EXPECT_FALSE(found("g.csv", good, Severity::warn).contains("D80"));
+    // Half of a metric lost at once and for good; the same lost slowly is overfitting's business.
+    std::string half = "epoch,metric\n", slow = half;
+    for (int i = 0; i < 24; ++i) {
+        half += fmt::format("{},{}\n", i + 1, i < 12 ? .1 + .04 * i : .3 + noise(i, .003));
+        slow += fmt::format("{},{}\n", i + 1, i < 12 ? .1 + .04 * i : .54 - .02 * (i - 12));
+    }
+    EXPECT_TRUE(found("h.csv", half, Severity::fail).contains("D40"));
+    EXPECT_FALSE(found("s.csv", slow, Severity::warn).contains("D40"));
+}
+
+TEST_F(Logs, HabitsThatAreNoFaults) {
+    // Validation rows without an epoch (mmengine): judged with the others.
+    std::string zero, down;
+    for (int e = 1; e <= 8; ++e) {
+        for (auto* t : {&zero, &down})
+            *t += nlohmann::json{{"epoch", e}, {"step", 10 * e}, {"loss", 5.0 / e}}.dump() + "\n";
+        zero += nlohmann::json{{"coco/bbox_mAP", 0.0}, {"step", e}}.dump() + "\n";
+        down += nlohmann::json{{"coco/bbox_mAP", e < 5 ? .1 * e : .01}, {"step", e}}.dump() + "\n";
+    }
+    EXPECT_TRUE(found("scalars.json", zero, Severity::warn).contains("D76"));
+    EXPECT_TRUE(found("scalars.json", down, Severity::fail).contains("D40"));
+    // detectron2: a loss by steps is a training loss, too.
+    std::string d2;
+    for (int i = 0; i < 30; ++i) {
+        nlohmann::json row{{"iteration", 20 * i}, {"total_loss", falling(i, 30, 2, .5)}};
+        if (i % 3 == 2) row["bbox/AP"] = 0.0;
+        d2 += row.dump() + "\n";
+    }
+    EXPECT_TRUE(found("metrics.json", d2, Severity::warn).contains("D76"));
+    // A perfect fit that rounds below 0; a regression that logs an accuracy of 0.
+    EXPECT_FALSE(found("n.csv", "epoch,loss,accuracy\n1,.5,.9\n2,1e-4,1\n3,-1.2e-7,1\n").contains("D77"));
+    std::string t = "epoch,accuracy,loss,val_accuracy,val_loss\n";
+    for (int i = 0; i < 20; ++i) t += fmt::format("{},0,{},0,{}\n", i, falling(i, 20, 12, 1), falling(i, 20, 13, 2));
+    EXPECT_TRUE(found("r.csv", t, Severity::warn).empty());
+    // One warm restart that pays off.
+    t = "epoch,train_loss,lr\n";
+    for (int i = 0; i < 30; ++i)
+        t += fmt::format("{},{},{}\n", i + 1, i < 10 ? 2 - .12 * i : 1.6 - .05 * (i - 10),
+                         .05 * (1 + std::cos(M_PI * (i < 10 ? i / 10.0 : (i - 10) / 20.0))));
+    EXPECT_TRUE(found("w.csv", t, Severity::warn).empty());
+    // Iterations that begin anew in every epoch; the newest row first; thousands with commas.
+    t = "iteration,loss\n";
+    for (int i = 0; i < 40; ++i) t += fmt::format("{},{}\n", i % 10 * 10, falling(i, 40, 2, .5));
+    EXPECT_TRUE(found("i.csv", t, Severity::warn).empty());
+    t = "epoch,metric\n";
+    for (int i = 12; i > 0; --i) t += fmt::format("{},{}\n", i, .05 * i);
+    EXPECT_FALSE(found("d.csv", t, Severity::warn).contains("D74"));
+    t = "step\ttrain_loss\n";
+    for (int i = 1; i < 6; ++i)
+        t += fmt::format("{}\t{}\n", i == 1 ? "500" : fmt::format("{},{:03}", i / 2, i % 2 * 500), 2.0 / i);
+    EXPECT_FALSE(found("t.tsv", t, Severity::warn).contains("D74"));
+    // A detector's accuracy in training is not its mAP.
+    t.clear();
+    for (int e = 1; e <= 8; ++e)
+        t += nlohmann::json{{"epoch", e}, {"loss", 3.0 / e}, {"acc", 95.0}}.dump() + "\n" +
+             nlohmann::json{{"epoch", e}, {"bbox_mAP", .04 * e}}.dump() + "\n";
+    EXPECT_FALSE(found("a.json", t, Severity::warn).contains("D46"));
+    // Validation on the training data, told by the curves alone.
+    t = "epoch,train_loss,val_loss\n";
+    for (int i = 1; i < 9; ++i) t += fmt::format("{},{},{}\n", i, 2.0 / i, 2.0 / i);
+    EXPECT_TRUE(found("e.csv", t, Severity::fail).contains("D73"));
+}
+
+TEST_F(Logs, HostileTables) {
+    const auto refused = [&](const std::string& text) {
+        return fixtures::refusal([&] { doctor::read_log(dir_.write("x.json", text), {}); });
+    };
+    std::string deep = "[";
+    for (int i = 0; i < 200'000; ++i) deep += "{\"\":";
+    EXPECT_NO_THROW((void)doctor::read_log(dir_.write("x.json", deep + "1" + std::string(200'000, '}') + "]"), {}));
+    std::string wide;
+    for (int i = 0; i < 3000; ++i) wide += fmt::format("{{\"k{}\": 1}}\n", i);
+    EXPECT_TRUE(has(refused(wide), "more than 2000 columns"));
+    EXPECT_TRUE(has(refused("{\"a\": 1}\n{\"a\": \n{\"a\": 2}\n"), "line 2: is no JSON"));
+    // A path of Windows in front of a NaN.
+    const std::string windows = "{\"dir\": \"C:\\\\runs\\\\\", \"epoch\": 1, \"val_loss\": NaN}\n";
+    EXPECT_TRUE(found("w.jsonl", windows + windows, Severity::fail).contains("D35"));
+}
+
 TEST_F(Logs, CausesAreReadBeforeWhatFollowsFromThem) {
     // A validation without labels explains a metric that never moved.
     std::string t = "epoch,train_loss,metric\n";

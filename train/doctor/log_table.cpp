@@ -13,6 +13,8 @@ namespace solobox::doctor {
 namespace {
 
 using Json = nlohmann::ordered_json;
+constexpr int deepest_row = 8;  // objects within a row
+constexpr std::size_t most_columns = 2000;
 
 // A value that is not finite counts as one, whatever its spelling; text is no number.
 double number_of(std::string_view cell) {
@@ -71,7 +73,7 @@ char separator_of(std::string_view header) {
 
 void put_cell(RawTable& table, std::size_t column, std::size_t row, const std::string& cell, bool decimal_comma) {
     std::string text = decimal_comma ? with_point(cell) : cell;
-    if (text.ends_with('%')) text.pop_back();
+    if (text.ends_with('%')) text = std::string(trim(text.substr(0, text.size() - 1)));
     const double value = number_of(text);
     table.put(column, row, value);
     if (std::isnan(value) && !cell.empty()) table.put_text(column, cell);
@@ -139,8 +141,8 @@ RawTable read_csv(std::string_view text, const std::string& path) {
         }
     }
     if (header.empty()) fail_data(path, "holds no table");
-    // Where commas part no cells they are decimal marks; in quotes they are when some cell can mean nothing else.
-    bool decimal_comma = comma != ',';
+    // Beside semicolons commas are decimal marks; else they are when some cell can mean nothing else.
+    bool decimal_comma = comma == ';';
     for (const auto& cells : rows)
         for (const std::string& cell : cells) {
             const std::size_t at = cell.find(',');
@@ -162,11 +164,11 @@ double json_number(const Json& v) {
     return NAN;
 }
 
-void add_row(RawTable& table, std::size_t row, const Json& object, const std::string& prefix) {
+void add_row(RawTable& table, std::size_t row, const Json& object, const std::string& prefix, int depth = 0) {
     for (const auto& [key, value] : object.items()) {
         const std::string name = prefix.empty() ? key : prefix + "/" + key;
-        if (value.is_object() && prefix.size() < 200)
-            add_row(table, row, value, name);
+        if (value.is_object() && depth < deepest_row)
+            add_row(table, row, value, name, depth + 1);
         else if (value.is_string() && std::isnan(json_number(value)))
             table.put_text(table.column(name), value.get<std::string>());
         else if (!value.is_null())
@@ -190,7 +192,12 @@ std::string with_quoted_nan(std::string_view text) {
     std::string out;
     bool quoted = false;
     for (std::size_t i = 0; i < text.size();) {
-        if (text[i] == '"' && (i == 0 || text[i - 1] != '\\')) quoted = !quoted;
+        if (quoted && text[i] == '\\' && i + 1 < text.size()) {  // what follows is a letter of the text
+            out += text.substr(i, 2);
+            i += 2;
+            continue;
+        }
+        if (text[i] == '"') quoted = !quoted;
         std::string_view word;
         if (!quoted)
             for (const std::string_view w : {"-Infinity", "Infinity", "NaN"})
@@ -214,11 +221,12 @@ RawTable read_json(std::string_view raw, const std::string& path) {
         std::string_view line;
         while (lines.next(line)) {
             if (trim(line).empty()) continue;
+            const std::int64_t number = lines.number();
             Json row = Json::parse(line, nullptr, false);
             if (row.is_discarded()) {
                 // The last line of a log that is being written may be cut.
                 if (!rows.empty() && !lines.next(line)) break;
-                fail_line(path, lines.number(), "is no JSON");
+                fail_line(path, number, "is no JSON");
             }
             rows.push_back(std::move(row));
         }
@@ -244,8 +252,11 @@ RawTable read_json(std::string_view raw, const std::string& path) {
 }  // namespace
 
 std::size_t RawTable::column(const std::string& name) {
-    const auto found = std::find(names.begin(), names.end(), name);
-    if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+    const auto [found, fresh] = places.emplace(name, names.size());
+    if (!fresh) return found->second;
+    if (names.size() >= most_columns)
+        throw DataError(
+            fmt::format("more than {} columns (the last is '{}'): is it a log?", most_columns, printable(name)));
     names.push_back(name), columns.emplace_back(), numbers.push_back(0), odd.emplace_back();
     return names.size() - 1;
 }

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "train/run/facts.h"
@@ -16,8 +17,9 @@ struct RawTable {
     std::vector<std::size_t> numbers;  // cells that are numbers
     std::vector<std::string> odd;      // the first cell that is text; "": none
     std::size_t rows = 0;
+    std::unordered_map<std::string, std::size_t> places;  // of names
 
-    std::size_t column(const std::string& name);  // made when it is not there
+    std::size_t column(const std::string& name);  // made when it is not there; DataError beyond 2000
     void put(std::size_t column, std::size_t row, double value);
     void put_text(std::size_t column, const std::string& text);
 };

@@ -50,11 +50,79 @@ bool is_clock(const Series& values) {
     return n < 3 || last - first > std::min(0.5 * std::abs(first), 0.5);
 }
 
+// Seconds that grow within pieces: a clock that was started again, which neither is nor counts epochs.
+bool grows_in_pieces(const Series& values) {
+    std::size_t rises = 0, falls = 0;
+    double before = NAN;
+    for (const double v : values) {
+        if (std::isnan(v)) continue;
+        rises += v > 1.2 * before, falls += v < before;
+        before = v;
+    }
+    return falls > 0 && rises > 2 * falls;
+}
+
+// Rows of validation often say no epoch of their own (mmengine): theirs is that of the row before.
+void fill_epochs(Facts& facts) {
+    const Series* epochs = facts.series("epoch");
+    if (!epochs) return;
+    Series filled = *epochs;
+    double last = NAN;
+    for (double& e : filled) {
+        if (std::isnan(e)) e = last;
+        last = e;
+    }
+    facts.set("epoch", std::move(filled));
+}
+
+// Whether each row is an epoch of its own.
+bool is_row_an_epoch(const Series& epochs) {
+    double before = -INFINITY;
+    for (const double e : epochs) {
+        if (std::isnan(e)) continue;
+        if (e == before) return false;
+        before = e;
+    }
+    return true;
+}
+
+// Steps that are counted anew in every epoch: three blocks and more of one length.
+bool are_steps_of_epochs(const Series& steps) {
+    std::vector<std::size_t> lengths(1, 0);
+    double before = -INFINITY;
+    for (const double v : steps) {
+        if (std::isnan(v)) continue;
+        if (v < before) lengths.push_back(0);
+        ++lengths.back(), before = v;
+    }
+    if (lengths.size() < 3) return false;
+    return std::all_of(lengths.begin(), lengths.end() - 1, [&](std::size_t n) { return n == lengths.front(); });
+}
+
+// The newest row first, as some pages export them: turned round.
+void turn_round(Facts& facts, const std::vector<std::string>& names) {
+    const Series* places = facts.series(facts.has("epoch") ? "epoch" : "step");
+    if (!places || places->size() < 3) return;
+    double before = INFINITY;
+    for (const double v : *places) {
+        if (std::isnan(v) || !(v < before)) return;
+        before = v;
+    }
+    const std::size_t rows = places->size();
+    for (const std::string& name : names)
+        if (const Series* s = facts.series(name); s && s->size() == rows)
+            facts.set(name, Series(s->rbegin(), s->rend()));
+}
+
 // The rows of the last run in the file, and where epochs (or steps) fall back.
 void take_last_run(Facts& facts) {
     const char* counted = facts.has("epoch") ? "epoch" : "step";
     const Series* places = facts.series(counted);
     if (!places) return;
+    if (!facts.has("epoch") && are_steps_of_epochs(*places)) {
+        facts.set("restarts", Texts());
+        return;
+    }
     const std::size_t rows = places->size();
     double start = INFINITY, before = -INFINITY;
     for (const double v : *places)
@@ -246,7 +314,10 @@ Log read_log(const std::string& path, const std::vector<std::string>& columns) {
             if (const std::size_t i = column(name); i < table.names.size() && !log.facts.has(fact)) take(fact, i);
         };
         for (const char* name : {"loss", "total_loss"}) take_free(name, epochs ? "train_loss" : "step_loss");
-        if (epochs) take_free("time", "epoch_seconds");
+        if (const std::size_t i = column("time"); i < table.names.size() && epochs && log.facts.series("epoch") &&
+                                                  is_row_an_epoch(*log.facts.series("epoch")) &&
+                                                  !grows_in_pieces(table.columns[i]))
+            take_free("time", "epoch_seconds");
         for (const char* name : {"lr", "learning_rate"}) take_free(name, epochs ? "epoch_lr" : "step_lr");
         for (std::size_t i = 0; i < table.names.size(); ++i) {
             const std::string term = term_of(table.names[i]);
@@ -258,6 +329,10 @@ Log read_log(const std::string& path, const std::vector<std::string>& columns) {
     take_known();
     for (std::size_t i = 0; i < table.names.size(); ++i)
         if (!taken[i]) log.unused.push_back(printable(table.names[i], 60) + reason_not_used(table, i, ambiguous));
+    std::vector<std::string> series;
+    for (const std::string& used : log.used) series.push_back(used.substr(0, used.find(": ")));
+    turn_round(log.facts, series);
+    fill_epochs(log.facts);
     take_last_run(log.facts);
     count_from_one(log.facts);
     // A log without a total: the sum of its terms.
@@ -273,12 +348,24 @@ Log read_log(const std::string& path, const std::vector<std::string>& columns) {
     scale(log.facts, {"metric", "train_metric"}, false);
     for (const auto& [from, to] :
          {std::pair<const char*, const char*>{"accuracy", "metric"}, {"train_accuracy", "train_metric"}})
-        if (const Series* values = log.facts.series(from); values && !log.facts.has(to)) {
+        // An accuracy in training and an mAP in validation are two things.
+        if (const Series* values = log.facts.series(from);
+            values && !log.facts.has(to) && (std::string(to) == "metric" || log.facts.has("accuracy"))) {
             Series share = *values;
             for (double& v : share) v /= 100;
             log.facts.set(to, std::move(share));
         }
     return log;
+}
+
+bool says_something(const Facts& facts) {
+    for (const char* name :
+         {"train_loss", "val_loss", "step_loss", "metric", "train_metric", "accuracy", "train_accuracy", "precision",
+          "recall", "grad_norm", "positive_fraction", "spread", "epoch_seconds"})
+        if (facts.series(name)) return true;
+    for (const char* family : {"train_term.", "val_term.", "exit_loss.", "exit_metric."})
+        if (!facts.family(family).empty()) return true;
+    return false;
 }
 
 }  // namespace solobox::doctor

@@ -80,7 +80,11 @@ Verdict best_epoch(const Chart& c) {
     auto best = rows.begin();
     for (auto r = rows.begin(); r != rows.end(); ++r)
         if (!better(*r, *best)) best = r;
-    if (best == rows.end() - 1) return c.pass(best->first);
+    // What lies within the noise is as good.
+    const double behind = std::abs(best->second - level_at_end(rows));
+    if (best == rows.end() - 1 ||
+        (rows.size() >= 10 && behind <= std::max(3 * noise_of(rows), 0.01 * std::abs(best->second))))
+        return c.pass(best->first);
     const double budget = best->first + c.number_or("patience", 0);
     return c.fire(
         Severity::info, best->first,
@@ -267,7 +271,7 @@ void add_curve_rules(std::vector<Rule>& t) {
     t.push_back({.id = "D47",
                  .phases = "L",
                  .name = "best epoch is not the last",
-                 .signal = "epoch, value and gap",
+                 .signal = "epoch, value and gap; a gap within the noise is none",
                  .severity = "INFO",
                  .key = "patience",
                  .fix = "use the best checkpoint",

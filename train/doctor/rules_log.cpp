@@ -36,7 +36,8 @@ Verdict too_few_epochs(const Chart& c) {
     double mean = 0, highest = -INFINITY;
     for (const auto& [epoch, v] : last) mean += v / static_cast<double>(n), highest = std::max(highest, v);
     const double slope = mean > 0 ? slope_of(last) / mean : 0;
-    const bool falls = highest - last.back().second > std::max(noise_of(rows), 0.02 * std::abs(highest));
+    const bool falls = highest - last.back().second > std::max(noise_of(rows), 0.02 * std::abs(highest)) ||
+                       highest < c.limit("least");  // a rise of next to nothing is noise
     if (slope <= c.limit("slope") || falls) return c.pass(slope);
     return c.fire(Severity::info, slope,
                   fmt::format("the metric still rises by {:.1f} % an epoch at the end", 100 * slope));
@@ -185,7 +186,7 @@ void add_log_rules(std::vector<Rule>& t) {
          .phases = "L",
          .name = "too few epochs",
          .signal = "the metric rises by more than 2 % an epoch over the last 5, or there are fewer epochs than that",
-         .thresholds = {{"epochs", 5, ""}, {"slope", 0.02, "an epoch"}},
+         .thresholds = {{"epochs", 5, ""}, {"slope", 0.02, "an epoch"}, {"least", 0.01, "metric"}},
          .severity = "INFO",
          .key = "epochs",
          .fix = "30 to 50 epochs (`solobox extend`)",

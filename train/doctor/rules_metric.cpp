@@ -22,6 +22,7 @@ Verdict early_drop(const Chart& c) {
     }
     if (std::isnan(first) || std::isinf(worst)) throw Chart::Missing{"metric of epochs 1 and 2"};
     if (!(first > 0)) throw Chart::Missing{"a metric above 0 in epoch 1"};
+    if (first < c.limit("least")) return c.pass({}, "next to nothing");
     const double share = worst / first;
     if (share >= c.limit("warn")) return c.pass(share);
     std::string changes;
@@ -44,8 +45,28 @@ std::optional<bool> training_falls(const Chart& c) {
     return first - last > std::max(0.1 * std::abs(first), 2 * noise_of(smooth));
 }
 
+// An accuracy of 0 in training and validation alike is that of a regression, logged by habit.
+bool is_regression(const Chart& c) {
+    const Series* train = c.facts().series("train_metric");
+    return train && std::all_of(train->begin(), train->end(), [](double v) { return !(v > 0); });
+}
+
+// Of a log without a metric: a training loss that is where it began.
+Verdict stuck_loss(const Chart& c) {
+    const Rows rows = c.by_epoch("train_loss");
+    const double window = c.limit("epochs"), first = rows.front().second, last = level_at_end(rows);
+    if (static_cast<double>(rows.size()) < window) throw Chart::Missing{fmt::format("{:g} epochs", window)};
+    if (std::abs(first - last) > c.limit("loss") * std::abs(first)) return c.pass(last / first);
+    for (const auto& [epoch, v] : smoothed(rows))
+        if (std::abs(v - first) > 2 * c.limit("loss") * std::abs(first)) return c.pass(last / first);
+    return c.fire(Severity::warn, last / first,
+                  fmt::format("the training loss is {:.4g} in epoch {:g} and {:.4g} in epoch {:g}: nothing was learned",
+                              first, rows.front().first, last, rows.back().first));
+}
+
 // A gain counts when it is more than a share of what was there or of what was left to gain, and more than noise.
 Verdict stuck(const Chart& c) {
+    if (!c.facts().series("metric")) return stuck_loss(c);
     const Rows rows = c.by_epoch("metric");
     const double window = c.limit("epochs"), first = rows.front().second;
     if (rows.back().first < window || rows.front().first != 1) throw Chart::Missing{fmt::format("{:g} epochs", window)};
@@ -56,13 +77,16 @@ Verdict stuck(const Chart& c) {
     const double gain = best->second - first, share = c.limit("gain") - 1;
     if (first <= 0) {
         if (best->second > 0) return c.pass(best->second);
+        if (is_regression(c)) return stuck_loss(c);
         return c.fire(
             Severity::warn, best->second,
             fmt::format("the metric is {:.4g} in epoch 1 and no better in all {:g}", first, rows.back().first));
     }
     const bool bounded = first <= 1;
     const double least = bounded ? std::min(share * first, share * (1 - first)) : share * first;
-    if (gain >= std::max(least, 2 * noise_of(rows))) return c.pass(best->second / first);
+    // A score of next to nothing that wavers is no gain where the loss does not move either.
+    const bool nothing = bounded && gain < c.limit("least") && !training_falls(c).value_or(true);
+    if (!nothing && gain >= std::max(least, 2 * noise_of(rows))) return c.pass(best->second / first);
     // Fine-tuning begins where others end: there is little to gain, and what falls is learning still.
     const double chance = c.has("classes") ? 1 / std::max(1.0, c.number("classes")) : 0;
     if (bounded && first > c.limit("high") && first > 1.5 * chance && training_falls(c).value_or(true))
@@ -85,7 +109,13 @@ Fall find_fall(const Chart& c, const Rows& rows) {
     for (std::size_t i = 1; i < rows.size(); ++i) {
         const double gain = best - first;
         const bool gained = gain > std::max(c.limit("before"), 4 * noise);
-        const auto low = [&](std::size_t k) { return best - rows[k].second > c.limit("lost") * gain; };
+        // Of a fall within three rows that lasts to the end half is enough: nobody learned the less in so short a time.
+        const std::size_t lately = i < 3 ? 0 : i - 3;
+        const bool abrupt = best - rows[lately].second < 0.2 * gain &&
+                            std::all_of(rows.begin() + static_cast<std::ptrdiff_t>(i), rows.end(),
+                                        [&](const auto& r) { return best - r.second > c.limit("half") * gain; });
+        const double lost = abrupt ? c.limit("half") : c.limit("lost");
+        const auto low = [&](std::size_t k) { return best - rows[k].second > lost * gain; };
         if (gained && low(i)) {
             std::size_t end = i;
             std::vector<double> values;
@@ -174,9 +204,15 @@ Verdict unstable(const Chart& c) {
     if (rows.size() < n) throw Chart::Missing{fmt::format("{} epochs", n)};
     double mean = 0, square = 0;
     for (std::size_t i = rows.size() - n; i < rows.size(); ++i) mean += rows[i].second / static_cast<double>(n);
-    for (std::size_t i = rows.size() - n; i < rows.size(); ++i)
-        square += (rows[i].second - mean) * (rows[i].second - mean) / static_cast<double>(n);
-    const double spread = mean > 0 ? std::sqrt(square) / mean : 0;
+    const double slope = slope_of({rows.end() - static_cast<std::ptrdiff_t>(n), rows.end()});
+    const double middle = (rows[rows.size() - n].first + rows.back().first) / 2;
+    for (std::size_t i = rows.size() - n; i < rows.size(); ++i) {
+        const double off = rows[i].second - mean - slope * (rows[i].first - middle);
+        square += off * off / static_cast<double>(n);
+    }
+    // Around the line through them: what rises steadily is not unstable. Of next to nothing all is noise.
+    if (mean < c.limit("least")) return c.pass(0, "next to nothing");
+    const double spread = std::sqrt(square) / mean;
     // Flips that no noise explains: both neighbouring changes are large.
     std::size_t flips = 0, pairs = 0;
     for (std::size_t i = 2; i < rows.size(); ++i) {
@@ -200,7 +236,7 @@ void add_metric_rules(std::vector<Rule>& t) {
          .phases = "RL",
          .name = "metric drops in epoch 2",
          .signal = "metric of epoch 2 or 3 below half of epoch 1's; FAIL below a fifth",
-         .thresholds = {{"warn", 0.5, "of epoch 1"}, {"fail", 0.2, "of epoch 1"}},
+         .thresholds = {{"warn", 0.5, "of epoch 1"}, {"fail", 0.2, "of epoch 1"}, {"least", 0.01, "metric of epoch 1"}},
          .severity = "WARN/FAIL",
          .cause = "a rate far too small, or an average that validates the initial weights",
          .key = "lr0, ema_decay",
@@ -222,7 +258,9 @@ void add_metric_rules(std::vector<Rule>& t) {
                      "training loss that falls is fine-tuning",
                  .thresholds = {{"epochs", 10, ""},
                                 {"gain", 1.05, "of epoch 1, or the same share of what is left"},
-                                {"high", 0.75, "metric of epoch 1: fine-tuning"}},
+                                {"high", 0.75, "metric of epoch 1: fine-tuning"},
+                                {"least", 0.02, "of the metric, where the training loss does not fall"},
+                                {"loss", 0.02, "of the first training loss, in a log without a metric"}},
                  .severity = "WARN",
                  .cause = "rate against batch, capacity, or no way for the gradient",
                  .key = "lr0, batch, model",
@@ -236,11 +274,13 @@ void add_metric_rules(std::vector<Rule>& t) {
                  .name = "collapse",
                  .signal =
                      "metric 0 after it was above 0.05; four fifths of what was gained lost again in 3 validations "
-                     "and more (WARN when it came back); all predictions positive or none; predictions of "
+                     "and more (WARN when it came back), or half of it at once and to the end; all predictions "
+                     "positive or none; predictions of "
                      "different pictures vary less than 5 % of the truth in 3 validations",
                  .thresholds = {{"zero", 1e-4, "metric"},
                                 {"before", 0.05, "metric"},
                                 {"lost", 0.8, "of the gain"},
+                                {"half", 0.5, "of the gain, lost within three rows and to the end"},
                                 {"none", 1e-4, "share of positive predictions"},
                                 {"spread", 0.05, "of the truth's deviation"},
                                 {"rows", 3, "validations"},
@@ -275,24 +315,24 @@ void add_metric_rules(std::vector<Rule>& t) {
          .example = {Kind::config, "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=0 epochs=20",
                      "data=synthetic train_images=320 dropout=0 ema_decay=0.9999 ema_tau=100 epochs=20"},
          .judge = average_behind});
-    t.push_back(
-        {.id = "D52",
-         .phases = "RL",
-         .name = "unstable metric",
-         .signal =
-             "deviation of the last 5 values above 0.4 of their mean, or more than 70 % of the changes turn round",
-         .thresholds = {{"epochs", 5, ""},
-                        {"spread", 0.4, "of the mean"},
-                        {"flips", 0.7, "of the changes"},
-                        {"noise", 0.05, "of the mean: smaller changes do not count"}},
-         .severity = "WARN",
-         .cause = "few validation pictures, a high rate, no average",
-         .key = "warmup_steps, ema_decay",
-         .fix = "longer warmup, an average, more validation pictures",
-         .report = "detector",
-         .example = {Kind::log, rows_of("epoch,precision\n", {.131, .471, .244, .085, .1, .499}),
-                     rows_of("epoch,precision\n", {.131, .2, .244, .285, .3, .32})},
-         .judge = unstable});
+    t.push_back({.id = "D52",
+                 .phases = "RL",
+                 .name = "unstable metric",
+                 .signal = "deviation of the last 5 values from the line through them above 0.4 of their mean, or more "
+                           "than 70 % of the changes turn round",
+                 .thresholds = {{"epochs", 5, ""},
+                                {"spread", 0.4, "of the mean"},
+                                {"flips", 0.7, "of the changes"},
+                                {"noise", 0.05, "of the mean: smaller changes do not count"},
+                                {"least", 0.01, "of the mean, else there is nothing to waver"}},
+                 .severity = "WARN",
+                 .cause = "few validation pictures, a high rate, no average",
+                 .key = "warmup_steps, ema_decay",
+                 .fix = "longer warmup, an average, more validation pictures",
+                 .report = "detector",
+                 .example = {Kind::log, rows_of("epoch,precision\n", {.131, .471, .244, .085, .1, .499}),
+                             rows_of("epoch,precision\n", {.131, .2, .244, .285, .3, .32})},
+                 .judge = unstable});
 }
 
 }  // namespace solobox::doctor

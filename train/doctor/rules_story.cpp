@@ -57,6 +57,7 @@ Verdict rate_begins_again(const Chart& c) {
         return c.fire(Severity::info, static_cast<double>(jumps.size()),
                       fmt::format("the rate begins again {} times: warm restarts?", jumps.size()));
     const std::size_t at = jumps.front();
+    const bool repeats = c.facts().texts("restarts") && !c.texts("restarts").empty();
     // The place as the log counts it.
     const double epoch = rates[at].first;
     std::string loss;
@@ -67,12 +68,26 @@ Verdict rate_begins_again(const Chart& c) {
             if (e < epoch) before = v;
             if (e >= epoch && std::isnan(behind)) behind = v;
         }
-        rose = behind > c.limit("loss") * before;
-        if (rose) loss = fmt::format(", and the training loss went from {:.4g} to {:.4g} with it", before, behind);
+        // Warm restarts pay for the jump with a lower loss later.
+        const double end = level_at_end(c.by_epoch(fact));
+        rose = behind > c.limit("loss") * before && (repeats || !(end < 0.97 * before));
+        if (behind > c.limit("loss") * before)
+            loss = fmt::format(", and the training loss went from {:.4g} to {:.4g} with it", before, behind);
     }
-    return c.fire(rose ? Severity::warn : Severity::info, rates[at].second / rates[at - 1].second,
-                  fmt::format("the rate jumps from {:.3g} to {:.3g} in {} {:g}, behind its decay{}",
-                              rates[at - 1].second, rates[at].second, by_epoch ? "epoch" : "step", epoch, loss));
+    return c.fire(
+        rose ? Severity::warn : Severity::info, rates[at].second / rates[at - 1].second,
+        fmt::format("the rate jumps from {:.3g} to {:.3g} in {} {:g}, behind its decay{}{}", rates[at - 1].second,
+                    rates[at].second, by_epoch ? "epoch" : "step", epoch, loss, rose ? "" : " (a warm restart?)"));
+}
+
+Rows losses_of(const Chart& c) {
+    if (!c.facts().series("step_loss")) return c.by_epoch("train_loss");
+    Rows rows;
+    const Series& loss = c.series("step_loss");
+    for (std::size_t i = 0; i < loss.size(); ++i)
+        if (std::isfinite(loss[i])) rows.emplace_back(static_cast<double>(i + 1), loss[i]);
+    if (rows.empty()) throw Chart::Missing{"losses"};
+    return rows;
 }
 
 Verdict empty_validation(const Chart& c) {
@@ -80,7 +95,10 @@ Verdict empty_validation(const Chart& c) {
     if (rows.size() < static_cast<std::size_t>(c.limit("rows")))
         throw Chart::Missing{fmt::format("{:g} validations", c.limit("rows"))};
     if (std::any_of(rows.begin(), rows.end(), [](const auto& r) { return r.second != 0; })) return c.pass();
-    const Rows train = c.by_epoch("train_loss");
+    if (const Series* own = c.facts().series("train_metric");
+        own && std::all_of(own->begin(), own->end(), [](double v) { return !(v > 0); }))
+        return c.pass(0, "it is 0 in training, too: a regression?");
+    const Rows train = losses_of(c);
     const double first = train.front().second, last = level_at_end(train);
     if (!(first - last > std::max(c.limit("fall") * std::abs(first), 2 * noise_of(train))))
         return c.pass(0, "the training loss does not fall either");
@@ -104,7 +122,8 @@ Verdict negative_loss(const Chart& c) {
         // A score with its sign turned (-Dice, -SSIM) stays above -1; log-densities of numbers do not come with an
         // accuracy.
         const bool classes = c.facts().series("accuracy") || c.facts().series("train_accuracy");
-        if (lowest < (classes ? 0 : c.limit("score")))
+        // A perfect fit may round to a little below 0.
+        if (lowest < (classes ? -std::max(1e-3, 1e-3 * std::abs(values->front())) : c.limit("score")))
             return c.fire(
                 classes ? Severity::warn : Severity::info, lowest,
                 fmt::format("{} is negative ({:.4g}): a cross-entropy, a squared or absolute error, an IoU loss "
@@ -113,16 +132,6 @@ Verdict negative_loss(const Chart& c) {
     }
     if (!seen) throw Chart::Missing{"losses"};
     return c.pass();
-}
-
-Rows losses_of(const Chart& c) {
-    if (!c.facts().series("step_loss")) return c.by_epoch("train_loss");
-    Rows rows;
-    const Series& loss = c.series("step_loss");
-    for (std::size_t i = 0; i < loss.size(); ++i)
-        if (std::isfinite(loss[i])) rows.emplace_back(static_cast<double>(i + 1), loss[i]);
-    if (rows.empty()) throw Chart::Missing{"losses"};
-    return rows;
 }
 
 Verdict leap(const Chart& c) {
@@ -144,11 +153,13 @@ Verdict creep(const Chart& c) {
     const double moved = c.number("weights_moved");
     if (moved >= c.limit("share")) return c.pass(moved);
     const Rows rows = losses_of(c);
-    if (rows.size() < static_cast<std::size_t>(c.limit("steps")))
+    // A few steps tell nothing, unless they go nowhere at all.
+    if (rows.size() < static_cast<std::size_t>(c.limit("steps")) && moved > 0.01 * c.limit("share"))
         throw Chart::Missing{fmt::format("{:g} steps", c.limit("steps"))};
     Series losses;
     for (const auto& [step, v] : rows) losses.push_back(v);
-    const double first = usual_start(losses), last = median_of({losses.end() - std::ssize(losses) / 4, losses.end()});
+    const double first = usual_start(losses),
+                 last = median_of({losses.end() - std::max<std::ptrdiff_t>(std::ssize(losses) / 4, 1), losses.end()});
     // Weights that someone else has trained need not go far.
     if (c.number_or("pretrained", 0) > 0 || last < c.limit("left") * first)
         return c.pass(moved, "the loss fell all the same");
@@ -157,6 +168,29 @@ Verdict creep(const Chart& c) {
         fmt::format("all steps together moved the weights by {:.2g} of their norm, and the loss from {:.4g} to "
                     "{:.4g}: the rate is too small",
                     moved, first, last));
+}
+
+// Losses that come down and go up again for good: whatever was learned is being lost.
+Verdict given_back(const Chart& c) {
+    const Rows rows = c.by_epoch(c.facts().series("train_loss") ? "train_loss" : "step_loss");
+    if (rows.size() < static_cast<std::size_t>(c.limit("rows")))
+        throw Chart::Missing{fmt::format("{:g} losses", c.limit("rows"))};
+    const Rows smooth = smoothed(rows);
+    const auto best = std::min_element(smooth.begin(), smooth.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    const double fall = smooth.front().second - best->second, rise = level_at_end(rows) - best->second;
+    const double noise = noise_of(rows);
+    if (!(fall > 4 * noise) || !(fall > 0)) return c.pass(0, "it never fell");
+    // For good: the last three stay above, too.
+    const bool stays = std::all_of(smooth.end() - 3, smooth.end(),
+                                   [&](const auto& r) { return r.second - best->second > c.limit("share") * fall; });
+    if (!stays || rise <= 4 * noise) return c.pass(rise / fall);
+    return c.fire(
+        Severity::warn, rise / fall,
+        fmt::format("the training loss fell from {:.4g} to {:.4g} by {} {:g} and is {:.4g} at the end: {:.0f} % of "
+                    "what it had gained is lost",
+                    smooth.front().second, best->second, c.facts().series("train_loss") ? "epoch" : "row", best->first,
+                    level_at_end(rows), 100 * rise / fall));
 }
 
 }  // namespace
@@ -261,6 +295,22 @@ void add_story_rules(std::vector<Rule>& t) {
                  .example = {Kind::run, "data=synthetic train_images=256 val_images=16 image=32 epochs=2 lr0=0.0000001",
                              "data=synthetic train_images=256 val_images=16 image=32 epochs=2 lr0=0.001"},
                  .judge = creep});
+    t.push_back({.id = "D80",
+                 .phases = "L",
+                 .name = "training loss given back",
+                 .signal =
+                     "more than half of what the training loss had fallen is lost again at the end, by more than four "
+                     "times its noise and in three rows and more",
+                 .thresholds = {{"share", 0.5, "of the fall"}, {"rows", 8, "losses"}},
+                 .severity = "WARN",
+                 .cause = "a rate that is too high for where the network has come to, or data that changed",
+                 .key = "lr0, schedule, clip",
+                 .fix = "go on from the best checkpoint with a lower rate; a schedule that decays; clip=5",
+                 .report = "field",
+                 .explains = {"D46", "D47", "D52"},
+                 .example = {Kind::log, rows_of("epoch,train_loss\n", {2, 1.4, 1, .8, .7, 1.6, 1.7, 1.7, 1.8}),
+                             rows_of("epoch,train_loss\n", {2, 1.4, 1, .8, .7, .65, .6, .58, .57})},
+                 .judge = given_back});
 }
 
 }  // namespace solobox::doctor

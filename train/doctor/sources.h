@@ -22,6 +22,9 @@ struct Log {
 };
 Log read_log(const std::string& path, const std::vector<std::string>& columns);
 
+// Whether a log holds more than counters, clocks and rates.
+bool says_something(const Facts& facts);
+
 // A YAML configuration of another program, nested or not: keys are found by name. DataError naming file and line.
 Facts read_foreign_config(const std::string& path);
 // The scalars of such a file as text, by key path ("train.lr"), for comparing two files.

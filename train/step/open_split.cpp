@@ -141,8 +141,13 @@ std::vector<std::string> notes_of(const std::vector<Tally>& tallies, Need need) 
 
 // A part without a picture to learn from, or to measure on, and why it has none.
 void refuse_empty_parts(const std::string& place, const Task& task, std::size_t train, std::size_t val,
-                        const std::vector<Tally>& tallies) {
+                        const std::vector<Tally>& tallies, const std::string& format = "") {
     if (task.needs() == Need::picture_class) return;
+    if (train == 0 && format == "folder")
+        throw DataError(
+            fmt::format("{}: class folders have no boxes: a classifier learns from them (model=resnet18)", place));
+    if (train == 0 && format == "masks")
+        throw DataError(fmt::format("{}: pictures with masks have no boxes, and no task learns from masks yet", place));
     for (const auto& [name, n] : {std::pair{"training", train}, std::pair{"validation", val}}) {
         if (n > 0) continue;
         std::vector<Tally> refused;
@@ -191,7 +196,7 @@ Split open_split(const Config& c, const Task& task) {
             return limited(learnable(all, c, task.needs(), tallies), c, key, task.needs() == Need::picture_class);
         };
         const std::vector<Sample> train = some(set.train, "train_images"), val = some(set.val, "val_images");
-        refuse_empty_parts(place, task, train.size(), val.size(), tallies);
+        refuse_empty_parts(place, task, train.size(), val.size(), tallies, set.format);
         if (!set.split.empty()) d.notes.push_back("split: " + set.split);
         if (const auto both = pictures_in_both(train, val); !both.empty()) {
             d.val_in_train = both.size();
@@ -277,6 +282,8 @@ OverfitData open_overfit(const Config& c, const Task& task, const std::string& p
         out.split.points = set.points;
         out.split.source = fmt::format("{} data set {}", set.format, place);
         std::int64_t bad = 0;
+        if (set.format == "folder" || set.format == "masks")
+            refuse_empty_parts(place, task, 0, 0, set.tallies, set.format);
         for (const Sample& s : overfit_candidates(set, c, task)) {
             if (std::ssize(out.pictures) == n) break;
             try {
