@@ -582,8 +582,8 @@ TEST(Layouts, Labelme) {
         {R"({"shapes": [{"label": "x", "points": [[1, "a"], [2, 3]]}]})", "shape 1: a point"},
         {R"({"shapes": [{"label": "x", "points": []}]})", "no points"},
         {R"({"shapes": [], "imageWidth": -3})", "imageWidth"}};
-    for (const auto& [text, words] : flaws)
-        EXPECT_TRUE(has(refusal([&] { parse_labelme(text, "f.json", tallies); }), words)) << text;
+    for (const auto& flaw : flaws)
+        EXPECT_TRUE(has(refusal([&] { parse_labelme(flaw.first, "f.json", tallies); }), flaw.second)) << flaw.first;
 }
 
 TEST(Layouts, PicturesAndMasks) {

@@ -202,11 +202,10 @@ TEST(Field, TheRateIsNamedInEitherDirection) {
 TEST(Field, HostileNamesInWeights) {
     const TemporaryDirectory dir;
     const auto refused = [&](const std::string& header) {
-        std::string text = header;
         std::string bytes(8, '\0');
         for (int i = 0; i < 8; ++i)
-            bytes[static_cast<std::size_t>(i)] = static_cast<char>(text.size() >> (8 * i) & 0xff);
-        const std::string path = dir.write("x.safetensors", bytes + text + std::string(4, '\0'));
+            bytes[static_cast<std::size_t>(i)] = static_cast<char>(header.size() >> (8 * i) & 0xff);
+        const std::string path = dir.write("x.safetensors", bytes + header + std::string(4, '\0'));
         try {
             (void)read_safetensors(path);
         } catch (const DataError& e) {
