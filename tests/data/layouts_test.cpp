@@ -547,7 +547,8 @@ TEST(Layouts, MotRowsAndTheirFlaws) {
                                                          {"1,2,nan,4,5,6\n", "not a finite number"},
                                                          {"1.5,2,3,4,5,6\n", "frame 1.5"},
                                                          {"1,2,3,4,5e9,6\n", "out of range"}};
-    for (const auto& [text, words] : flaws) EXPECT_TRUE(has(refusal([&] { parse_mot(text, "g"); }), words)) << text;
+    for (const auto& flaw : flaws)
+        EXPECT_TRUE(has(refusal([&] { parse_mot(flaw.first, "g"); }), flaw.second)) << flaw.first;
 }
 
 TEST(Layouts, Labelme) {
