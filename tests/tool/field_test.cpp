@@ -199,6 +199,18 @@ TEST(Field, TheRateIsNamedInEitherDirection) {
     EXPECT_TRUE(verdict({"fault=cut", "--steps", "40"}).starts_with("detached"));
 }
 
+TEST(Field, ARateThatIsReachedByAWarmupIsNamedToo) {
+    const TemporaryDirectory dir;
+    // AdamW at 0.3: no sampled step is large, the norms between them are.
+    const Answer a = run_program({"train", "data=synthetic", "image=32", "epochs=2", "train_images=400",
+                                  "val_images=40", "lr0=0.3", "--out", dir / "run", "--threads", "1", "-q"});
+    ASSERT_EQ(a.code, 0) << a.err;
+    const Answer doctor = run_program({"doctor", dir / "run", "--json"});
+    const nlohmann::json page = doctor.json();
+    EXPECT_EQ(page["rules"][0]["id"], "D78") << page["rules"][0].dump();
+    EXPECT_TRUE(has(page["rules"][0]["message"].get<std::string>(), "between steps"));
+}
+
 TEST(Field, HostileNamesInWeights) {
     const TemporaryDirectory dir;
     const auto refused = [&](const std::string& header) {

@@ -391,7 +391,7 @@ TEST_F(Logs, CausesAreReadBeforeWhatFollowsFromThem) {
     // Steps that threw the weights away explain dead units, though both are failures.
     doctor::Facts facts;
     facts.set("starved", doctor::Texts{"a.weight"});
-    facts.set("largest_update", 7.5), facts.set("largest_update_step", 1.0);
+    facts.set("largest_update", 7.5), facts.set("largest_update_when", std::string("in step 1"));
     facts.set("step_loss", doctor::Series{3, 5, 5, 5});
     auto verdicts = doctor::examine(facts, "R");
     EXPECT_EQ(verdicts[0].id, "D78");

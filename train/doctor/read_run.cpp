@@ -110,13 +110,13 @@ void read_layers(const RunDirectory& run, Facts& facts) {
         if (!name.ends_with(".weight")) continue;
         if (!tensors.contains(name) && !(weight[i] > 0)) zero.insert(name);
         UpdateRatios& r = tensors[name];
-        r.name = name, r.step.push_back(step[i]), r.ratio.push_back(ratio[i]);
+        r.name = name, r.step.push_back(step[i]), r.ratio.push_back(ratio[i]), r.norm.push_back(weight[i]);
     }
     std::vector<UpdateRatios> some;
     for (auto& [name, r] : tensors)
         if (!zero.contains(name)) some.push_back(std::move(r));
     if (const StepSizes sizes = step_sizes(some); sizes.known) {
-        facts.set("largest_update", sizes.largest), facts.set("largest_update_step", sizes.at);
+        facts.set("largest_update", sizes.largest), facts.set("largest_update_when", sizes.when());
         facts.set("largest_update_tensor", sizes.where), facts.set("weights_moved", sizes.moved);
     }
 }

@@ -143,10 +143,11 @@ Verdict leap(const Chart& c) {
     if (level_at_end(rows) < first) return c.pass(largest, "the loss fell all the same");
     return c.fire(
         Severity::fail, largest,
-        fmt::format("step {:g} changed {} by {:.3g} times its own norm: the weights were thrown away. The loss "
-                    "was {:.4g} and is {:.4g}",
-                    c.number_or("largest_update_step", 0), c.text_or("largest_update_tensor", "a tensor"), largest,
-                    first, level_at_end(rows)));
+        fmt::format(
+            "{} changed by {:.3g} times its own norm {}: the weights were thrown away. The loss was {:.4g} and is "
+            "{:.4g}",
+            c.text_or("largest_update_tensor", "a tensor"), largest, c.text_or("largest_update_when", ""), first,
+            level_at_end(rows)));
 }
 
 Verdict creep(const Chart& c) {
@@ -261,7 +262,8 @@ void add_story_rules(std::vector<Rule>& t) {
         {.id = "D78",
          .phases = "R",
          .name = "step too large",
-         .signal = "a step that changes a weight tensor by more than its own norm, and a loss that is no lower at "
+         .signal = "a step that changes a weight tensor by more than its own norm, or a norm that grows threefold "
+                   "between two samples, and a loss that is no lower at "
                    "the end",
          .thresholds = {{"share", cause("rate-too-high").limit, "of the tensor's norm"}},
          .severity = "FAIL",

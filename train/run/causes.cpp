@@ -34,7 +34,12 @@ std::string Cause::sentence() const {
     return text + ".";
 }
 
+std::string StepSizes::when() const {
+    return from == to ? fmt::format("in step {:g}", to) : fmt::format("between steps {:g} and {:g}", from, to);
+}
+
 StepSizes step_sizes(const std::vector<UpdateRatios>& tensors) {
+    constexpr double threefold = 2;  // a growth that no learning needs within some dozen steps
     StepSizes out;
     std::vector<double> paths;
     for (const UpdateRatios& t : tensors) {
@@ -44,7 +49,11 @@ StepSizes step_sizes(const std::vector<UpdateRatios>& tensors) {
             // Between two samples steps are as large as their mean; the first sample stands for its own step.
             const double before = i > 0 && std::isfinite(t.ratio[i - 1]) ? t.ratio[i - 1] : t.ratio[i];
             path += i == 0 ? t.ratio[i] : (t.step[i] - t.step[i - 1]) * (before + t.ratio[i]) / 2;
-            if (t.ratio[i] > out.largest) out.largest = t.ratio[i], out.at = t.step[i], out.where = t.name;
+            if (t.ratio[i] > out.largest) out.largest = t.ratio[i], out.from = out.to = t.step[i], out.where = t.name;
+            // What happened between the samples shows in the norm: it grew by at least so much.
+            const double grew = i > 0 && t.norm[i - 1] > 0 ? t.norm[i] / t.norm[i - 1] - 1 : 0;
+            if (grew > out.largest && grew > threefold)
+                out.largest = grew, out.from = t.step[i - 1], out.to = t.step[i], out.where = t.name;
         }
         paths.push_back(path);
     }

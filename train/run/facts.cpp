@@ -300,7 +300,7 @@ const std::vector<FactInfo>& fact_catalogue() {
         {"peak_gmacs", number, "1e9 multiplications per second that this machine does in sgemm"},
         // By step
         {"largest_update", number, "largest share of its own norm by which a step changed a weight tensor"},
-        {"largest_update_step", number, "the step of that"},
+        {"largest_update_when", text, "in which step, or between which"},
         {"largest_update_tensor", text, "the tensor"},
         {"weights_moved", number, "path of the weights over the run in shares of their norm, the median tensor"},
         {"step",

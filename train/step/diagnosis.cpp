@@ -196,9 +196,10 @@ StepSizes sizes_of(const Measurements& m) {
     std::vector<UpdateRatios> tensors;
     for (const auto& f : m.flows) {
         if (!is_weight(f) || f.samples.empty() || f.samples.front().weight_norm == 0) continue;
-        UpdateRatios r{f.name, {}, {}};
+        UpdateRatios r{f.name, {}, {}, {}};
         for (const FlowSample& s : f.samples)
-            r.step.push_back(static_cast<double>(s.step)), r.ratio.push_back(s.update_ratio());
+            r.step.push_back(static_cast<double>(s.step)), r.ratio.push_back(s.update_ratio()),
+                r.norm.push_back(s.weight_norm);
         tensors.push_back(std::move(r));
     }
     return step_sizes(tensors);
@@ -213,11 +214,12 @@ void leaped(const Measurements& m, Findings& out) {
     double late = 0;
     for (auto l = m.losses.end() - n; l != m.losses.end(); ++l) late += *l / static_cast<double>(n);
     if (late < m.losses.front()) return;
-    out.push_back({"FAIL", "rate-too-high",
-                   fmt::format("Step {:g} changed {} by {:.3g} times its own norm, at a learning rate of {:.3g}: the "
-                               "weights were thrown away, and the loss went from {:.4g} to {:.4g}.",
-                               s.at, s.where, s.largest, m.largest_lr, m.losses.front(), late),
-                   cause("rate-too-high").sentence()});
+    out.push_back(
+        {"FAIL", "rate-too-high",
+         fmt::format("{} changed by {:.3g} times its own norm {}, at a learning rate of up to {:.3g}: the weights "
+                     "were thrown away, and the loss went from {:.4g} to {:.4g}.",
+                     s.where, s.largest, s.when(), m.largest_lr, m.losses.front(), late),
+         cause("rate-too-high").sentence()});
 }
 
 void slow_or_unstable(const Measurements& m, Findings& out) {
