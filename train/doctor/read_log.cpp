@@ -361,7 +361,7 @@ Log read_log(const std::string& path, const std::vector<std::string>& columns) {
 bool says_something(const Facts& facts) {
     for (const char* name :
          {"train_loss", "val_loss", "step_loss", "metric", "train_metric", "accuracy", "train_accuracy", "precision",
-          "recall", "grad_norm", "positive_fraction", "spread", "epoch_seconds"})
+          "recall", "grad_norm", "positive_fraction", "spread", "epoch_seconds", "step_lr_planned"})
         if (facts.series(name)) return true;
     for (const char* family : {"train_term.", "val_term.", "exit_loss.", "exit_metric."})
         if (!facts.family(family).empty()) return true;
