@@ -139,16 +139,8 @@ DataSet open_masks(const std::string& dir, const OpenOptions& options) {
     const std::vector<MaskLayout> layouts = find_mask_layouts(dir);
     if (layouts.empty())
         fail_data(printable(dir, 300), "no pictures with masks: expected images/ and masks/ with the same names");
-    if (layouts.size() == 1) {
-        DataSet set = read_pairs(layouts[0], options);
-        set.root = dir;
-        return set;
-    }
-    OpenOptions whole = options;
-    whole.val_fraction = 0;
-    std::vector<Part> parts;
-    for (const MaskLayout& l : layouts) parts.push_back({read_pairs(l, whole), l.role, printable(base_name(l.images))});
-    DataSet set = join_parts(std::move(parts), options, false);
+    DataSet set =
+        read_layouts(layouts, options, read_pairs, [](const auto& l) { return printable(base_name(l.images)); });
     set.root = dir;
     return set;
 }

@@ -38,6 +38,18 @@ struct Part {
 // instead (frames of one video do not stand on both sides), the last ones. DataError when key points differ.
 DataSet join_parts(std::vector<Part> parts, const OpenOptions& options, bool by_part);
 
+// A set whose layouts were found: one of them as it is, or several with their roles joined. read(layout, options) gives
+// a part, name(layout) is what messages call it.
+template <class Layout, class Read, class Name>
+DataSet read_layouts(const std::vector<Layout>& layouts, const OpenOptions& options, Read read, Name name) {
+    if (layouts.size() == 1) return read(layouts[0], options);
+    OpenOptions whole = options;
+    whole.val_fraction = 0;
+    std::vector<Part> parts;
+    for (const Layout& l : layouts) parts.push_back({read(l, whole), l.role, name(l)});
+    return join_parts(std::move(parts), options, false);
+}
+
 // What options.train_list, val_list and val_match say, in place of the split that there is; nothing when all are empty.
 // With one list, the rest is the other part. DataError for names that no picture or several pictures have (skip_bad:
 // counted), ConfigError for no regular expression or one that leaves a part empty.

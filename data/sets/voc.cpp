@@ -402,17 +402,8 @@ DataSet open_voc(const std::string& dir, const OpenOptions& options) {
     const std::vector<VocLayout> layouts = find_voc_layouts(dir);
     if (layouts.empty())
         fail_data(printable(dir, 300), "no Pascal VOC set: expected Annotations/*.xml and JPEGImages/");
-    if (layouts.size() == 1) {
-        DataSet set = read_layout(layouts[0], options);
-        set.root = dir;
-        return set;
-    }
-    OpenOptions whole = options;
-    whole.val_fraction = 0;
-    std::vector<Part> parts;
-    for (const VocLayout& l : layouts)
-        parts.push_back({read_layout(l, whole), l.role, printable(base_name(l.annotations))});
-    DataSet set = join_parts(std::move(parts), options, false);
+    DataSet set =
+        read_layouts(layouts, options, read_layout, [](const auto& l) { return printable(base_name(l.annotations)); });
     set.root = dir;
     return set;
 }

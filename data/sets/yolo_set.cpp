@@ -146,27 +146,33 @@ private:
         return out;
     }
 
-    // yolo_rows=keypoints without kpt_shape: as many as the first long row has, with a visibility where all thirds are
-    // one.
-    void find_points(const std::vector<std::string>& pictures) {
+    // Calls look(words) for every row of the pictures' label files until it says that it has seen enough.
+    template <class Look>
+    static void each_row(const std::vector<std::string>& pictures, Look look) {
         for (const std::string& picture : pictures) {
             const std::string labels = label_of(picture);
             if (!is_file(labels)) continue;
             const std::string text = read_whole(labels, max_yolo_label_bytes);
             LineReader lines(strip_bom(text));
-            for (std::string_view line; lines.next(line);) {
-                const auto words = split_blanks(line);
-                if (words.size() < 7) continue;
-                const std::size_t n = words.size() - 5;
-                bool marked = n % 3 == 0;
-                for (std::size_t i = 7; marked && i < words.size(); i += 3)
-                    marked = words[i] == "0" || words[i] == "1" || words[i] == "2" || words[i].starts_with("0.0000") ||
-                             words[i].starts_with("1.0000") || words[i].starts_with("2.0000");
-                if (!marked && n % 2 != 0) continue;
-                set_.points = {static_cast<int>(n / (marked ? 3 : 2)), marked ? 3 : 2, {}};
-                return;
-            }
+            for (std::string_view line; lines.next(line);)
+                if (const auto words = split_blanks(line); !words.empty() && look(words)) return;
         }
+    }
+
+    // yolo_rows=keypoints without kpt_shape: as many as the first long row has, with a visibility where all thirds are
+    // one.
+    void find_points(const std::vector<std::string>& pictures) {
+        each_row(pictures, [&](const std::vector<std::string_view>& words) {
+            if (words.size() < 7) return false;
+            const std::size_t n = words.size() - 5;
+            bool marked = n % 3 == 0;
+            for (std::size_t i = 7; marked && i < words.size(); i += 3)
+                marked = words[i] == "0" || words[i] == "1" || words[i] == "2" || words[i].starts_with("0.0000") ||
+                         words[i].starts_with("1.0000") || words[i].starts_with("2.0000");
+            if (!marked && n % 2 != 0) return false;
+            set_.points = {static_cast<int>(n / (marked ? 3 : 2)), marked ? 3 : 2, {}};
+            return true;
+        });
     }
 
     // What a class out of range has to do with all the others: ids that count from one use the number behind the last
@@ -183,19 +189,11 @@ private:
     // The lowest and highest class id of all labels; (0, 0) when some are no whole numbers.
     static std::pair<std::int64_t, std::int64_t> range_of_ids(const std::vector<std::string>& pictures) {
         std::int64_t lowest = INT64_MAX, highest = -1;
-        for (const std::string& picture : pictures) {
-            const std::string labels = label_of(picture);
-            if (!is_file(labels)) continue;
-            const std::string text = read_whole(labels, max_yolo_label_bytes);
-            LineReader lines(strip_bom(text));
-            for (std::string_view line; lines.next(line);) {
-                const auto words = split_blanks(line);
-                if (words.empty()) continue;
-                const auto id = parse_integer(words[0]);
-                if (!id) return {0, 0};
-                lowest = std::min(lowest, *id), highest = std::max(highest, *id);
-            }
-        }
+        each_row(pictures, [&](const std::vector<std::string_view>& words) {
+            const auto id = parse_integer(words[0]);
+            lowest = id ? std::min(lowest, *id) : 0, highest = id ? std::max(highest, *id) : 0;
+            return !id;
+        });
         return {lowest, highest};
     }
 
